@@ -1,0 +1,3 @@
+"""hither: one account on every chain."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,223 @@
+"""The native module: cryptography, state and the contract VM.
+
+Only the doors import it: ``hither.crypto``, ``hither.params``, ``hither.state``,
+``hither.vm``. Long work releases the interpreter lock.
+"""
+
+from typing import final
+
+class InvalidInput(ValueError):
+    """The caller's bytes or numbers are malformed. Nothing was written."""
+
+class StoreError(RuntimeError):
+    """The database failed or is damaged. The node must stop."""
+
+class VmError(RuntimeError):
+    """The VM itself failed (not the contract). The node must stop."""
+
+# crypto
+
+def sha256(data: bytes, /) -> bytes: ...
+def keccak256(data: bytes, /) -> bytes: ...
+def sha3_256(data: bytes, /) -> bytes: ...
+def verify_signature(key_kind: int, key: bytes, message: bytes, signature: bytes, /) -> bool:
+    """Verify as NEAR does (ed25519: non-strict, no batch)."""
+
+def verify_signatures(items: list[tuple[int, bytes, bytes, bytes]], /) -> list[bool]:
+    """The same for many (kind, key, message, signature), on all cores, lock released."""
+
+def public_key_from_secret(key_kind: int, secret: bytes, /) -> bytes: ...
+def sign(key_kind: int, secret: bytes, message: bytes, /) -> bytes: ...
+
+# params
+
+def runtime_config_json(protocol_version: int, /) -> str:
+    """Every figure of ``RuntimeConfig`` at this version, compute costs included, as JSON."""
+
+def protocol_config_view_json(protocol_version: int, /) -> str:
+    """``RuntimeConfigView``: the part of EXPERIMENTAL_protocol_config that these figures make."""
+
+# state
+
+@final
+class Trie:
+    """An immutable state: nodes are shared between versions."""
+
+    def __new__(cls) -> Trie: ...
+    @property
+    def root(self) -> bytes: ...
+    @property
+    def memory_usage(self) -> int:
+        """NEAR's memory usage of the root node (part of its hash)."""
+    def get(self, key: bytes, /) -> bytes | None: ...
+    def scan(self, prefix: bytes, after: bytes | None = None, limit: int | None = None) -> list[tuple[bytes, bytes]]:
+        """Pairs whose key starts with ``prefix``, in key order, strictly after ``after``."""
+    def prove(self, prefix: bytes, /) -> list[bytes]:
+        """Raw nodes in the order that ``view_state`` with ``include_proof`` lists them."""
+    def update(self, changes: list[tuple[bytes, bytes | None]], /) -> Trie: ...
+
+@final
+class ChunkState:
+    """The overlay for applying one chunk: trie, committed changes, and the current ones.
+
+    ``set`` and ``remove`` are seen by ``get`` at once; ``commit`` makes them part of
+    the chunk under a cause, ``rollback`` forgets them. What was read stays recorded
+    in either case: the size of the storage proof and the per-chunk set of touched
+    nodes survive rollback, as in NEAR's node.
+    """
+
+    def __new__(cls, trie: Trie) -> ChunkState: ...
+    def get(self, key: bytes, /) -> bytes | None: ...
+    def has(self, key: bytes, /) -> bool: ...
+    def set(self, key: bytes, value: bytes, /) -> None: ...
+    def remove(self, key: bytes, /) -> None: ...
+    def scan_keys(self, prefix: bytes, /) -> list[bytes]:
+        """Keys with this prefix, uncommitted changes included, in key order, recorded as reads."""
+    def commit(self, cause: bytes, /) -> None:
+        """Move the current changes into the chunk; ``cause`` comes back from ``seal``."""
+    def rollback(self) -> None: ...
+    @property
+    def recorded_size(self) -> int:
+        """Upper bound of the storage proof so far, in bytes (NEAR's ``recorded_storage_size_upper_bound``)."""
+    def record_code_size(self, size: int, /) -> None: ...
+    def seal(self) -> Sealed:
+        """The resulting state. Raises if there are uncommitted changes; the object is used up."""
+
+@final
+class Sealed:
+    @property
+    def trie(self) -> Trie: ...
+    @property
+    def changes(self) -> list[tuple[bytes, bytes | None, bytes | None]]:
+        """(key, old value, new value), in key order, each key once; keys written back unchanged included."""
+    @property
+    def caused_changes(self) -> list[tuple[bytes, list[tuple[bytes, bytes | None]]]]:
+        """(key, [(cause, value)]) in key order: every committed write."""
+
+@final
+class Store:
+    """LMDB at ``path``: tables of sorted bytes, one synced atomic commit at a time."""
+
+    def __new__(cls, path: str, *, tables: list[str], read_only: bool = False) -> Store: ...
+    def get(self, table: str, key: bytes, /) -> bytes | None: ...
+    def scan(
+        self,
+        table: str,
+        start: bytes = b"",
+        end: bytes | None = None,
+        *,
+        limit: int | None = None,
+        reverse: bool = False,
+    ) -> list[tuple[bytes, bytes]]:
+        """Pairs with start <= key < end; from the end when ``reverse``."""
+    def commit(self, writes: list[tuple[str, bytes, bytes | None]], *, sync: bool = True) -> None:
+        """All of it or nothing; on return it is on disk. None deletes."""
+    def size_bytes(self) -> int: ...
+    def close(self) -> None: ...
+
+# vm
+
+@final
+class Vm:
+    """NEAR's contract VM with a bounded cache of compiled code in memory and on disk."""
+
+    def __new__(cls, cache_dir: str, *, memory_entries: int = 128, disk_bytes: int = 4_000_000_000) -> Vm: ...
+    def precompile(self, code: bytes, protocol_version: int, /) -> None:
+        """Compile and cache; a contract that does not compile is remembered as such, not raised."""
+    def call(self, state: ChunkState, call: Call, /) -> CallOutcome:
+        """Run a method over the overlay. Writes stay uncommitted in ``state`` even when it fails."""
+    def view(self, trie: Trie, call: Call, interrupt_after_ms: int | None = None, /) -> CallOutcome:
+        """Run a method that cannot write; ``call.view_gas_limit`` bounds it."""
+
+@final
+class Call:
+    """Everything a contract can ask about its surroundings (NEAR's ``VMContext``)."""
+
+    def __new__(
+        cls,
+        *,
+        protocol_version: int,
+        chain_id: str,
+        current_account_id: str,
+        signer_account_id: str,
+        signer_public_key: bytes,
+        predecessor_account_id: str,
+        refund_to_account_id: str,
+        method_name: str,
+        args: bytes,
+        promise_results: list[bytes | None | bool],
+        block_height: int,
+        block_timestamp: int,
+        epoch_height: int,
+        account_balance: int,
+        account_locked_balance: int,
+        storage_usage: int,
+        account_contract: bytes,
+        code_hash: bytes,
+        code_key: bytes | None,
+        attached_deposit: int,
+        prepaid_gas: int,
+        random_seed: bytes,
+        output_data_receivers: list[str],
+        action_hash: bytes,
+        validators: list[tuple[str, int]],
+        recorded_size_before_receipt: int,
+        view_gas_limit: int | None = None,
+    ) -> Call:
+        """``signer_public_key`` and ``account_contract`` are borsh.
+
+        ``code_key`` is the trie key that holds the code; it is read only when the
+        compiled code is not cached, and never recorded. None: no contract.
+
+        A promise result is its bytes, None when it failed, False when not ready.
+        ``action_hash`` seeds the data ids that the call makes.
+        """
+
+@final
+class CallOutcome:
+    @property
+    def gas_burnt(self) -> int: ...
+    @property
+    def gas_used(self) -> int: ...
+    @property
+    def compute_usage(self) -> int: ...
+    @property
+    def balance(self) -> int:
+        """The account's balance after the call."""
+    @property
+    def storage_usage(self) -> int: ...
+    @property
+    def logs(self) -> list[str]: ...
+    @property
+    def return_value(self) -> bytes | int | None:
+        """Bytes, or the index of the receipt in ``receipts`` whose result it is, or None."""
+    @property
+    def error_json(self) -> str | None:
+        """None, or NEAR's ``FunctionCallError`` as RPC shows it (inside ``ActionErrorKind``)."""
+    @property
+    def profile(self) -> list[tuple[str, str, int]]:
+        """(category, NEAR's cost name, gas), as ``gas_profile`` lists it; zero entries left out."""
+    @property
+    def subsidized_amount(self) -> int: ...
+    @property
+    def receipts(self) -> list[NewReceipt]:
+        """In the order of creation; gas weights already spread."""
+    @property
+    def data_receipts(self) -> list[tuple[bytes, bytes]]:
+        """(data id, payload) of resumed yields, in order."""
+
+@final
+class NewReceipt:
+    @property
+    def receiver_id(self) -> str: ...
+    @property
+    def refund_to(self) -> str | None: ...
+    @property
+    def output_data_receivers(self) -> list[tuple[bytes, str]]: ...
+    @property
+    def input_data_ids(self) -> list[bytes]: ...
+    @property
+    def actions(self) -> bytes:
+        """Borsh of the list of actions."""
+    @property
+    def is_promise_yield(self) -> bool: ...
