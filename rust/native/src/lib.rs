@@ -1,0 +1,19 @@
+//! Glue between the crates and Python: conversions only, no logic.
+
+mod crypto;
+mod error;
+mod params;
+mod state;
+mod vm;
+
+use pyo3::prelude::*;
+
+/// The export list: everything that Python sees is registered here.
+#[pymodule]
+fn hither_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    error::register(module)?;
+    crypto::register(module)?;
+    params::register(module)?;
+    state::register(module)?;
+    vm::register(module)
+}
