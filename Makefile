@@ -1,8 +1,38 @@
-# Everything here works from a fresh clone; `make setup` is implied.
+# Everything here works from a fresh clone: each target first sets up what is missing.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/hither/target
+export HITHER_CACHE ?= $(HOME)/.cache/hither
 
-.PHONY: native
-native:
+.DEFAULT_GOAL := help
+.PHONY: help setup up check test test-all wheel native lock format
+
+help: ## Show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Install everything into .venv and ~/.cache/hither; nothing the second time
+	@scripts/setup
+
+up: setup ## Start the network (hither up); Ctrl-C stops it and keeps its state
+	@.venv/bin/hither up
+
+check: setup ## Format, lint, types, import contracts, tidy, docs, fast tests: under two minutes
+	@scripts/check
+
+test: ## Set up, check, and every normal test; stops at 85 minutes
+	@scripts/run_tests
+
+test-all: ## The same, and the long tests: fuzzing, every contract rebuilt, 200 kills
+	@scripts/run_tests --all
+
+wheel: setup ## A wheel in dist/ that installs without a compiler
+	@scripts/wheel
+
+format: setup ## Format Python and Rust
+	@.venv/bin/ruff format . && .venv/bin/ruff check --fix . && cargo fmt
+
+lock: ## Write requirements/*.txt after a change in pyproject.toml
+	@scripts/lock
+
+native: ## Build the native module and install it into .venv, without the rest of setup
 	cargo build --release -p hither-native
 	cp $(CARGO_TARGET_DIR)/release/libhither_native.so .venv/native.tmp
 	mv .venv/native.tmp .venv/lib/python3.11/site-packages/hither_native.abi3.so
