@@ -36,3 +36,4 @@ native: ## Build the native module and install it into .venv, without the rest o
 	cargo build --release -p hither-native
 	cp $(CARGO_TARGET_DIR)/release/libhither_native.so .venv/native.tmp
 	mv .venv/native.tmp .venv/lib/python3.11/site-packages/hither_native.abi3.so
+	@rm -f .venv/.stamps/native
