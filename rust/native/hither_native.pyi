@@ -37,6 +37,9 @@ def runtime_config_json(protocol_version: int, /) -> str:
 def protocol_config_view_json(protocol_version: int, /) -> str:
     """``RuntimeConfigView``: the part of EXPERIMENTAL_protocol_config that these figures make."""
 
+def protocol_features() -> list[tuple[str, int]]:
+    """NEAR's names of the features of 84 and later, with the version that starts each."""
+
 # state
 
 @final
