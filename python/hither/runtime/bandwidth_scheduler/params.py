@@ -37,8 +37,8 @@ def compute_bandwidth_params(config: RuntimeConfig, shard_count: int) -> Bandwid
     One largest grant and the base on all other links must fit into what a
     shard may send: that fixes the base.
     """
-    scheduler = config.bandwidth_scheduler_config
-    max_receipt_size = config.wasm_config.limit_config.max_receipt_size
+    scheduler = config.bandwidth_scheduler
+    max_receipt_size = config.wasm.limits.max_receipt_size
     assert max_receipt_size <= scheduler.max_single_grant <= scheduler.max_shard_bandwidth
     spare = scheduler.max_shard_bandwidth - scheduler.max_single_grant
     return BandwidthParams(
