@@ -70,6 +70,15 @@ class SeededRandom:
             if product & _WORD <= zone:
                 return product >> 32
 
+    def next_below_wide(self, bound: int) -> int:
+        """The same with 64-bit words (low half first), as NEAR chooses where its bound is a machine word."""
+        assert bound > 0
+        zone = (bound << (64 - bound.bit_length())) - 1
+        while True:
+            product = (next(self._words) | next(self._words) << 32) * bound
+            if product & (1 << 64) - 1 <= zone:
+                return product >> 64
+
     def shuffle(self, items: list[Item]) -> None:
         """Shuffle in place, from the last position down."""
         for last in range(len(items) - 1, 0, -1):
