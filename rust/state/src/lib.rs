@@ -1,0 +1,28 @@
+//! State: NEAR's trie, the overlay of a chunk, and the store they are kept in.
+//!
+//! * [`Trie`]: an immutable version of a shard's state.
+//! * [`ChunkState`]: what a chunk reads and writes on top of one, with both meters that
+//!   the protocol puts on reads. The VM's storage functions go through
+//!   [`ChunkState::lookup`] and [`ChunkState::deref`].
+
+mod chunk_state;
+mod nibbles;
+mod node;
+mod recorder;
+mod trie;
+#[cfg(test)]
+mod trie_tests;
+mod update;
+
+pub use chunk_state::{ChangedKey, ChunkState, LookupMode, Sealed, ValueHandle};
+pub use node::{sha256, Hash};
+pub use recorder::TrieAccesses;
+pub use trie::{Pair, Trie, EMPTY_ROOT};
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("this chunk is sealed already")]
+    AlreadySealed,
+    #[error("a chunk with {0} uncommitted changes cannot be sealed")]
+    Uncommitted(usize),
+}
