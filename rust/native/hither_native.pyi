@@ -75,8 +75,13 @@ class ChunkState:
         """Whether the key has a value; only the way to it is recorded, not the value."""
     def get_reference(self, key: bytes, /) -> tuple[int, bytes] | None:
         """Length and sha256 of the value; only the way to it is recorded, not the value."""
+    def get_unrecorded(self, key: bytes, /) -> bytes | None:
+        """The value, counted nowhere: for contract code, which is no part of the storage proof."""
+    def get_before_chunk(self, key: bytes, /) -> bytes | None:
+        """The value that the chunk started from, counted nowhere."""
     def set(self, key: bytes, value: bytes, /) -> None: ...
-    def remove(self, key: bytes, /) -> None: ...
+    def remove(self, key: bytes, /) -> None:
+        """Removing contract data (column 9) adds 2,000 bytes to ``recorded_size``, as in NEAR's node."""
     def scan_keys(self, prefix: bytes, /) -> list[bytes]:
         """Keys with this prefix, uncommitted changes included, in key order, recorded as reads."""
     def commit(self, cause: bytes, /) -> None:
@@ -85,6 +90,9 @@ class ChunkState:
     @property
     def recorded_size(self) -> int:
         """Upper bound of the storage proof so far, in bytes (NEAR's ``recorded_storage_size_upper_bound``)."""
+    @property
+    def trie_accesses(self) -> tuple[int, int]:
+        """Trie nodes and values that contracts touched first in this chunk, and met again."""
     def record_code_size(self, size: int, /) -> None: ...
     def seal(self) -> Sealed:
         """The resulting state. Raises if there are uncommitted changes; the object is used up."""

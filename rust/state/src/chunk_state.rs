@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::node::{Node, Value};
+use crate::node::{sha256, Hash, Node, Value};
 use crate::recorder::{Accounting, Recorder, TrieAccesses};
 use crate::trie::Trie;
 use crate::Error;
@@ -48,6 +48,13 @@ impl ValueHandle {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    pub fn hash(&self) -> Hash {
+        match &self.0 {
+            Source::Overlay(bytes) => sha256(bytes),
+            Source::Trie(node) => value_of(node).hash(),
+        }
     }
 }
 
@@ -227,9 +234,10 @@ impl ChunkState {
         self.0.lock().base.get(key)
     }
 
-    /// Length of a value: nodes are recorded, the value is not, nothing is counted.
-    pub fn value_len(&self, key: &[u8]) -> Option<u32> {
-        self.0.lock().lookup(key, LookupMode::Flat).0.map(|handle| handle.len())
+    /// Length and sha256 of a value: nodes are recorded, the value is not, nothing is counted.
+    pub fn get_reference(&self, key: &[u8]) -> Option<(u32, Hash)> {
+        let handle = self.lookup(key, LookupMode::Flat).0?;
+        Some((handle.len(), handle.hash()))
     }
 
     /// Find a value for a contract, without reading it.

@@ -42,7 +42,7 @@ impl<'a> Nibbles<'a> {
     pub fn at(&self, index: usize) -> u8 {
         let position = self.start + index;
         let byte = self.bytes[position / 2];
-        if position % 2 == 0 {
+        if position.is_multiple_of(2) {
             byte >> 4
         } else {
             byte & 0x0f
@@ -114,7 +114,7 @@ impl<'a> Nibbles<'a> {
             first |= ODD | at(0);
         }
         into.push(first);
-        if tail.is_empty() && (self.start + index) % 2 == 0 {
+        if tail.is_empty() && (self.start + index).is_multiple_of(2) {
             into.extend_from_slice(&self.bytes[(self.start + index) / 2..self.end / 2]);
             return;
         }
@@ -153,7 +153,7 @@ impl PartialOrd for Nibbles<'_> {
 
 /// Half bytes, one each, to bytes. The number must be even.
 pub(crate) fn to_bytes(nibbles: &[u8]) -> Vec<u8> {
-    debug_assert!(nibbles.len() % 2 == 0);
+    debug_assert!(nibbles.len().is_multiple_of(2));
     nibbles.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect()
 }
 

@@ -87,10 +87,21 @@ impl BranchValue {
 #[derive(Debug)]
 pub(crate) enum Kind {
     /// `data` is the packed path followed by the value, unless that is `large`.
-    Leaf { path_len: u32, data: Box<[u8]>, large: Option<Arc<LargeValue>> },
+    Leaf {
+        path_len: u32,
+        data: Box<[u8]>,
+        large: Option<Arc<LargeValue>>,
+    },
     /// Bit n of `bitmap` tells whether child n is there; `children` holds those in order.
-    Branch { bitmap: u16, children: Box<[Arc<Node>]>, value: Option<Box<BranchValue>> },
-    Extension { path: Box<[u8]>, child: Arc<Node> },
+    Branch {
+        bitmap: u16,
+        children: Box<[Arc<Node>]>,
+        value: Option<Box<BranchValue>>,
+    },
+    Extension {
+        path: Box<[u8]>,
+        child: Arc<Node>,
+    },
     /// What a node becomes while it is taken apart.
     Dismantled,
 }
@@ -123,19 +134,12 @@ impl Node {
         Self::finish(memory_usage, Kind::Leaf { path_len: path_len as u32, data: data.into(), large })
     }
 
-    pub fn branch(
-        bitmap: u16,
-        children: Vec<Arc<Node>>,
-        value: Option<&Value<'_>>,
-    ) -> Arc<Node> {
+    pub fn branch(bitmap: u16, children: Vec<Arc<Node>>, value: Option<&Value<'_>>) -> Arc<Node> {
         debug_assert_eq!(bitmap.count_ones() as usize, children.len());
         let own = value.map_or(0, |value| COST_VALUE + COST_VALUE_BYTE * value.bytes().len() as u64);
         let below: u64 = children.iter().map(|child| child.memory_usage).sum();
         let value = value.map(|value| Box::new(BranchValue::new(value)));
-        Self::finish(
-            COST_NODE + own + below,
-            Kind::Branch { bitmap, children: children.into(), value },
-        )
+        Self::finish(COST_NODE + own + below, Kind::Branch { bitmap, children: children.into(), value })
     }
 
     /// The node that lies `path` above `child`: a longer leaf or extension, or a new one
@@ -160,8 +164,7 @@ impl Node {
     fn extension_joined(path: Nibbles<'_>, tail: Nibbles<'_>, child: &Arc<Node>) -> Arc<Node> {
         let mut packed = Vec::with_capacity(1 + (path.len() + tail.len()) / 2);
         path.pack_joined(tail, false, &mut packed);
-        let memory_usage =
-            COST_NODE + COST_KEY_BYTE * packed.len() as u64 + child.memory_usage;
+        let memory_usage = COST_NODE + COST_KEY_BYTE * packed.len() as u64 + child.memory_usage;
         let child = child.clone();
         Self::finish(memory_usage, Kind::Extension { path: packed.into(), child })
     }

@@ -84,10 +84,8 @@ impl Trie {
         let mut sorted: Vec<Change<'_>> = Vec::with_capacity(changes.len());
         for index in order {
             let (key, value) = &changes[index];
-            let change = Change {
-                key: key.as_ref(),
-                value: value.as_ref().map(|value| Value::new(value.as_ref())),
-            };
+            let change =
+                Change { key: key.as_ref(), value: value.as_ref().map(|value| Value::new(value.as_ref())) };
             match sorted.last_mut() {
                 Some(last) if last.key == change.key => *last = change,
                 _ => sorted.push(change),

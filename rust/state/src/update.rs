@@ -70,7 +70,7 @@ pub(crate) fn apply(node: Option<&Arc<Node>>, changes: &[Change<'_>], place: Pla
 }
 
 fn apply_below(node: Option<&Arc<Node>>, changes: &[Change<'_>], place: Place) -> Subtree {
-    if place.nodes % NODES_PER_STACK != 0 {
+    if !place.nodes.is_multiple_of(NODES_PER_STACK) {
         return apply(node, changes, place);
     }
     std::thread::scope(|scope| {
@@ -170,11 +170,7 @@ fn split_extension(
     let index = path.at(shared);
     let tail = path.skip(shared + 1);
     let below = Node::extend(tail, child);
-    let old = Old {
-        node: None,
-        value: None,
-        child: &|asked| (asked == index).then(|| below.clone()),
-    };
+    let old = Old { node: None, value: None, child: &|asked| (asked == index).then(|| below.clone()) };
     let branch = apply_to_branch(&old, &changes[from..to], place.further(shared))?;
     Some(Node::extend(head, &branch))
 }
