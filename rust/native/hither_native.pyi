@@ -26,8 +26,18 @@ def verify_signature(key_kind: int, key: bytes, message: bytes, signature: bytes
 def verify_signatures(items: list[tuple[int, bytes, bytes, bytes]], /) -> list[bool]:
     """The same for many (kind, key, message, signature), on all cores, lock released."""
 
+def secret_from_seed(key_kind: int, seed: bytes, /) -> bytes:
+    """Raw secret key of 32 bytes: ed25519 seed (64 bytes: seed and key), secp256k1 scalar, ML-DSA-65 seed (4,032 bytes)."""
+
 def public_key_from_secret(key_kind: int, secret: bytes, /) -> bytes: ...
 def sign(key_kind: int, secret: bytes, message: bytes, /) -> bytes: ...
+def is_staking_key(key_kind: int, key: bytes, /) -> bool:
+    """Ed25519 and good for verifiable randomness."""
+
+def vrf_prove(secret: bytes, data: bytes, /) -> tuple[bytes, bytes]:
+    """NEAR's verifiable random value (32 bytes) and proof (64) of a raw ed25519 secret key."""
+
+def vrf_verify(key: bytes, data: bytes, value: bytes, proof: bytes, /) -> bool: ...
 
 # params
 

@@ -1,8 +1,38 @@
 """The sixteen actions (wire tags 0 to 15, in this order)."""
 
+from typing import Any, Final
+
 import msgspec
 
-from hither.primitives.account import AccessKey, DeployMode, GlobalContractIdentifier
+from hither.codec.borsh import (
+    BYTES,
+    STRING,
+    U8,
+    U16,
+    U64,
+    U128,
+    Codec,
+    InvalidBorsh,
+    chosen,
+    mapped,
+    prefixed,
+    record,
+    sequence,
+    shared,
+    sorted_map,
+    tagged,
+    tuple_of,
+)
+from hither.crypto.hashing import sha256
+from hither.crypto.keys import PUBLIC_KEY, SIGNATURE
+from hither.primitives.account import (
+    ACCESS_KEY,
+    GLOBAL_CONTRACT_IDENTIFIER,
+    AccessKey,
+    DeployMode,
+    GlobalContractIdentifier,
+)
+from hither.primitives.ids import ACCOUNT_ID
 from hither.primitives.types import AccountId, Balance, Gas, Nonce, PublicKey, Signature
 
 
@@ -149,3 +179,117 @@ Action = (
     | DelegateV2
     | UniversalStateInit
 )
+
+
+def _decode_deploy_mode(number: int) -> DeployMode:
+    if number > 1:
+        raise InvalidBorsh("an unknown way to name a global contract")
+    return DeployMode(number)
+
+
+_STATE_INIT_FIELDS: dict[str, Codec[Any]] = {
+    "code": GLOBAL_CONTRACT_IDENTIFIER,
+    "data": sorted_map(BYTES, BYTES),
+}
+_STATE_INIT = prefixed(b"\0", record(DeterministicStateInit, _STATE_INIT_FIELDS, {"deposit": 0}))
+
+_SIMPLE_ACTIONS: dict[int, tuple[type, Codec[Any]]] = {
+    0: (CreateAccount, record(CreateAccount, {})),
+    1: (DeployContract, record(DeployContract, {"code": BYTES})),
+    2: (
+        FunctionCall,
+        record(FunctionCall, {"method_name": STRING, "args": BYTES, "gas": U64, "deposit": U128}),
+    ),
+    3: (Transfer, record(Transfer, {"deposit": U128})),
+    4: (Stake, record(Stake, {"stake": U128, "public_key": PUBLIC_KEY})),
+    5: (AddKey, record(AddKey, {"public_key": PUBLIC_KEY, "access_key": ACCESS_KEY})),
+    6: (DeleteKey, record(DeleteKey, {"public_key": PUBLIC_KEY})),
+    7: (DeleteAccount, record(DeleteAccount, {"beneficiary_id": ACCOUNT_ID})),
+    9: (
+        DeployGlobalContract,
+        record(DeployGlobalContract, {"code": BYTES, "deploy_mode": mapped(U8, int, _decode_deploy_mode)}),
+    ),
+    10: (UseGlobalContract, record(UseGlobalContract, {"contract_identifier": GLOBAL_CONTRACT_IDENTIFIER})),
+    11: (
+        DeterministicStateInit,
+        prefixed(b"\0", record(DeterministicStateInit, {**_STATE_INIT_FIELDS, "deposit": U128})),
+    ),
+    12: (TransferToGasKey, record(TransferToGasKey, {"public_key": PUBLIC_KEY, "deposit": U128})),
+    13: (WithdrawFromGasKey, record(WithdrawFromGasKey, {"public_key": PUBLIC_KEY, "amount": U128})),
+    15: (UniversalStateInit, record(UniversalStateInit, {"state_init": BYTES, "deposit": U128})),
+}
+
+VERSIONED_NONCE: Codec[tuple[Nonce, int | None]] = chosen(
+    lambda nonce: 0 if nonce[1] is None else 1,
+    {
+        0: mapped(U64, lambda nonce: nonce[0], lambda nonce: (nonce, None)),
+        1: tuple_of(U64, U16),
+    },
+)
+"""A nonce and, for gas keys, the index of the key's nonce."""
+
+_DELEGATE_ACTION_V1: Codec[DelegateAction] = record(
+    DelegateAction,
+    {
+        "sender_id": ACCOUNT_ID,
+        "receiver_id": ACCOUNT_ID,
+        "actions": sequence(tagged(_SIMPLE_ACTIONS)),
+        "nonce": U64,
+        "max_block_height": U64,
+        "public_key": PUBLIC_KEY,
+    },
+)
+_DELEGATE_ACTION_V2: Codec[DelegateAction] = prefixed(
+    b"\0",
+    record(
+        DelegateAction,
+        {
+            "sender_id": ACCOUNT_ID,
+            "receiver_id": ACCOUNT_ID,
+            "actions": sequence(tagged(_SIMPLE_ACTIONS)),
+            "nonce nonce_index": VERSIONED_NONCE,
+            "max_block_height": U64,
+            "public_key": PUBLIC_KEY,
+        },
+    ),
+)
+
+ACTION: Codec[Action] = tagged(
+    {
+        **_SIMPLE_ACTIONS,
+        8: (
+            Delegate,
+            record(Delegate, {"delegate_action": shared(_DELEGATE_ACTION_V1), "signature": SIGNATURE}),
+        ),
+        14: (
+            DelegateV2,
+            record(DelegateV2, {"delegate_action": shared(_DELEGATE_ACTION_V2), "signature": SIGNATURE}),
+        ),
+    }
+)
+ACTIONS: Codec[tuple[Action, ...]] = sequence(ACTION)
+
+encode_action = ACTION.encode
+decode_action = ACTION.decode
+encode_actions = ACTIONS.encode
+decode_actions = ACTIONS.decode
+encode_deterministic_state_init = _STATE_INIT.encode
+"""What a ``0s`` id is the hash of: version, code and data, without the deposit."""
+
+_DELEGATE_DOMAIN_V1: Final = (2**30 + 366).to_bytes(4, "little")
+_DELEGATE_DOMAIN_V2: Final = (2**30 + 611).to_bytes(4, "little")
+
+
+def compute_delegate_hash(delegate: Delegate | DelegateV2) -> bytes:
+    """What the sender of a delegate action signs (NEP-366, NEP-461)."""
+    if isinstance(delegate, Delegate):
+        return sha256(_DELEGATE_DOMAIN_V1 + _DELEGATE_ACTION_V1.encode(delegate.delegate_action))
+    return sha256(_DELEGATE_DOMAIN_V2 + _DELEGATE_ACTION_V2.encode(delegate.delegate_action))
+
+
+_WITH_MAPS: Final = frozenset({DeterministicStateInit, Delegate, DelegateV2})
+
+
+def has_one_encoding(actions: tuple[Action, ...]) -> bool:
+    """False if the bytes that these came from may have held a map in another order than ours."""
+    return all(type(action) not in _WITH_MAPS for action in actions)

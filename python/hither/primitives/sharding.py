@@ -4,6 +4,9 @@ from bisect import bisect_right
 
 import msgspec
 
+from hither.codec.borsh import U16, U64, U128, Codec, fixed, prefixed, record, sequence
+from hither.crypto.keys import PUBLIC_KEY
+from hither.primitives.ids import ACCOUNT_ID
 from hither.primitives.types import AccountId, PublicKey, ShardId
 
 
@@ -55,3 +58,30 @@ class ValidatorStake(msgspec.Struct, frozen=True, gc=False):
     account_id: AccountId
     public_key: PublicKey
     stake: int
+
+
+CONGESTION_INFO: Codec[CongestionInfo] = prefixed(
+    b"\0",
+    record(
+        CongestionInfo,
+        {
+            "delayed_receipts_gas": U128,
+            "buffered_receipts_gas": U128,
+            "receipt_bytes": U64,
+            "allowed_shard": U16,
+        },
+    ),
+)
+BANDWIDTH_REQUESTS: Codec[tuple[BandwidthRequest, ...]] = prefixed(
+    b"\0", sequence(record(BandwidthRequest, {"to_shard": U16, "bitmap": fixed(5)}))
+)
+VALIDATOR_STAKE: Codec[ValidatorStake] = prefixed(
+    b"\0", record(ValidatorStake, {"account_id": ACCOUNT_ID, "public_key": PUBLIC_KEY, "stake": U128})
+)
+
+encode_congestion_info = CONGESTION_INFO.encode
+decode_congestion_info = CONGESTION_INFO.decode
+encode_bandwidth_requests = BANDWIDTH_REQUESTS.encode
+decode_bandwidth_requests = BANDWIDTH_REQUESTS.decode
+encode_validator_stake = VALIDATOR_STAKE.encode
+decode_validator_stake = VALIDATOR_STAKE.decode

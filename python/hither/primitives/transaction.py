@@ -4,7 +4,11 @@ import enum
 
 import msgspec
 
-from hither.primitives.action import Action
+from hither.codec.borsh import HASH, U8, U64, Codec, InvalidBorsh, mapped, prefixed, record
+from hither.crypto.hashing import sha256
+from hither.crypto.keys import PUBLIC_KEY, SIGNATURE
+from hither.primitives.action import ACTIONS, VERSIONED_NONCE, Action, has_one_encoding
+from hither.primitives.ids import ACCOUNT_ID
 from hither.primitives.types import AccountId, CryptoHash, Nonce, PublicKey, Signature
 
 
@@ -43,3 +47,89 @@ class SignedTransaction(msgspec.Struct, frozen=True, gc=False):
     signature: Signature
     hash: CryptoHash
     size: int
+
+
+def _decode_nonce_mode(number: int) -> NonceMode:
+    if number > 1:
+        raise InvalidBorsh("an unknown nonce mode")
+    return NonceMode(number)
+
+
+_TRANSACTION_V0: Codec[Transaction] = record(
+    Transaction,
+    {
+        "signer_id": ACCOUNT_ID,
+        "public_key": PUBLIC_KEY,
+        "nonce": U64,
+        "receiver_id": ACCOUNT_ID,
+        "block_hash": HASH,
+        "actions": ACTIONS,
+    },
+)
+_TRANSACTION_V1: Codec[Transaction] = prefixed(
+    b"\1",
+    record(
+        Transaction,
+        {
+            "signer_id": ACCOUNT_ID,
+            "public_key": PUBLIC_KEY,
+            "nonce nonce_index": VERSIONED_NONCE,
+            "receiver_id": ACCOUNT_ID,
+            "block_hash": HASH,
+            "actions": ACTIONS,
+            "nonce_mode": mapped(U8, int, _decode_nonce_mode),
+        },
+        {"version": 1},
+    ),
+)
+
+
+class _SignedForm(msgspec.Struct, frozen=True, gc=False):
+    """A signed transaction before its hash is known."""
+
+    transaction: Transaction
+    signature: Signature
+
+
+_encode_v0 = _TRANSACTION_V0.encode
+_encode_v1 = _TRANSACTION_V1.encode
+_encode_signature = SIGNATURE.encode
+_decode_v0 = record(_SignedForm, {"transaction": _TRANSACTION_V0, "signature": SIGNATURE}).decode
+_decode_v1 = record(_SignedForm, {"transaction": _TRANSACTION_V1, "signature": SIGNATURE}).decode
+
+
+def encode_transaction(transaction: Transaction) -> bytes:
+    """The unsigned form, of which the hash is taken. Version 0 has no tag."""
+    return _encode_v0(transaction) if transaction.version == 0 else _encode_v1(transaction)
+
+
+def decode_transaction(data: bytes) -> Transaction:
+    """The unsigned form, or ``InvalidBorsh``."""
+    return _TRANSACTION_V0.decode(data) if data[1:2] == b"\0" else _TRANSACTION_V1.decode(data)
+
+
+def sign_transaction_form(transaction: Transaction, signature: Signature) -> SignedTransaction:
+    """Put a transaction and its signature together."""
+    unsigned = encode_transaction(transaction)
+    size = len(unsigned) + 1 + len(signature.data)
+    return SignedTransaction(transaction, signature, CryptoHash(sha256(unsigned)), size)
+
+
+def encode_signed_transaction(signed: SignedTransaction) -> bytes:
+    return encode_transaction(signed.transaction) + _encode_signature(signed.signature)
+
+
+def decode_signed_transaction(data: bytes) -> SignedTransaction:
+    """The signed form, or ``InvalidBorsh``.
+
+    The second byte tells the version: in version 0 it belongs to the length of
+    an account id and is zero.
+    """
+    form = _decode_v0(data) if data[1:2] == b"\0" else _decode_v1(data)
+    transaction, signature = form.transaction, form.signature
+    if not has_one_encoding(transaction.actions):
+        return sign_transaction_form(transaction, signature)
+    size = len(data)
+    return SignedTransaction(
+        transaction, signature, CryptoHash(sha256(data[: size - 1 - len(signature.data)])), size
+    )
