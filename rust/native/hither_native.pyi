@@ -219,6 +219,9 @@ class CallOutcome:
     def error_json(self) -> str | None:
         """None, or NEAR's ``FunctionCallError`` as RPC shows it (inside ``ActionErrorKind``)."""
     @property
+    def error_text(self) -> str | None:
+        """None, or the VM's own ``FunctionCallError`` in Rust's debug form: what ``query`` says of a failed view call."""
+    @property
     def profile(self) -> list[tuple[str, str, int]]:
         """(category, NEAR's cost name, gas), as ``gas_profile`` lists it; zero entries left out."""
     @property
