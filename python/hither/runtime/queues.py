@@ -12,12 +12,9 @@ from typing import Final
 
 import msgspec
 
-from hither_native import ChunkState
-
-from hither.primitives.receipt import QueuedReceipt
+from hither.primitives.receipt import QueuedReceipt, decode_queued_receipt, encode_queued_receipt
 from hither.primitives.types import Gas, ShardId
-from hither.runtime.receipt_codec import decode_queued_receipt, encode_queued_receipt
-from hither.state import keys
+from hither.state import ChunkState, keys
 
 GROUP_SIZE_BYTES_MAX: Final = 100_000
 """A group of buffered receipts is closed before it would pass this size."""
@@ -113,7 +110,9 @@ class OutgoingBuffers:
         self._write_indices()
 
     def _write_indices(self) -> None:
-        records = [_SHARD_INDICES.pack(shard_id, *self._indices[shard_id]) for shard_id in sorted(self._indices)]
+        records = [
+            _SHARD_INDICES.pack(shard_id, *self._indices[shard_id]) for shard_id in sorted(self._indices)
+        ]
         self._state.set(keys.BUFFERED_RECEIPT_INDICES, struct.pack("<I", len(records)) + b"".join(records))
 
 

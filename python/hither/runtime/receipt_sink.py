@@ -6,11 +6,8 @@ trie and goes out first next time (NEAR: ``ReceiptSinkV2``, ``DelayedReceiptQueu
 """
 
 from collections.abc import Iterable
-from typing import Final
 
 import msgspec
-
-from hither_native import ChunkState
 
 from hither.params import ProtocolFeature, RuntimeConfig
 from hither.primitives.receipt import ActionReceipt, QueuedReceipt, Receipt, ReceiptMetadata, encode_receipt
@@ -20,7 +17,9 @@ from hither.runtime.bandwidth_scheduler import BandwidthGrants, make_bandwidth_r
 from hither.runtime.congestion_control import compute_outgoing_gas_limit
 from hither.runtime.fees import GAS_MAX, Fees, receipt_congestion_gas
 from hither.runtime.queues import DelayedReceiptQueue, OutgoingBuffers, ReceiptGroups
+from hither.runtime.routing import get_receiver_shard
 from hither.runtime.types import ApplyContext
+from hither.state import ChunkState
 
 
 def queue_receipt(receipt: Receipt, fees: Fees) -> QueuedReceipt:
@@ -71,7 +70,7 @@ class DelayedReceipts:
         """``info`` with this chunk's changes of the queue."""
         gas = info.delayed_receipts_gas + self._gas_change
         size_bytes = info.receipt_bytes + self._bytes_change
-        assert gas >= 0 and size_bytes >= 0, "the queue holds what the info counts"
+        assert min(gas, size_bytes) >= 0, "the queue holds what the info counts"
         return msgspec.structs.replace(info, delayed_receipts_gas=gas, receipt_bytes=size_bytes)
 
 
@@ -89,16 +88,15 @@ class ReceiptSink:
     ``outgoing_receipts`` are those that leave with this chunk, in order.
     """
 
-    def __init__(
-        self, context: ApplyContext, fees: Fees, state: ChunkState, grants: BandwidthGrants
-    ) -> None:
+    def __init__(self, context: ApplyContext, fees: Fees, state: ChunkState, grants: BandwidthGrants) -> None:
         self._context = context
         self._fees = fees
         self._state = state
         self._grants = grants
         self._buffers = OutgoingBuffers(state)
         self._limits = {
-            shard_id: self._compute_limit(shard_id, extended) for shard_id, extended in context.congestion.items()
+            shard_id: self._compute_limit(shard_id, extended)
+            for shard_id, extended in context.congestion.items()
         }
         self._groups: dict[ShardId, ReceiptGroups] = {}
         for shard_id in self._buffers.list_shards():
@@ -124,14 +122,14 @@ class ReceiptSink:
                 self._buffered_gas -= metadata.congestion_gas
                 self._receipt_bytes -= metadata.congestion_size
                 self._groups[shard_id].remove_receipt(metadata.congestion_size, metadata.congestion_gas)
-        assert self._buffered_gas >= 0 and self._receipt_bytes >= 0
+        assert min(self._buffered_gas, self._receipt_bytes) >= 0
 
     def forward_or_buffer(self, receipt: Receipt) -> None:
         """Send the receipt if its link has room for it, else append it to the link's buffer."""
         item = queue_receipt(receipt, self._fees)
         if self._try_forward(item):
             return
-        shard_id = self._context.shard_layout.get_shard_id(receipt.receiver_id)
+        shard_id = get_receiver_shard(self._context.shard_layout, receipt)
         metadata = item.metadata
         self._receipt_bytes += metadata.congestion_size
         self._buffered_gas += metadata.congestion_gas
@@ -193,7 +191,7 @@ class ReceiptSink:
         count as the largest allowed, else they could never leave.
         """
         config = self._context.config
-        shard_id = self._context.shard_layout.get_shard_id(item.receipt.receiver_id)
+        shard_id = get_receiver_shard(self._context.shard_layout, item.receipt)
         size_bytes = min(item.metadata.congestion_size, config.wasm.limits.max_receipt_size)
         gas = item.metadata.congestion_gas
         limit = self._limits.setdefault(shard_id, _LinkLimit(GAS_MAX, 0))

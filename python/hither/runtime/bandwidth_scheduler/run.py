@@ -5,9 +5,7 @@ from typing import Final
 
 import msgspec
 
-from hither_native import ChunkState
-
-from hither.crypto import sha256
+from hither.crypto.hashing import sha256
 from hither.primitives.types import ZERO_HASH, CryptoHash, ShardId
 from hither.runtime.bandwidth_scheduler.params import (
     BandwidthParams,
@@ -17,7 +15,7 @@ from hither.runtime.bandwidth_scheduler.params import (
 from hither.runtime.bandwidth_scheduler.scheduler import LinkRequest, ShardStatus, schedule_bandwidth
 from hither.runtime.congestion_control import compute_congestion_level
 from hither.runtime.types import ApplyContext
-from hither.state import keys
+from hither.state import ChunkState, keys
 
 _ALLOWANCE: Final = struct.Struct("<QQQ")
 
@@ -38,7 +36,7 @@ class SchedulerState(msgspec.Struct, frozen=True):
         """Inverse of ``encode``."""
         version, count = struct.unpack_from("<BI", raw)
         end = 5 + count * _ALLOWANCE.size
-        assert version == 0 and len(raw) == end + 32, "unknown form of the bandwidth scheduler's state"
+        assert (version, len(raw)) == (0, end + 32), "unknown form of the bandwidth scheduler's state"
         return SchedulerState(tuple(_ALLOWANCE.iter_unpack(raw[5:end])), CryptoHash(raw[end:]))
 
 
@@ -118,6 +116,7 @@ def run_bandwidth_scheduler(context: ApplyContext, state: ChunkState) -> Bandwid
     )
     state.set(keys.BANDWIDTH_SCHEDULER_STATE, after.encode())
     granted = {
-        (shard_ids[sender], shard_ids[receiver]): size for (sender, receiver), size in schedule.granted.items()
+        (shard_ids[sender], shard_ids[receiver]): size
+        for (sender, receiver), size in schedule.granted.items()
     }
     return BandwidthGrants(granted, params)
