@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
+from hither.primitives.merkle import MerklePath
 from hither.primitives.outcome import Outcome
 from hither.primitives.receipt import Receipt
 from hither.primitives.sharding import ShardLayout, ValidatorStake
@@ -155,16 +156,6 @@ class Tip(msgspec.Struct, frozen=True, gc=False):
     epoch_id: CryptoHash
     next_epoch_id: CryptoHash
     timestamp_ns: int
-
-
-class MerklePathItem(msgspec.Struct, frozen=True, gc=False):
-    """A sibling on the way to the root. ``direction`` is "Left" or "Right": where the sibling stands."""
-
-    hash: CryptoHash
-    direction: str
-
-
-MerklePath = tuple[MerklePathItem, ...]
 
 
 class OutcomeWithProof(msgspec.Struct, frozen=True, gc=False):
