@@ -58,6 +58,7 @@ class ApplyContext(msgspec.Struct, frozen=True):
     validators: tuple[tuple[AccountId, Balance], ...]
     validator_update: ValidatorAccountsUpdate | None = None
     is_new_chunk: bool = True
+    minimum_stake: Balance = Balance(0)
 
 
 class ApplyResult(msgspec.Struct, frozen=True):
