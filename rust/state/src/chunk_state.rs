@@ -229,6 +229,15 @@ impl ChunkState {
         }
     }
 
+    /// Whether there is a value, leaving no trace in either meter.
+    pub fn has_unrecorded(&self, key: &[u8]) -> bool {
+        let inner = self.0.lock();
+        match inner.overlay(key) {
+            Some(value) => value.is_some(),
+            None => inner.base.has(key),
+        }
+    }
+
     /// The value before this chunk, leaving no trace in either meter.
     pub fn get_before_chunk(&self, key: &[u8]) -> Option<Vec<u8>> {
         self.0.lock().base.get(key)
