@@ -5,7 +5,9 @@ hash costs two microseconds. Key-sized inputs are the longest that the protocol
 has; the quadratic cost is bounded by ``ENCODED_SIZE_MAX``.
 """
 
-from typing import Final
+from typing import Final, NoReturn
+
+from hither.codec.text import quote_character
 
 ALPHABET: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
@@ -19,7 +21,15 @@ _GROUP: Final = 58**_GROUP_SIZE
 
 
 class InvalidBase58(ValueError):
-    """The text is not base58, or not of the length asked for."""
+    """The text is not base58, or not of the length asked for. The message is NEAR's."""
+
+
+class WrongSize(InvalidBase58):
+    """Too few or too many bytes; ``size`` is what there is, counted to one too many."""
+
+    def __init__(self, wanted: int, size: int) -> None:
+        super().__init__(f"expected the input of {wanted} bytes, but {size} was given")
+        self.size = size
 
 
 def _write_group(number: int) -> str:
@@ -46,7 +56,7 @@ def encode(data: bytes) -> str:
 def decode(text: str, size: int | None = None) -> bytes:
     """Base58 to bytes, of exactly ``size`` bytes when that is given."""
     if len(text) > ENCODED_SIZE_MAX:
-        raise InvalidBase58("the text is too long")
+        raise WrongSize(size or 0, (size or ENCODED_SIZE_MAX) + 1)
     number = 0
     try:
         for at in range(0, len(text), _GROUP_SIZE):
@@ -55,10 +65,25 @@ def decode(text: str, size: int | None = None) -> bytes:
             for character in part:
                 group = group * 58 + _DIGIT[character]
             number = number * 58 ** len(part) + group
-    except KeyError as error:
-        raise InvalidBase58(f"{error.args[0]!r} is not a base58 character") from None
+    except KeyError:
+        _refuse(text, size)
     zeros = len(text) - len(text.lstrip("1"))
     data = bytes(zeros) + number.to_bytes((number.bit_length() + 7) // 8, "big")
     if size is not None and len(data) != size:
-        raise InvalidBase58(f"{size} bytes are needed, the text has {len(data)}")
+        raise WrongSize(size, min(len(data), size + 1))
     return data
+
+
+def _refuse(text: str, size: int | None) -> NoReturn:
+    """Name the first bad character, or the size when the digits before it are already too many."""
+    at = next(index for index, character in enumerate(text) if character not in _DIGIT)
+    character = text[at]
+    before = int.from_bytes(decode(text[:at]), "big")
+    if size is not None and before >> 8 * size:
+        raise WrongSize(size, size + 1)
+    place = len(text[:at].encode())
+    if character.isascii():
+        raise InvalidBase58(
+            f"provided string contained invalid character {quote_character(character)} at byte {place}"
+        )
+    raise InvalidBase58(f"provided string contained non-ascii character starting at byte {place}")

@@ -4,21 +4,22 @@ A ``Codec`` is a declaration. Its ``encode`` and ``decode`` are functions that
 are generated from it as Python source when first asked for, so that a struct
 of fixed-width fields costs one ``struct.unpack``, not a walk over field lists.
 
-Decoding is strict: an unknown tag, bytes left over or missing, text that is
-not UTF-8 and a number too large all raise ``InvalidBorsh``. Maps are taken in
-any order, the last of equal keys winning, and come back sorted, as NEAR's own
-decoder takes them. Recursion is bounded because a declaration cannot refer to
-itself. Specification: borsh.io.
+Decoding is strict: an unknown tag, bytes left over or missing and text that is
+not UTF-8 all raise ``InvalidBorsh``. Maps are taken in any order, the last of
+equal keys winning, and come back sorted, as NEAR's own decoder takes them.
+Recursion is bounded because a declaration cannot refer to itself.
+Specification: borsh.io.
 
-How reading detects missing bytes: fixed-width reads raise by themselves; slices
-may come out short, but they move the position past the end, and each decoder
-ends by comparing the position with the length.
+Two readers come from each declaration. The fast one lets slices come out short:
+they move the position past the end, and comparing the position with the length
+at last finds that. When it refuses, the exact one, which stops at the first
+fault, says what NEAR's node would say: its RPC answers show these words.
 """
 
 import struct
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 import msgspec
 
@@ -28,13 +29,21 @@ V = TypeVar("V")
 
 
 class InvalidBorsh(ValueError):
-    """The bytes are not the borsh form of the type asked for."""
+    """The bytes are not the borsh form of the type asked for. The message is NEAR's."""
+
+
+MISSING = "Unexpected length of input"
+LEFT_OVER = "Not all bytes read"
 
 
 class Source:
-    """The body of one generated function and the objects that it refers to."""
+    """The body of one generated function and the objects that it refers to.
 
-    def __init__(self) -> None:
+    ``is_exact``: check every length at once, so that the first fault is the one reported.
+    """
+
+    def __init__(self, is_exact: bool = False) -> None:
+        self.is_exact = is_exact
         self.lines: list[str] = []
         self.namespace: dict[str, Any] = {"InvalidBorsh": InvalidBorsh}
         self.depth = 1
@@ -42,6 +51,12 @@ class Source:
 
     def emit(self, line: str) -> None:
         self.lines.append("    " * self.depth + line)
+
+    def emit_end_check(self, end: str, message: str = MISSING) -> None:
+        """For slices: refuse at once if the data ends before ``end``. The fast reader finds it at last."""
+        if self.is_exact:
+            self.emit(f"if {end} > len(data):")
+            self.emit(f"    raise InvalidBorsh({message!r})")
 
     def make_name(self, stem: str = "x") -> str:
         self.names_made += 1
@@ -94,14 +109,21 @@ class Codec(Generic[T]):
         function: Callable[[T], bytes] = source.build("def function(value):")
         return function
 
-    @cached_property
-    def read_at(self) -> Callable[[bytes, int], tuple[T, int]]:
+    def make_reader(self, is_exact: bool) -> Callable[[bytes, int], tuple[T, int]]:
         """(data, position) to (value, next position); the caller compares the end and maps errors."""
-        source = Source()
+        source = Source(is_exact)
         self.read(source, "result")
         source.emit("return result, at")
         function: Callable[[bytes, int], tuple[T, int]] = source.build("def function(data, at):")
         return function
+
+    @cached_property
+    def read_at(self) -> Callable[[bytes, int], tuple[T, int]]:
+        return self.make_reader(is_exact=False)
+
+    @cached_property
+    def read_at_exactly(self) -> Callable[[bytes, int], tuple[T, int]]:
+        return self.make_reader(is_exact=True)
 
     @cached_property
     def decode(self) -> Callable[[bytes], T]:
@@ -112,19 +134,47 @@ class Codec(Generic[T]):
         source.depth += 1
         self.read(source, "result")
         source.depth -= 1
-        source.emit(f"except {source.bind(READ_ERRORS, 'errors')} as error:")
-        source.emit("    raise InvalidBorsh(str(error)) from error")
+        source.emit(f"except {source.bind(READ_ERRORS, 'errors')}:")
+        source.emit(f"    {source.bind(self.refuse, 'refuse')}(data)")
         source.emit("if at != len(data):")
-        source.emit(
-            "    raise InvalidBorsh('bytes are missing' if at > len(data) else 'bytes are left over')"
-        )
+        source.emit(f"    {source.bind(self.refuse, 'refuse')}(data)")
         source.emit("return result")
         function: Callable[[bytes], T] = source.build("def function(data):")
         return function
 
+    def refuse(self, data: bytes) -> NoReturn:
+        """Raise for the first fault of bytes that the fast reader refused."""
+        try:
+            _, at = self.read_at_exactly(data, 0)
+        except UnicodeDecodeError as error:
+            raise InvalidBorsh(_describe_bad_text(error)) from None
+        except UnknownTag as error:
+            raise InvalidBorsh(f"Unexpected variant tag: {error.args[0]}") from None
+        except (struct.error, IndexError):
+            raise InvalidBorsh(MISSING) from None
+        assert at < len(data), "the fast reader refused what the exact one takes"
+        raise InvalidBorsh(LEFT_OVER)
 
-READ_ERRORS = (struct.error, IndexError, KeyError, UnicodeDecodeError)
-"""What generated readers may raise on bad bytes besides ``InvalidBorsh``."""
+
+class UnknownTag(KeyError):
+    """No variant has this tag."""
+
+
+READ_ERRORS = (struct.error, IndexError, KeyError, UnicodeDecodeError, InvalidBorsh)
+"""What generated readers may raise on bad bytes."""
+
+
+def _describe_bad_text(error: UnicodeDecodeError) -> str:
+    if error.reason == "unexpected end of data":
+        return f"incomplete utf-8 byte sequence from index {error.start}"
+    return f"invalid utf-8 sequence of {error.end - error.start} bytes from index {error.start}"
+
+
+class Variants(dict[int, Any]):
+    """By tag; says which tag it was that nothing has."""
+
+    def __missing__(self, tag: int) -> NoReturn:
+        raise UnknownTag(tag)
 
 
 class _Unsigned(Codec[int]):
@@ -147,14 +197,19 @@ U128: Codec[int] = _Unsigned(16, "QQ")
 _U32 = struct.Struct("<I")
 
 
-class _Bool(Codec[bool]):
-    layout = "B"
+def _read_bool(byte: int) -> bool:
+    if byte > 1:
+        raise InvalidBorsh(f"Invalid bool representation: {byte}")
+    return byte == 1
 
+
+class _Bool(Codec[bool]):
     def write(self, source: Source, value: str) -> str:
         return f"(b'\\x01' if {value} else b'\\x00')"
 
-    def assemble(self, parts: list[str]) -> str:
-        return f"(False, True)[{parts[0]}]"
+    def read(self, source: Source, target: str) -> None:
+        source.emit(f"{target} = {source.bind(_read_bool, 'read_bool')}(data[at])")
+        source.emit("at += 1")
 
 
 BOOL: Codec[bool] = _Bool()
@@ -188,10 +243,14 @@ class _Bytes(Codec[bytes]):
         return f"len({name} := {value}).to_bytes(4, 'little') + {name}"
 
     def read(self, source: Source, target: str) -> None:
+        self.read_slice(source, target, "")
+
+    def read_slice(self, source: Source, target: str, suffix: str) -> None:
         size, end = source.make_name("size"), source.make_name("end")
         source.emit(f"{size}, = {source.bind(_U32.unpack_from, 'unpack')}(data, at)")
         source.emit(f"{end} = at + 4 + {size}")
-        source.emit(f"{target} = data[at + 4:{end}]")
+        source.emit_end_check(end)
+        source.emit(f"{target} = data[at + 4:{end}]{suffix}")
         source.emit(f"at = {end}")
 
 
@@ -200,15 +259,27 @@ class _Text(_Bytes):
         return super().write(source, f"{value}.encode()")
 
     def read(self, source: Source, target: str) -> None:
-        size, end = source.make_name("size"), source.make_name("end")
-        source.emit(f"{size}, = {source.bind(_U32.unpack_from, 'unpack')}(data, at)")
-        source.emit(f"{end} = at + 4 + {size}")
-        source.emit(f"{target} = data[at + 4:{end}].decode()")
-        source.emit(f"at = {end}")
+        self.read_slice(source, target, ".decode()")
 
 
 BYTES: Codec[bytes] = _Bytes()
 STRING: Codec[Any] = _Text()
+
+
+class _Refused(Codec[Any]):
+    def __init__(self, message: str) -> None:
+        self.message = message
+
+    def write(self, source: Source, value: str) -> str:
+        raise NotImplementedError
+
+    def read(self, source: Source, target: str) -> None:
+        source.emit(f"raise InvalidBorsh({self.message!r})")
+
+
+def refused(message: str) -> Codec[Any]:
+    """A form that exists but may not stand here."""
+    return _Refused(message)
 
 
 class _Constant(Codec[T]):
@@ -228,8 +299,8 @@ def constant(value: T) -> Codec[T]:
 
 
 class _Checked(Codec[T]):
-    def __init__(self, codec: Codec[T], is_valid: Callable[[T], object], what: str) -> None:
-        self.codec, self.is_valid, self.what = codec, is_valid, what
+    def __init__(self, codec: Codec[T], is_valid: Callable[[T], object], explain: Callable[[T], str]) -> None:
+        self.codec, self.is_valid, self.explain = codec, is_valid, explain
 
     def write(self, source: Source, value: str) -> str:
         return self.codec.write(source, value)
@@ -237,12 +308,12 @@ class _Checked(Codec[T]):
     def read(self, source: Source, target: str) -> None:
         self.codec.read(source, target)
         source.emit(f"if not {source.bind(self.is_valid, 'is_valid')}({target}):")
-        source.emit(f"    raise InvalidBorsh({self.what!r})")
+        source.emit(f"    raise InvalidBorsh({source.bind(self.explain, 'explain')}({target}))")
 
 
-def checked(codec: Codec[T], is_valid: Callable[[T], object], what: str) -> Codec[T]:
-    """The same form, refused with the message ``what`` when the value is not valid."""
-    return _Checked(codec, is_valid, what)
+def checked(codec: Codec[T], is_valid: Callable[[T], object], explain: Callable[[T], str]) -> Codec[T]:
+    """The same form, refused when the value is not valid; ``explain`` makes the message."""
+    return _Checked(codec, is_valid, explain)
 
 
 class _Mapped(Codec[V]):
@@ -266,6 +337,10 @@ def mapped(codec: Codec[T], to_wire: Callable[[V], T], from_wire: Callable[[T], 
     return _Mapped(codec, to_wire, from_wire)
 
 
+def _refuse_option(tag: int) -> NoReturn:
+    raise InvalidBorsh(f"Invalid Option representation: {tag}. The first byte must be 0 or 1")
+
+
 class _Option(Codec[T | None]):
     def __init__(self, codec: Codec[T]) -> None:
         self.codec = codec
@@ -285,7 +360,7 @@ class _Option(Codec[T | None]):
         self.codec.read(source, target)
         source.depth -= 1
         source.emit("else:")
-        source.emit("    raise InvalidBorsh('an option must start with 0 or 1')")
+        source.emit(f"    {source.bind(_refuse_option, 'refuse_option')}({tag})")
 
 
 def option(codec: Codec[T]) -> Codec[T | None]:
@@ -313,9 +388,7 @@ class _Sequence(Codec[tuple[T, ...]]):
         source.depth -= 1
         source.emit("else:")
         source.depth += 1
-        # Each item takes a byte at least, so a count beyond the data is refused before it costs anything.
-        source.emit(f"if {count} > len(data) - at:")
-        source.emit("    raise InvalidBorsh('a sequence is longer than its data')")
+        # An item that is read past the end raises, so no more are tried than the data has bytes.
         source.emit(f"{items} = []")
         source.emit(f"for _ in range({count}):")
         source.depth += 1
@@ -457,7 +530,8 @@ class _Function(Codec[T]):
         return f"{source.bind(self.codec.encode, 'encode')}({value})"
 
     def read(self, source: Source, target: str) -> None:
-        source.emit(f"{target}, at = {source.bind(self.codec.read_at, 'read')}(data, at)")
+        reader = self.codec.read_at_exactly if source.is_exact else self.codec.read_at
+        source.emit(f"{target}, at = {source.bind(reader, 'read')}(data, at)")
 
 
 def shared(codec: Codec[T]) -> Codec[T]:
@@ -471,18 +545,27 @@ class _Tagged(Codec[Any]):
 
     @cached_property
     def writers(self) -> dict[type, Callable[[Any], bytes]]:
-        return {cls: _prefixed(tag, codec).encode for tag, (cls, codec) in self.variants.items()}
+        return {
+            cls: _prefixed(tag, codec).encode
+            for tag, (cls, codec) in self.variants.items()
+            if not isinstance(codec, _Refused)
+        }
 
     @cached_property
-    def readers(self) -> dict[int, Callable[[bytes, int], tuple[Any, int]]]:
-        return {tag: codec.read_at for tag, (_, codec) in self.variants.items()}
+    def readers(self) -> Variants:
+        return Variants({tag: codec.read_at for tag, (_, codec) in self.variants.items()})
+
+    @cached_property
+    def exact_readers(self) -> Variants:
+        return Variants({tag: codec.read_at_exactly for tag, (_, codec) in self.variants.items()})
 
     def write(self, source: Source, value: str) -> str:
         name = source.make_name()
         return f"{source.bind(self.writers, 'writers')}[type({name} := {value})]({name})"
 
     def read(self, source: Source, target: str) -> None:
-        source.emit(f"{target}, at = {source.bind(self.readers, 'readers')}[data[at]](data, at + 1)")
+        readers = self.exact_readers if source.is_exact else self.readers
+        source.emit(f"{target}, at = {source.bind(readers, 'readers')}[data[at]](data, at + 1)")
 
 
 def tagged(variants: Mapping[int, tuple[type, Codec[Any]]]) -> Codec[Any]:
@@ -500,7 +583,7 @@ class _Prefixed(Codec[T]):
     def read(self, source: Source, target: str) -> None:
         size = len(self.prefix)
         source.emit(f"if data[at:at + {size}] != {self.prefix!r}:")
-        source.emit("    raise InvalidBorsh('an unknown version')")
+        source.emit(f"    raise {source.bind(UnknownTag)}(data[at + {size - 1}])")
         source.emit(f"at += {size}")
         self.codec.read(source, target)
 
@@ -523,8 +606,12 @@ class _Chosen(Codec[Any]):
         return {tag: _prefixed(tag, codec).encode for tag, codec in self.variants.items()}
 
     @cached_property
-    def readers(self) -> dict[int, Callable[[bytes, int], tuple[Any, int]]]:
-        return {tag: codec.read_at for tag, codec in self.variants.items()}
+    def readers(self) -> Variants:
+        return Variants({tag: codec.read_at for tag, codec in self.variants.items()})
+
+    @cached_property
+    def exact_readers(self) -> Variants:
+        return Variants({tag: codec.read_at_exactly for tag, codec in self.variants.items()})
 
     def write(self, source: Source, value: str) -> str:
         name = source.make_name()
@@ -532,7 +619,8 @@ class _Chosen(Codec[Any]):
         return f"{source.bind(self.writers, 'writers')}[{choose}({name} := {value})]({name})"
 
     def read(self, source: Source, target: str) -> None:
-        source.emit(f"{target}, at = {source.bind(self.readers, 'readers')}[data[at]](data, at + 1)")
+        readers = self.exact_readers if source.is_exact else self.readers
+        source.emit(f"{target}, at = {source.bind(readers, 'readers')}[data[at]](data, at + 1)")
 
 
 def chosen(choose: Callable[[Any], int], variants: Mapping[int, Codec[Any]]) -> Codec[Any]:

@@ -4,12 +4,13 @@
 text without a prefix is ed25519.
 """
 
-from typing import Final, TypeVar
+from collections.abc import Callable
+from typing import Final, NoReturn, TypeVar
 
 import msgspec
 
 from hither.codec import base58
-from hither.codec.borsh import Codec, Source
+from hither.codec.borsh import MISSING, Codec, InvalidBorsh, Source
 from hither.crypto.hashing import sha3_256
 
 ED25519: Final = 0
@@ -31,7 +32,7 @@ KeyLike = TypeVar("KeyLike")
 
 
 class InvalidKey(ValueError):
-    """The text is not a key or a signature."""
+    """The text is not a key or a signature. The message is NEAR's."""
 
 
 class PublicKey(msgspec.Struct, frozen=True, gc=False, order=True):
@@ -84,17 +85,23 @@ class SecretKey(msgspec.Struct, frozen=True, gc=False):
 class _KeyCodec(Codec[KeyLike]):
     """The kind, then as many bytes as that kind has."""
 
-    def __init__(self, cls: type[KeyLike], sizes: tuple[int, ...] | dict[int, int]) -> None:
-        self.cls, self.sizes = cls, sizes
+    def __init__(self, cls: type[KeyLike], sizes: dict[int, int], refuse: Callable[[int], NoReturn]) -> None:
+        self.cls, self.sizes, self.refuse_kind = cls, sizes, refuse
 
     def write(self, source: Source, value: str) -> str:
         name = source.make_name("key")
         return f"bytes((({name} := {value}).kind,)) + {name}.data"
 
     def read(self, source: Source, target: str) -> None:
-        kind, end = source.make_name("kind"), source.make_name("end")
+        kind, end, sizes = source.make_name("kind"), source.make_name("end"), source.bind(self.sizes, "sizes")
         source.emit(f"{kind} = data[at]")
-        source.emit(f"{end} = at + 1 + {source.bind(self.sizes, 'sizes')}[{kind}]")
+        if source.is_exact:
+            source.emit(f"if {kind} not in {sizes}:")
+            source.emit(f"    {source.bind(self.refuse_kind, 'refuse')}({kind})")
+        source.emit(f"{end} = at + 1 + {sizes}[{kind}]")
+        if source.is_exact:
+            source.emit(f"if {end} > len(data):")
+            source.emit(f"    {source.bind(_refuse_short, 'refuse')}({kind})")
         source.emit(f"{target} = {source.bind(self.cls, 'cls')}({kind}, data[at + 1:{end}])")
         source.emit(f"at = {end}")
 
@@ -104,12 +111,38 @@ class _SignatureCodec(_KeyCodec[Signature]):
         super().read(source, target)
         # A scalar this large can never verify; NEAR refuses it while decoding, so its bytes have no hash.
         source.emit(f"if {target}.kind == 0 and at <= len(data) and data[at - 1] & 0xE0:")
-        source.emit("    raise InvalidBorsh('an ed25519 signature out of range')")
+        source.emit("    raise InvalidBorsh('signature error')")
 
 
-PUBLIC_KEY: Codec[PublicKey] = _KeyCodec(PublicKey, PUBLIC_KEY_SIZES)
-KEY_HANDLE: Codec[KeyHandle] = _KeyCodec(KeyHandle, _HANDLE_SIZES)
-SIGNATURE: Codec[Signature] = _SignatureCodec(Signature, SIGNATURE_SIZES)
+def _refuse_short(kind: int) -> NoReturn:
+    raise InvalidBorsh("failed to fill whole buffer" if kind >= ML_DSA_65 else MISSING)
+
+
+def _refuse_key_kind(kind: int) -> NoReturn:
+    if kind == ML_DSA_65_HASH:
+        raise InvalidBorsh(
+            "borsh tag 3 is reserved for PublicKeyHandle (ML-DSA-65 hash); not a valid PublicKey"
+        )
+    raise InvalidBorsh(f"unknown KeyTag: {kind}")
+
+
+def _refuse_handle_kind(kind: int) -> NoReturn:
+    if kind == ML_DSA_65:
+        raise InvalidBorsh(
+            "borsh tag 2 is reserved for PublicKey (full ML-DSA-65 key); not a valid PublicKeyHandle"
+        )
+    raise InvalidBorsh(f"unknown KeyTag: {kind}")
+
+
+def _refuse_signature_kind(kind: int) -> NoReturn:
+    raise InvalidBorsh(f"unknown key type '{kind}'")
+
+
+PUBLIC_KEY: Codec[PublicKey] = _KeyCodec(PublicKey, dict(enumerate(PUBLIC_KEY_SIZES)), _refuse_key_kind)
+KEY_HANDLE: Codec[KeyHandle] = _KeyCodec(KeyHandle, _HANDLE_SIZES, _refuse_handle_kind)
+SIGNATURE: Codec[Signature] = _SignatureCodec(
+    Signature, dict(enumerate(SIGNATURE_SIZES)), _refuse_signature_kind
+)
 
 encode_public_key = PUBLIC_KEY.encode
 decode_public_key = PUBLIC_KEY.decode
@@ -132,17 +165,25 @@ def _split_text(text: str, sizes: tuple[int, ...], what: str) -> tuple[int, byte
         prefix, digits = KIND_NAMES[ED25519], text
     name = prefix.lower() if prefix.isascii() else prefix
     if name not in KIND_NAMES:
-        raise InvalidKey(f"{prefix!r} is not a kind of {what}")
+        raise InvalidKey(f"unknown key type '{name}'")
     kind = KIND_NAMES.index(name)
+    return kind, _decode_digits(digits, sizes[kind], what)
+
+
+def _decode_digits(digits: str, size: int, what: str) -> bytes:
     try:
-        return kind, base58.decode(digits, sizes[kind])
+        return base58.decode(digits, size)
+    except base58.WrongSize as error:
+        raise InvalidKey(
+            f"invalid {what} length: expected the input of {size} bytes, but {error.size} was given"
+        ) from None
     except base58.InvalidBase58 as error:
-        raise InvalidKey(f"not a {what}: {error}") from None
+        raise InvalidKey(f"invalid {what} data: {error}") from None
 
 
 def public_key_from_str(text: str) -> PublicKey:
     """``ed25519:…`` to the key, or ``InvalidKey``."""
-    return PublicKey(*_split_text(text, PUBLIC_KEY_SIZES, "public key"))
+    return PublicKey(*_split_text(text, PUBLIC_KEY_SIZES, "key"))
 
 
 def public_key_to_str(key: PublicKey) -> str:
@@ -160,7 +201,7 @@ def signature_to_str(signature: Signature) -> str:
 
 def secret_key_from_str(text: str) -> SecretKey:
     """``ed25519:…`` to the secret key, or ``InvalidKey``. Whether it is a good one, signing tells."""
-    return SecretKey(*_split_text(text, SECRET_KEY_SIZES, "secret key"))
+    return SecretKey(*_split_text(text, SECRET_KEY_SIZES, "key"))
 
 
 def secret_key_to_str(secret: SecretKey) -> str:
@@ -171,13 +212,13 @@ def key_handle_from_str(text: str) -> KeyHandle:
     """A key of kind 0 or 1, or ``ml-dsa-65-hash:…``. A whole ML-DSA-65 key is refused."""
     prefix, _, digits = text.partition(":")
     if prefix == _HANDLE_PREFIX:
-        try:
-            return KeyHandle(ML_DSA_65_HASH, base58.decode(digits, 32))
-        except base58.InvalidBase58 as error:
-            raise InvalidKey(f"not a key handle: {error}") from None
-    kind, data = _split_text(text, PUBLIC_KEY_SIZES, "key handle")
+        return KeyHandle(ML_DSA_65_HASH, _decode_digits(digits, 32, "key"))
+    kind, data = _split_text(text, PUBLIC_KEY_SIZES, "key")
     if kind == ML_DSA_65:
-        raise InvalidKey(f"a whole ML-DSA-65 key is not a key handle; use {_HANDLE_PREFIX}:…")
+        raise InvalidKey(
+            "invalid key data: full ML-DSA-65 keys cannot appear in a PublicKeyHandle; "
+            "use the `ml-dsa-65-hash:` form instead"
+        )
     return KeyHandle(kind, data)
 
 

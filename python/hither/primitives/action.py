@@ -12,11 +12,12 @@ from hither.codec.borsh import (
     U64,
     U128,
     Codec,
-    InvalidBorsh,
+    UnknownTag,
     chosen,
     mapped,
     prefixed,
     record,
+    refused,
     sequence,
     shared,
     sorted_map,
@@ -183,7 +184,7 @@ Action = (
 
 def _decode_deploy_mode(number: int) -> DeployMode:
     if number > 1:
-        raise InvalidBorsh("an unknown way to name a global contract")
+        raise UnknownTag(number)
     return DeployMode(number)
 
 
@@ -228,12 +229,15 @@ VERSIONED_NONCE: Codec[tuple[Nonce, int | None]] = chosen(
 )
 """A nonce and, for gas keys, the index of the key's nonce."""
 
+_NESTED = refused("DelegateAction mustn't contain a nested one")
+_SIMPLE_ACTION = tagged({**_SIMPLE_ACTIONS, 8: (Delegate, _NESTED), 14: (DelegateV2, _NESTED)})
+
 _DELEGATE_ACTION_V1: Codec[DelegateAction] = record(
     DelegateAction,
     {
         "sender_id": ACCOUNT_ID,
         "receiver_id": ACCOUNT_ID,
-        "actions": sequence(tagged(_SIMPLE_ACTIONS)),
+        "actions": sequence(_SIMPLE_ACTION),
         "nonce": U64,
         "max_block_height": U64,
         "public_key": PUBLIC_KEY,
@@ -246,7 +250,7 @@ _DELEGATE_ACTION_V2: Codec[DelegateAction] = prefixed(
         {
             "sender_id": ACCOUNT_ID,
             "receiver_id": ACCOUNT_ID,
-            "actions": sequence(tagged(_SIMPLE_ACTIONS)),
+            "actions": sequence(_SIMPLE_ACTION),
             "nonce nonce_index": VERSIONED_NONCE,
             "max_block_height": U64,
             "public_key": PUBLIC_KEY,

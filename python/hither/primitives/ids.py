@@ -9,6 +9,7 @@ import re
 from typing import Final
 
 from hither.codec.borsh import STRING, Codec, checked
+from hither.codec.text import quote_character
 from hither.crypto.hashing import keccak256, sha3_256, sha256
 from hither.crypto.keys import ED25519, PublicKey
 from hither.primitives.types import SYSTEM_ACCOUNT, AccountId, CryptoHash
@@ -22,7 +23,31 @@ _match_short_implicit = re.compile(r"0[xs][0-9a-f]{40}").fullmatch
 _match_universal = re.compile(r"0u[0-9a-hjkmnp-tv-z]{51}[0g]").fullmatch
 _CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 
-ACCOUNT_ID: Codec[AccountId] = checked(STRING, _match_account_id, "not an account id")
+
+def explain_account_id(text: str) -> str:
+    """Why the text is not an account id, in NEAR's words. The first fault counts, sizes before characters."""
+    size = len(text.encode())
+    if size < ACCOUNT_ID_SIZE_MIN:
+        return "the Account ID is too short"
+    if size > ACCOUNT_ID_SIZE_MAX:
+        return "the Account ID is too long"
+    after_separator = True
+    for at, character in enumerate(text):
+        is_separator = character in "-_."
+        if not is_separator and not ("a" <= character <= "z" or "0" <= character <= "9"):
+            return f"the Account ID contains an invalid character {quote_character(character)} at index {at}"
+        if is_separator and after_separator:
+            return f"the Account ID has a redundant separator {quote_character(character)} at index {at}"
+        after_separator = is_separator
+    assert after_separator, "this is an account id"
+    return f"the Account ID has a redundant separator {quote_character(text[-1])} at index {len(text) - 1}"
+
+
+def _explain_bytes(text: str) -> str:
+    return f'invalid value: "{text}", {explain_account_id(text)}'
+
+
+ACCOUNT_ID: Codec[AccountId] = checked(STRING, _match_account_id, _explain_bytes)
 
 encode_account_id = ACCOUNT_ID.encode
 decode_account_id = ACCOUNT_ID.decode

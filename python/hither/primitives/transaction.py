@@ -1,10 +1,23 @@
 """Transactions, versions 0 and 1."""
 
 import enum
+import re
+from typing import Any
 
 import msgspec
 
-from hither.codec.borsh import HASH, U8, U64, Codec, InvalidBorsh, mapped, prefixed, record
+from hither.codec.borsh import (
+    HASH,
+    MISSING,
+    U8,
+    U64,
+    Codec,
+    InvalidBorsh,
+    UnknownTag,
+    mapped,
+    prefixed,
+    record,
+)
 from hither.crypto.hashing import sha256
 from hither.crypto.keys import PUBLIC_KEY, SIGNATURE
 from hither.primitives.action import ACTIONS, VERSIONED_NONCE, Action, has_one_encoding
@@ -51,7 +64,7 @@ class SignedTransaction(msgspec.Struct, frozen=True, gc=False):
 
 def _decode_nonce_mode(number: int) -> NonceMode:
     if number > 1:
-        raise InvalidBorsh("an unknown nonce mode")
+        raise UnknownTag(number)
     return NonceMode(number)
 
 
@@ -66,19 +79,20 @@ _TRANSACTION_V0: Codec[Transaction] = record(
         "actions": ACTIONS,
     },
 )
+_V1_FIELDS: dict[str, Codec[Any]] = {
+    "signer_id": ACCOUNT_ID,
+    "public_key": PUBLIC_KEY,
+    "nonce nonce_index": VERSIONED_NONCE,
+    "receiver_id": ACCOUNT_ID,
+    "block_hash": HASH,
+    "actions": ACTIONS,
+}
+_TRANSACTION_V1_OF_84: Codec[Transaction] = prefixed(b"\1", record(Transaction, _V1_FIELDS, {"version": 1}))
 _TRANSACTION_V1: Codec[Transaction] = prefixed(
     b"\1",
     record(
         Transaction,
-        {
-            "signer_id": ACCOUNT_ID,
-            "public_key": PUBLIC_KEY,
-            "nonce nonce_index": VERSIONED_NONCE,
-            "receiver_id": ACCOUNT_ID,
-            "block_hash": HASH,
-            "actions": ACTIONS,
-            "nonce_mode": mapped(U8, int, _decode_nonce_mode),
-        },
+        {**_V1_FIELDS, "nonce_mode": mapped(U8, int, _decode_nonce_mode)},
         {"version": 1},
     ),
 )
@@ -96,6 +110,7 @@ _encode_v1 = _TRANSACTION_V1.encode
 _encode_signature = SIGNATURE.encode
 _decode_v0 = record(_SignedForm, {"transaction": _TRANSACTION_V0, "signature": SIGNATURE}).decode
 _decode_v1 = record(_SignedForm, {"transaction": _TRANSACTION_V1, "signature": SIGNATURE}).decode
+_decode_v1_of_84 = record(_SignedForm, {"transaction": _TRANSACTION_V1_OF_84, "signature": SIGNATURE}).decode
 
 
 def encode_transaction(transaction: Transaction) -> bytes:
@@ -103,9 +118,20 @@ def encode_transaction(transaction: Transaction) -> bytes:
     return _encode_v0(transaction) if transaction.version == 0 else _encode_v1(transaction)
 
 
+def _compute_version(data: bytes) -> int:
+    """The second byte tells: in version 0 it belongs to the length of an account id and is zero."""
+    if data[1:2] == b"\0":
+        return 0
+    if len(data) < 2:
+        raise InvalidBorsh(MISSING)
+    if data[0] != 1:
+        raise InvalidBorsh(f"invalid transaction version tag: {data[0]}")
+    return 1
+
+
 def decode_transaction(data: bytes) -> Transaction:
     """The unsigned form, or ``InvalidBorsh``."""
-    return _TRANSACTION_V0.decode(data) if data[1:2] == b"\0" else _TRANSACTION_V1.decode(data)
+    return _TRANSACTION_V0.decode(data) if _compute_version(data) == 0 else _TRANSACTION_V1.decode(data)
 
 
 def sign_transaction_form(transaction: Transaction, signature: Signature) -> SignedTransaction:
@@ -120,12 +146,8 @@ def encode_signed_transaction(signed: SignedTransaction) -> bytes:
 
 
 def decode_signed_transaction(data: bytes) -> SignedTransaction:
-    """The signed form, or ``InvalidBorsh``.
-
-    The second byte tells the version: in version 0 it belongs to the length of
-    an account id and is zero.
-    """
-    form = _decode_v0(data) if data[1:2] == b"\0" else _decode_v1(data)
+    """The signed form, or ``InvalidBorsh``."""
+    form = _decode_v0(data) if data[1:2] == b"\0" or _compute_version(data) == 0 else _decode_v1(data)
     transaction, signature = form.transaction, form.signature
     if not has_one_encoding(transaction.actions):
         return sign_transaction_form(transaction, signature)
@@ -133,3 +155,15 @@ def decode_signed_transaction(data: bytes) -> SignedTransaction:
     return SignedTransaction(
         transaction, signature, CryptoHash(sha256(data[: size - 1 - len(signature.data)])), size
     )
+
+
+def decode_signed_transaction_of_84(data: bytes) -> SignedTransaction:
+    """The signed form as nodes of protocol 84 read it: version 1 had no nonce mode yet, keys two kinds.
+
+    Such a node decodes version 1 only to refuse it.
+    """
+    try:
+        form = _decode_v0(data) if _compute_version(data) == 0 else _decode_v1_of_84(data)
+    except InvalidBorsh as error:
+        raise InvalidBorsh(re.sub(r"unknown KeyTag: (\d+)", r"unknown key type '\1'", str(error))) from None
+    return sign_transaction_form(form.transaction, form.signature)
