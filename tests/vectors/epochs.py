@@ -9,11 +9,20 @@ from hither.chain.epochs.update import (
     compute_epoch_update,
     compute_genesis_epoch,
     compute_validator_accounts_update,
+    filter_validator_accounts_update,
 )
 from hither.codec import base58
 from hither.crypto.keys import public_key_from_str
 from hither.primitives.sharding import ShardLayout, ValidatorStake
-from hither.primitives.types import ZERO_HASH, AccountId, Balance, BlockHeight, CryptoHash, ProtocolVersion
+from hither.primitives.types import (
+    ZERO_HASH,
+    AccountId,
+    Balance,
+    BlockHeight,
+    CryptoHash,
+    ProtocolVersion,
+    ShardId,
+)
 from hither.runtime.types import ValidatorAccountsUpdate
 
 Json = dict[str, Any]
@@ -71,6 +80,7 @@ class RecordedEpochs:
 
     def __init__(self, genesis: Json, layout: ShardLayout) -> None:
         self.config = make_epoch_config(genesis)
+        self._layout = layout
         rate = genesis["protocol_reward_rate"]
         self._rewards = RewardConfig((rate[0], rate[1]), AccountId(genesis["protocol_treasury_account"]))
         validators = tuple(parse_validator_stake(fields) for fields in genesis["validators"])
@@ -87,8 +97,10 @@ class RecordedEpochs:
         self.position = start_position(block)
         self.epochs[block.hash] = self._genesis_epoch
 
-    def get_update_at_start(self, proposals: tuple[ValidatorStake, ...]) -> ValidatorAccountsUpdate | None:
-        """What the next block does to accounts if it starts an epoch; ``proposals`` are its chunk's."""
+    def get_update_at_start(
+        self, proposals: tuple[ValidatorStake, ...], shard_id: ShardId
+    ) -> ValidatorAccountsUpdate | None:
+        """What the next block does to a shard's accounts if it starts an epoch; ``proposals`` are its chunk's."""
         assert self.position is not None
         if not self.position.is_last_in_epoch(self.config):
             return None
@@ -96,7 +108,8 @@ class RecordedEpochs:
         ids = (last.epoch_id, self.position.next_epoch_id, last.hash)
         first, second, third = (self.epochs[epoch_id] for epoch_id in ids)
         treasury = self._rewards.protocol_treasury_account
-        return compute_validator_accounts_update((first, second, third), proposals, treasury)
+        update = compute_validator_accounts_update((first, second, third), proposals, treasury)
+        return filter_validator_accounts_update(update, self._layout, shard_id)
 
     def get_epoch_of_next_block(self) -> tuple[CryptoHash, EpochInfo, EpochInfo]:
         """Id and info of the next block's epoch, and info of the epoch after that."""
