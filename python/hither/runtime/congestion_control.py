@@ -18,7 +18,7 @@ def _compute_fraction(value: int, maximum: int) -> float:
     return 1.0 if maximum <= value else float(value) / float(maximum)
 
 
-def _mix_gas(left: Gas, right: Gas, ratio: float) -> Gas:
+def _mix_gas(left: int, right: int, ratio: float) -> Gas:
     """Linear mix in floats, rounded half away from zero."""
     total = float(left) * (1.0 - ratio) + float(right) * ratio
     whole = int(total)
@@ -52,7 +52,8 @@ def compute_outgoing_gas_limit(
     """How much gas ``sender`` may send to the receiver in the next block."""
     level = compute_congestion_level(config, receiver)
     if level == 1.0:
-        return config.allowed_shard_outgoing_gas if sender == receiver.info.allowed_shard else Gas(0)
+        is_allowed = sender == receiver.info.allowed_shard
+        return Gas(config.allowed_shard_outgoing_gas if is_allowed else 0)
     return _mix_gas(config.max_outgoing_gas, config.min_outgoing_gas, level)
 
 

@@ -40,7 +40,10 @@ class DelayedReceiptQueue:
     def __init__(self, state: ChunkState) -> None:
         self._state = state
         raw = state.get(keys.DELAYED_RECEIPT_INDICES)
-        self._first, self._next = _INDICES.unpack(raw) if raw is not None else (0, 0)
+        self._first: int = 0
+        self._next: int = 0
+        if raw is not None:
+            self._first, self._next = _INDICES.unpack(raw)
 
     def __len__(self) -> int:
         return self._next - self._first

@@ -195,7 +195,7 @@ class ReceiptSink:
         size_bytes = min(item.metadata.congestion_size, config.wasm.limits.max_receipt_size)
         gas = item.metadata.congestion_gas
         limit = self._limits.setdefault(shard_id, _LinkLimit(GAS_MAX, 0))
-        needed_gas = gas
+        needed_gas: int = gas
         if ProtocolFeature.CLAMP_OUTGOING_GAS_ADMISSION.is_enabled(self._context.protocol_version):
             needed_gas = min(gas, config.congestion_control.allowed_shard_outgoing_gas)
         if limit.gas < needed_gas or limit.size_bytes < size_bytes:
