@@ -122,8 +122,8 @@ def compute_congestion_errors(
         if refusal is None:
             continue
         if refusal.reason == "missed_chunks":
-            fields = {"shard_id": shard_id, "missed_chunks": refusal.missed_chunks_count}
-            errors[shard_id] = {"ShardStuck": fields}
+            stuck = {"shard_id": shard_id, "missed_chunks": refusal.missed_chunks_count}
+            errors[shard_id] = {"ShardStuck": stuck}
         else:
             fields = {"shard_id": shard_id, "congestion_level": refusal.level}
             errors[shard_id] = {"ShardCongested": fields}
