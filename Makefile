@@ -3,7 +3,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/hither/target
 export HITHER_CACHE ?= $(HOME)/.cache/hither
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up check test test-all wheel native lock format
+.PHONY: help setup up check test test-all wheel contracts native lock format
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,8 +26,11 @@ test-all: ## The same, and the long tests: fuzzing, every contract rebuilt, 200 
 wheel: setup ## A wheel in dist/ that installs without a compiler
 	@scripts/wheel
 
+contracts: setup ## Rebuild contracts/ and compare with the locks; WRITE=1 writes them
+	@.venv/bin/python contracts/build.py $(if $(WRITE),--write)
+
 format: setup ## Format Python and Rust
-	@.venv/bin/ruff format . && .venv/bin/ruff check --fix . && cargo fmt
+	@.venv/bin/ruff format . && .venv/bin/ruff check --fix . && cargo fmt --all && cargo fmt --all --manifest-path contracts/Cargo.toml
 
 lock: ## Write requirements/*.txt after a change in pyproject.toml
 	@scripts/lock

@@ -31,7 +31,7 @@ DOOR_EXCEPTIONS = {"python/hither/runtime/types.py": "names the types of its arg
 CONSENSUS = ("codec", "crypto", "primitives", "params", "state", "vm", "runtime", "chain")
 AMBIENT_MODULES = ("time", "datetime", "random", "secrets", "uuid", "locale")
 # Path:module -> why consensus code may import it.
-AMBIENT_EXCEPTIONS: dict[str, str] = {}
+AMBIENT_EXCEPTIONS = {"python/hither/chain/genesis.py:datetime": "reads and writes the genesis time"}
 
 # Written in halves, so that this file passes its own rules.
 UNFINISHED = re.compile("|".join(("TO" + "DO", "FIX" + "ME", "XX" + "X(?!X)", "HA" + "CK:")))
