@@ -218,9 +218,8 @@ impl CallOutcome {
 
     #[getter]
     fn data_receipts<'py>(&self, py: Python<'py>) -> Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
-        let pair = |item: &vm::NewData| {
-            (PyBytes::new(py, item.data_id.as_bytes()), PyBytes::new(py, &item.data))
-        };
+        let pair =
+            |item: &vm::NewData| (PyBytes::new(py, item.data_id.as_bytes()), PyBytes::new(py, &item.data));
         self.0.data_receipts.iter().map(pair).collect()
     }
 }

@@ -19,6 +19,7 @@ use near_vm_runner::{Contract, ContractRuntimeCache, PreparedContract};
 
 use crate::error::Error;
 use crate::external::{CallExternal, Interrupted, Surroundings};
+use crate::growth;
 use crate::outcome::{CallOutcome, Failure};
 use crate::parameters::runtime_config;
 
@@ -163,10 +164,8 @@ pub(crate) fn call(
     if attempt.has_run {
         let unused = call.prepaid_gas.saturating_sub(outcome.used_gas);
         let spread = receipts.distribute_gas(unused)?;
-        outcome.used_gas = outcome
-            .used_gas
-            .checked_add(spread)
-            .ok_or_else(|| Error::Vm("used gas overflows".into()))?;
+        outcome.used_gas =
+            outcome.used_gas.checked_add(spread).ok_or_else(|| Error::Vm("used gas overflows".into()))?;
     }
     Ok(CallOutcome::new(outcome, receipts))
 }
@@ -264,7 +263,8 @@ fn prepare(
     config: &Arc<RuntimeConfig>,
     view_gas: Option<Gas>,
 ) -> Box<dyn PreparedContract> {
-    let wasm = &config.wasm_config;
+    let wasm = growth::config_for_key(call.protocol_version, code.hash, code.state, code.key)
+        .unwrap_or_else(|| Arc::clone(&config.wasm_config));
     let gas_counter = GasCounter::new(
         wasm.ext_costs.clone(),
         view_gas.unwrap_or(wasm.limit_config.max_gas_burnt),
@@ -272,5 +272,5 @@ fn prepare(
         call.prepaid_gas,
         view_gas.is_some(),
     );
-    near_vm_runner::prepare(&code, Arc::clone(wasm), Some(cache), gas_counter, &call.method_name)
+    near_vm_runner::prepare(&code, wasm, Some(cache), gas_counter, &call.method_name)
 }

@@ -164,8 +164,8 @@ impl External for CallExternal<'_> {
         key: &[u8],
     ) -> Result<Option<Vec<u8>>> {
         let key = self.data_key(key)?;
-        let (old, accesses) = self
-            .take_old_value(tracker, &key, |tracker, length| tracker.deref_removed_value_bytes(length))?;
+        let (old, accesses) =
+            self.take_old_value(tracker, &key, |tracker, length| tracker.deref_removed_value_bytes(length))?;
         self.state.remove(key);
         charge(tracker, accesses)?;
         Ok(old)
@@ -261,11 +261,7 @@ impl External for CallExternal<'_> {
         Ok(is_pending)
     }
 
-    fn submit_promise_resume_data_with_yield_id(
-        &mut self,
-        yield_id: YieldId,
-        data: Vec<u8>,
-    ) -> Result<bool> {
+    fn submit_promise_resume_data_with_yield_id(&mut self, yield_id: YieldId, data: Vec<u8>) -> Result<bool> {
         let key = trie_keys::yield_id_to_data_id(self.account_id(), yield_id.as_ref());
         let Some(data_id) = self.state.get(&key) else {
             return Ok(false);

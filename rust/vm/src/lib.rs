@@ -10,6 +10,7 @@ mod actions;
 mod call;
 mod error;
 mod external;
+mod growth;
 mod outcome;
 mod parameters;
 mod receipts;

@@ -13,9 +13,7 @@ use near_parameters::{
 };
 use near_primitives_core::num_rational::Rational32;
 use near_primitives_core::types::Balance;
-use near_primitives_core::version::{
-    ProtocolFeature, MIN_SUPPORTED_PROTOCOL_VERSION, PROTOCOL_VERSION,
-};
+use near_primitives_core::version::{ProtocolFeature, MIN_SUPPORTED_PROTOCOL_VERSION, PROTOCOL_VERSION};
 use serde_json::{json, Map, Number, Value};
 
 use crate::error::Error;
@@ -170,12 +168,8 @@ fn fees(fees: &RuntimeFeesConfig) -> Value {
 }
 
 fn wasm(config: &near_parameters::vm::Config) -> Result<Value, Error> {
-    let host: Map<String, Value> = config
-        .ext_costs
-        .costs
-        .iter()
-        .map(|(name, value)| (name.to_string(), cost(*value)))
-        .collect();
+    let host: Map<String, Value> =
+        config.ext_costs.costs.iter().map(|(name, value)| (name.to_string(), cost(*value))).collect();
     Ok(json!({
         "host_costs": host,
         "grow_mem_cost": config.grow_mem_cost,

@@ -77,7 +77,12 @@ impl Receipts {
         self.push(receiver_id, vec![data_id], true)
     }
 
-    fn push(&mut self, receiver_id: AccountId, input_data_ids: Vec<CryptoHash>, is_promise_yield: bool) -> u64 {
+    fn push(
+        &mut self,
+        receiver_id: AccountId,
+        input_data_ids: Vec<CryptoHash>,
+        is_promise_yield: bool,
+    ) -> u64 {
         self.receipts.push(NewReceipt {
             receiver_id,
             refund_to: None,

@@ -10,6 +10,7 @@ use near_vm_runner::{noop_background_spawner, precompile_contract, FilesystemCon
 
 use crate::call::{self, Call};
 use crate::error::Error;
+use crate::growth;
 use crate::outcome::CallOutcome;
 use crate::parameters::runtime_config;
 
@@ -44,8 +45,9 @@ impl Vm {
     /// Compile and cache. That a contract does not compile is cached too, and is no error here.
     pub fn precompile(&self, code: Vec<u8>, protocol_version: u32) -> Result<(), Error> {
         let config = runtime_config(protocol_version)?;
-        let code = ContractCode::new(code, None);
-        let result = precompile_contract(&code, Arc::clone(&config.wasm_config), Some(&self.cache));
+        let config = growth::config_for_code(protocol_version, &code)
+            .unwrap_or_else(|| Arc::clone(&config.wasm_config));
+        let result = precompile_contract(&ContractCode::new(code, None), config, Some(&self.cache));
         result.map(drop).map_err(|error| Error::Vm(error.to_string()))
     }
 
