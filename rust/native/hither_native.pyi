@@ -20,6 +20,9 @@ class VmError(RuntimeError):
 def sha256(data: bytes, /) -> bytes: ...
 def keccak256(data: bytes, /) -> bytes: ...
 def sha3_256(data: bytes, /) -> bytes: ...
+def compute_parts_root(data: bytes, data_parts: int, total_parts: int, /) -> bytes:
+    """Cut ``data`` into Reed-Solomon parts over GF(2^8) as NEAR's chunks are cut; the Merkle root over the parts."""
+
 def verify_signature(key_kind: int, key: bytes, message: bytes, signature: bytes, /) -> bool:
     """Verify as NEAR does (ed25519: non-strict, no batch)."""
 
@@ -120,14 +123,19 @@ class Sealed:
 
 @final
 class Store:
-    """LMDB at ``path``: tables of sorted bytes, one synced atomic commit at a time."""
+    """LMDB at ``path``: tables of sorted bytes, one synced atomic commit at a time.
+
+    One process may hold a directory open for writing; another one is refused with
+    the first one's process id. ``read_only`` opens what another process writes.
+    Keys have 1 to 511 bytes. Any failure is ``StoreError``; what was committed before is kept.
+    """
 
     def __new__(cls, path: str, *, tables: list[str], read_only: bool = False) -> Store: ...
     def get(self, table: str, key: bytes, /) -> bytes | None: ...
     def scan(
         self,
         table: str,
-        start: bytes = b"",
+        start: bytes | None = None,
         end: bytes | None = None,
         *,
         limit: int | None = None,
@@ -135,9 +143,39 @@ class Store:
     ) -> list[tuple[bytes, bytes]]:
         """Pairs with start <= key < end; from the end when ``reverse``."""
     def commit(self, writes: list[tuple[str, bytes, bytes | None]], *, sync: bool = True) -> None:
-        """All of it or nothing; on return it is on disk. None deletes."""
+        """All of it or nothing; on return it is on disk. None deletes.
+
+        With ``sync`` false it waits in memory, seen by this object alone, and becomes
+        part of the next synced commit.
+        """
     def size_bytes(self) -> int: ...
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Commit what waits and let go of the files."""
+
+def encode_changes(sealed: Sealed, /) -> bytes:
+    """The change record of a chunk: the root after it, and per key the old value and every write."""
+
+def decode_changes(
+    record: bytes, /
+) -> tuple[bytes, list[tuple[bytes, bytes | None, list[tuple[bytes, bytes | None]]]]]:
+    """Root after the chunk, and (key, old value, [(cause, value)]) in key order."""
+
+def image_slice(trie: Trie, after: bytes | None, size_max: int, /) -> tuple[bytes, bytes | None]:
+    """Pairs behind ``after`` until ``size_max`` bytes are reached, and the last key; None at the end."""
+
+def apply_pairs(trie: Trie, pairs: bytes, /) -> Trie:
+    """The state after an image slice or a patch."""
+
+def apply_image(trie: Trie, store: Store, table: str, start: bytes, end: bytes, /) -> Trie:
+    """The state after every image slice in this range of keys."""
+
+def apply_changes(
+    trie: Trie, store: Store, table: str, start: bytes, end: bytes, *, suffix: bytes, backwards: bool
+) -> Trie:
+    """The state after (or, backwards, before) the change records of this range whose keys end in ``suffix``."""
+
+def old_values(records: list[bytes], below: bytes, /) -> bytes:
+    """The patch that undoes change records, given oldest first, on top of the patch ``below``."""
 
 # vm
 

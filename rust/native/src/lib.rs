@@ -4,6 +4,7 @@ mod crypto;
 mod error;
 mod params;
 mod state;
+mod store;
 mod vm;
 
 use pyo3::prelude::*;
@@ -15,5 +16,6 @@ fn hither_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     crypto::register(module)?;
     params::register(module)?;
     state::register(module)?;
+    store::register(module)?;
     vm::register(module)
 }

@@ -1,4 +1,4 @@
-//! State for Python: tries, the overlay of a chunk, and the store.
+//! State for Python: tries and the overlay of a chunk.
 
 use hither_state as state;
 use pyo3::prelude::*;
@@ -6,13 +6,13 @@ use pyo3::types::{PyBytes, PyList};
 
 use crate::error::invalid_input;
 
-type Pair<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>);
+pub(crate) type Pair<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>);
 
-fn optional_bytes<'py>(py: Python<'py>, value: Option<&[u8]>) -> Option<Bound<'py, PyBytes>> {
+pub(crate) fn optional_bytes<'py>(py: Python<'py>, value: Option<&[u8]>) -> Option<Bound<'py, PyBytes>> {
     value.map(|bytes| PyBytes::new(py, bytes))
 }
 
-fn pairs_to_python<'py>(py: Python<'py>, pairs: &[state::Pair]) -> Vec<Pair<'py>> {
+pub(crate) fn pairs_to_python<'py>(py: Python<'py>, pairs: &[state::Pair]) -> Vec<Pair<'py>> {
     pairs.iter().map(|(key, value)| (PyBytes::new(py, key), PyBytes::new(py, value))).collect()
 }
 

@@ -8,7 +8,9 @@
 mod chunk_state;
 mod nibbles;
 mod node;
+mod persistence;
 mod recorder;
+mod store;
 mod trie;
 #[cfg(test)]
 mod trie_tests;
@@ -16,7 +18,12 @@ mod update;
 
 pub use chunk_state::{ChangedKey, ChunkState, LookupMode, Sealed, ValueHandle};
 pub use node::{sha256, Hash};
+pub use persistence::{
+    decode_changes, encode_changes, encode_pairs, Damaged, Direction, NetChanges, RecordedChange,
+    RecordedWrite,
+};
 pub use recorder::TrieAccesses;
+pub use store::{Store, StoreError, StoreWrite, KEY_SIZE_MAX};
 pub use trie::{Pair, Trie, EMPTY_ROOT};
 
 #[derive(Debug, thiserror::Error)]

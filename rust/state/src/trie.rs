@@ -120,6 +120,15 @@ impl Trie {
         nodes
     }
 
+    /// Call `visit` with each pair after `after`, in key order, until it answers false.
+    pub(crate) fn visit_after(&self, after: Option<&[u8]>, visit: impl FnMut(Vec<u8>, &Value<'_>) -> bool) {
+        let mut walk = Walk::new(self, b"", |_| ());
+        if let Some(after) = after {
+            walk.start_after(after);
+        }
+        walk.run(visit);
+    }
+
     /// Walk below `prefix`, showing each node entered and each value found.
     pub(crate) fn visit_prefix(
         &self,
