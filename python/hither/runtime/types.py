@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 import msgspec
-
 from hither_native import Sealed
 
 from hither.params import RuntimeConfig

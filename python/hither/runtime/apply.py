@@ -1,0 +1,143 @@
+"""Applying a chunk: the state transition of one shard at one height.
+
+Entry point: ``apply_chunk``. It reads nothing but its arguments, so that every
+node comes to the same result. The order of its steps is the protocol's.
+
+Source: nearcore ``Runtime::apply``.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from hither_native import ChunkState, Trie, Vm
+
+from hither.primitives.receipt import Receipt
+from hither.primitives.sharding import ValidatorStake
+from hither.primitives.transaction import SignedTransaction
+from hither.primitives.types import AccountId, Balance, Gas
+from hither.runtime import causes
+from hither.runtime.bandwidth_scheduler import run_bandwidth_scheduler
+from hither.runtime.chunk_run import ChunkRun
+from hither.runtime.fees import GAS_MAX, get_fees
+from hither.runtime.receipt_validation import validate_receipt
+from hither.runtime.receipts import process_receipt
+from hither.runtime.transactions import process_transactions
+from hither.runtime.types import ApplyContext, ApplyResult
+from hither.runtime.validator_accounts import update_validator_accounts
+from hither.runtime.yields import resolve_yield_timeouts
+
+
+class InvalidReceipt(AssertionError):
+    """An incoming or stored receipt breaks the rules: the chunk is invalid, or the state damaged."""
+
+
+def apply_chunk(
+    trie: Trie,
+    context: ApplyContext,
+    transactions: Sequence[SignedTransaction],
+    incoming_receipts: Sequence[Receipt],
+    vm: Vm,
+) -> ApplyResult:
+    """The new state and everything that the next chunk header commits to.
+
+    ``incoming_receipts`` are those that other shards, and this one, sent to this
+    shard at the heights before, in order. A chunk missing from its block is applied
+    without transactions and receipts: only what happens at every height happens.
+    """
+    state = ChunkState(trie)
+    if context.validator_update is not None:
+        update_validator_accounts(state, context.validator_update)
+    grants = run_bandwidth_scheduler(context, state)
+    state.commit(causes.BANDWIDTH_SCHEDULER_STATE_UPDATE)
+    if not context.is_new_chunk:
+        return _make_result_of_missing_chunk(state, context)
+    run = ChunkRun(context, get_fees(context.config), state, grants, vm)
+    run.sink.forward_from_buffers()
+    local_receipts = process_transactions(run, transactions)
+    _process_or_delay(run, local_receipts)
+    _process_delayed(run)
+    _process_or_delay(run, _validate_incoming(run, incoming_receipts))
+    resolve_yield_timeouts(run)
+    return _make_result(run)
+
+
+def _process_with_instant(run: ChunkRun, receipt: Receipt) -> None:
+    """Process a receipt, then the instant ones that it made, and that those made."""
+    process_receipt(run, receipt)
+    run.processed_receipts.append(receipt)
+    instant = run.instant_receipts
+    while instant:
+        following = instant.popleft()
+        process_receipt(run, following)
+        run.processed_receipts.append(following)
+
+
+def _process_or_delay(run: ChunkRun, receipts: Iterable[Receipt]) -> None:
+    """Process receipts while the chunk has room; put the rest off to a later chunk."""
+    for receipt in receipts:
+        if run.is_full():
+            run.delayed.push(receipt)
+        else:
+            _process_with_instant(run, receipt)
+
+
+def _process_delayed(run: ChunkRun) -> None:
+    """Process what earlier chunks put off, oldest first, while there is room."""
+    while not run.is_full():
+        receipt = run.delayed.pop_optional()
+        if receipt is None:
+            return
+        _must_be_valid(run, receipt)
+        _process_with_instant(run, receipt)
+
+
+def _validate_incoming(run: ChunkRun, receipts: Sequence[Receipt]) -> Iterable[Receipt]:
+    for receipt in receipts:
+        _must_be_valid(run, receipt)
+        yield receipt
+
+
+def _must_be_valid(run: ChunkRun, receipt: Receipt) -> None:
+    error = validate_receipt(run.config, receipt, run.version, is_new=False)
+    if error is not None:
+        raise InvalidReceipt(f"receipt {receipt.receipt_id.hex()}: {error}")
+
+
+def _make_result(run: ChunkRun) -> ApplyResult:
+    congestion_info = run.sink.compute_congestion_info(run.delayed)
+    bandwidth_requests = run.sink.make_bandwidth_requests()
+    run.state.commit(causes.UPDATED_DELAYED_RECEIPTS)
+    assert run.gas_burnt <= GAS_MAX
+    return ApplyResult(
+        sealed=run.state.seal(),
+        outcomes=tuple(run.outcomes),
+        outgoing_receipts=tuple(run.sink.outgoing_receipts),
+        processed_receipts=tuple(run.processed_receipts),
+        validator_proposals=_keep_last_proposals(run.validator_proposals),
+        gas_burnt=Gas(run.gas_burnt),
+        balance_burnt=Balance(run.tokens_burnt),
+        congestion_info=congestion_info,
+        bandwidth_requests=bandwidth_requests,
+    )
+
+
+def _keep_last_proposals(proposals: Sequence[ValidatorStake]) -> tuple[ValidatorStake, ...]:
+    """The last proposal of each account, latest first."""
+    last: dict[AccountId, ValidatorStake] = {}
+    for proposal in reversed(proposals):
+        last.setdefault(proposal.account_id, proposal)
+    return tuple(last.values())
+
+
+def _make_result_of_missing_chunk(state: ChunkState, context: ApplyContext) -> ApplyResult:
+    """Nothing was sent, so congestion and wishes are what they were."""
+    return ApplyResult(
+        sealed=state.seal(),
+        outcomes=(),
+        outgoing_receipts=(),
+        processed_receipts=(),
+        validator_proposals=(),
+        gas_burnt=Gas(0),
+        balance_burnt=Balance(0),
+        congestion_info=context.congestion[context.shard_id].info,
+        bandwidth_requests=context.bandwidth_requests.get(context.shard_id, ()),
+    )
