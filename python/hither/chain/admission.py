@@ -137,14 +137,7 @@ def _find_congestion_error(transaction: Transaction, context: AdmissionContext) 
 
 
 def _compute_cost(transaction: Transaction, context: AdmissionContext) -> TransactionCost:
-    return compute_transaction_cost(
-        get_fees(context.config),
-        transaction.signer_id,
-        transaction.public_key,
-        transaction.receiver_id,
-        transaction.actions,
-        context.gas_price,
-    )
+    return compute_transaction_cost(get_fees(context.config), transaction, context.gas_price)
 
 
 def _load_signer(transaction: Transaction, trie: Trie) -> _Signer | Refusal:
