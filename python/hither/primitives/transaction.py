@@ -13,10 +13,12 @@ from hither.codec.borsh import (
     U64,
     Codec,
     InvalidBorsh,
+    Source,
     UnknownTag,
     mapped,
     prefixed,
     record,
+    sequence,
 )
 from hither.crypto.hashing import sha256
 from hither.crypto.keys import PUBLIC_KEY, SIGNATURE
@@ -105,11 +107,13 @@ class _SignedForm(msgspec.Struct, frozen=True, gc=False):
     signature: Signature
 
 
+_SIGNED_V0 = record(_SignedForm, {"transaction": _TRANSACTION_V0, "signature": SIGNATURE})
+_SIGNED_V1 = record(_SignedForm, {"transaction": _TRANSACTION_V1, "signature": SIGNATURE})
 _encode_v0 = _TRANSACTION_V0.encode
 _encode_v1 = _TRANSACTION_V1.encode
 _encode_signature = SIGNATURE.encode
-_decode_v0 = record(_SignedForm, {"transaction": _TRANSACTION_V0, "signature": SIGNATURE}).decode
-_decode_v1 = record(_SignedForm, {"transaction": _TRANSACTION_V1, "signature": SIGNATURE}).decode
+_decode_v0 = _SIGNED_V0.decode
+_decode_v1 = _SIGNED_V1.decode
 _decode_v1_of_84 = record(_SignedForm, {"transaction": _TRANSACTION_V1_OF_84, "signature": SIGNATURE}).decode
 
 
@@ -155,6 +159,27 @@ def decode_signed_transaction(data: bytes) -> SignedTransaction:
     return SignedTransaction(
         transaction, signature, CryptoHash(sha256(data[: size - 1 - len(signature.data)])), size
     )
+
+
+class _SignedTransactionCodec(Codec[SignedTransaction]):
+    """For lists: the size of each is found while reading it."""
+
+    def write(self, source: Source, value: str) -> str:
+        return f"{source.bind(encode_signed_transaction, 'encode')}({value})"
+
+    def read(self, source: Source, target: str) -> None:
+        v0 = _SIGNED_V0.read_at_exactly if source.is_exact else _SIGNED_V0.read_at
+        v1 = _SIGNED_V1.read_at_exactly if source.is_exact else _SIGNED_V1.read_at
+        form = source.make_name("form")
+        source.emit(f"version = {source.bind(_compute_version, 'version')}(data[at:at + 2])")
+        source.emit(f"{form}, at = ({source.bind(v1)} if version else {source.bind(v0)})(data, at)")
+        source.emit(f"{target} = {source.bind(sign_transaction_form)}({form}.transaction, {form}.signature)")
+
+
+SIGNED_TRANSACTIONS: Codec[tuple[SignedTransaction, ...]] = sequence(_SignedTransactionCodec())
+
+encode_signed_transactions = SIGNED_TRANSACTIONS.encode
+decode_signed_transactions = SIGNED_TRANSACTIONS.decode
 
 
 def decode_signed_transaction_of_84(data: bytes) -> SignedTransaction:

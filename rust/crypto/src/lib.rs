@@ -10,6 +10,7 @@ use near_crypto::{
     ml_dsa_65_from_seed, vrf, ED25519PublicKey, ED25519SecretKey, KeyType, PublicKey, SecretKey, Signature,
 };
 use rayon::prelude::*;
+use reed_solomon_erasure::galois_8::ReedSolomon;
 use sha2::{Digest, Sha256};
 use sha3::{Keccak256, Sha3_256};
 use std::str::FromStr;
@@ -36,6 +37,39 @@ pub fn keccak256(data: &[u8]) -> [u8; 32] {
 
 pub fn sha3_256(data: &[u8]) -> [u8; 32] {
     Sha3_256::digest(data).into()
+}
+
+/// The Merkle root over the parts into which a chunk's bytes are cut for distribution.
+///
+/// The bytes are filled up with zeros to `data_parts` equal parts, `total_parts - data_parts` parity parts
+/// are added; a leaf is the hash of a part's length and bytes.
+pub fn compute_parts_root(data: &[u8], data_parts: usize, total_parts: usize) -> Result<[u8; 32]> {
+    let code = ReedSolomon::new(data_parts, total_parts.saturating_sub(data_parts))
+        .map_err(|_| CryptoError::Malformed("number of parts"))?;
+    let part_length = data.len().div_ceil(data_parts);
+    if part_length == 0 {
+        return Err(CryptoError::Malformed("chunk"));
+    }
+    let mut parts: Vec<Vec<u8>> = data.chunks(part_length).map(<[u8]>::to_vec).collect();
+    parts.resize(total_parts, Vec::new());
+    for part in &mut parts {
+        part.resize(part_length, 0);
+    }
+    code.encode(&mut parts).map_err(|_| CryptoError::Malformed("chunk"))?;
+    let mut level: Vec<[u8; 32]> = parts
+        .iter()
+        .map(|part| {
+            let length = u32::try_from(part_length).expect("a chunk has less than 4 GB");
+            Sha256::new().chain_update(length.to_le_bytes()).chain_update(part).finalize().into()
+        })
+        .collect();
+    while level.len() > 1 {
+        level = level
+            .chunks(2)
+            .map(|pair| if pair.len() == 2 { sha256(&pair.concat()) } else { pair[0] })
+            .collect();
+    }
+    Ok(level[0])
 }
 
 fn key_type(kind: u8) -> Result<KeyType> {

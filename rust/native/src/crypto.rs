@@ -25,6 +25,20 @@ fn sha3_256<'py>(py: Python<'py>, data: &[u8]) -> Bound<'py, PyBytes> {
 }
 
 #[pyfunction]
+#[pyo3(signature = (data, data_parts, total_parts, /))]
+fn compute_parts_root<'py>(
+    py: Python<'py>,
+    data: &[u8],
+    data_parts: usize,
+    total_parts: usize,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let root = py
+        .detach(|| crypto::compute_parts_root(data, data_parts, total_parts))
+        .map_err(invalid_input)?;
+    Ok(PyBytes::new(py, &root))
+}
+
+#[pyfunction]
 #[pyo3(signature = (key_kind, key, message, signature, /))]
 fn verify_signature(py: Python<'_>, key_kind: u8, key: &[u8], message: &[u8], signature: &[u8]) -> bool {
     py.detach(|| crypto::verify(key_kind, key, message, signature))
@@ -91,6 +105,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(sha256, module)?)?;
     module.add_function(wrap_pyfunction!(keccak256, module)?)?;
     module.add_function(wrap_pyfunction!(sha3_256, module)?)?;
+    module.add_function(wrap_pyfunction!(compute_parts_root, module)?)?;
     module.add_function(wrap_pyfunction!(verify_signature, module)?)?;
     module.add_function(wrap_pyfunction!(verify_signatures, module)?)?;
     module.add_function(wrap_pyfunction!(secret_from_seed, module)?)?;
