@@ -3,7 +3,7 @@
 from typing import Any
 
 from hither.chain.epochs.tracker import EpochPosition, advance_position, record_block, start_position
-from hither.chain.epochs.types import BlockInfo, EpochConfig, EpochInfo, EpochStatistics, RewardConfig
+from hither.chain.epochs.types import BlockInfo, EpochInfo, EpochStatistics
 from hither.chain.epochs.update import (
     EpochEnd,
     compute_epoch_update,
@@ -11,9 +11,16 @@ from hither.chain.epochs.update import (
     compute_validator_accounts_update,
     filter_validator_accounts_update,
 )
+from hither.chain.genesis import (
+    GenesisConfig,
+    get_epoch_config,
+    get_reward_config,
+    get_shard_layout,
+    get_validators,
+)
 from hither.codec import base58
 from hither.crypto.keys import public_key_from_str
-from hither.primitives.sharding import ShardLayout, ValidatorStake
+from hither.primitives.sharding import ValidatorStake
 from hither.primitives.types import (
     ZERO_HASH,
     AccountId,
@@ -27,27 +34,6 @@ from hither.runtime.types import ValidatorAccountsUpdate
 
 Json = dict[str, Any]
 
-_SAME_NAMES = (
-    "epoch_length",
-    "num_block_producer_seats",
-    "num_chunk_producer_seats",
-    "num_chunk_validator_seats",
-    "block_producer_kickout_threshold",
-    "chunk_producer_kickout_threshold",
-    "chunk_validator_only_kickout_threshold",
-    "target_validator_mandates_per_shard",
-    "minimum_stake_divisor",
-    "minimum_validators_per_shard",
-    "chunk_producer_assignment_changes_limit",
-    "shuffle_shard_assignment_for_chunk_producers",
-)
-_RATIOS = (
-    "online_min_threshold",
-    "online_max_threshold",
-    "minimum_stake_ratio",
-    "protocol_upgrade_stake_threshold",
-)
-
 
 def parse_hash(text: str) -> CryptoHash:
     """A hash from base58."""
@@ -55,37 +41,24 @@ def parse_hash(text: str) -> CryptoHash:
 
 
 def parse_validator_stake(fields: Json) -> ValidatorStake:
-    """A proposal or seat as headers and genesis show it."""
+    """A proposal or seat as headers show it."""
     stake = fields["stake"] if "stake" in fields else fields["amount"]
     return ValidatorStake(
         AccountId(fields["account_id"]), public_key_from_str(fields["public_key"]), int(stake)
     )
 
 
-def make_epoch_config(genesis: Json) -> EpochConfig:
-    """The rules of epochs that a genesis file of a local network fixes.
-
-    The inflation is not the genesis file's: this node has 1/40 whatever the file says
-    (its ``EXPERIMENTAL_protocol_config`` shows it).
-    """
-    fields: dict[str, Any] = {name: genesis[name] for name in _SAME_NAMES}
-    for name in _RATIOS:
-        numerator, denominator = genesis[name]
-        fields[name] = (numerator, denominator)
-    return EpochConfig(**fields, validator_max_kickout_stake_perc=genesis["max_kickout_stake_perc"])
-
-
 class RecordedEpochs:
     """Epoch infos by id, and the place of the newest block."""
 
-    def __init__(self, genesis: Json, layout: ShardLayout) -> None:
-        self.config = make_epoch_config(genesis)
-        self._layout = layout
-        rate = genesis["protocol_reward_rate"]
-        self._rewards = RewardConfig((rate[0], rate[1]), AccountId(genesis["protocol_treasury_account"]))
-        validators = tuple(parse_validator_stake(fields) for fields in genesis["validators"])
-        version = ProtocolVersion(genesis["protocol_version"])
-        self._genesis_epoch = compute_genesis_epoch(self.config, self._rewards, validators, version, layout)
+    def __init__(self, genesis: GenesisConfig) -> None:
+        self._layout = get_shard_layout(genesis)
+        self.config = get_epoch_config(genesis)
+        self._rewards = get_reward_config(genesis)
+        version = ProtocolVersion(genesis.protocol_version)
+        self._genesis_epoch = compute_genesis_epoch(
+            self.config, self._rewards, get_validators(genesis), version, self._layout
+        )
         self.epochs: dict[CryptoHash, EpochInfo] = {ZERO_HASH: self._genesis_epoch}
         self._heights: dict[CryptoHash, int] = {}
         self._statistics = EpochStatistics()

@@ -76,5 +76,21 @@ class RecordedChain:
 
 
 def list_sent_transactions(group: Group) -> list[bytes]:
-    """The bytes of every transaction that was sent, also of those refused."""
-    return [base64.b64decode(line["signed_tx_base64"]) for line in group.get("send")]
+    """The bytes of everything that was sent as a transaction, also of what was refused or is none."""
+    texts = [line["signed_tx_base64"] for line in group.get("send")]
+    for line in group.get("rpc"):
+        params = line["request"].get("params")
+        if (
+            line["request"].get("method") in ("send_tx", "broadcast_tx_async", "broadcast_tx_commit")
+            and params
+        ):
+            texts += params.values() if isinstance(params, dict) else params
+    return [base64.b64decode(text) for text in texts if isinstance(text, str) and _is_base64(text)]
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        base64.b64decode(text, validate=True)
+    except ValueError:
+        return False
+    return True

@@ -8,6 +8,7 @@ People run ``python -m tests.vectors.replay FOLDER [--group NAME] [--stop-at HEI
 """
 
 import argparse
+import json
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -16,7 +17,34 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+
+from hither.chain.genesis import get_shard_layout, get_validators, parse_genesis
+from hither.codec import base58
+from hither.crypto.hashing import sha256
+from hither.crypto.shuffle import SeededRandom
+from hither.params import RuntimeConfig, get_runtime_config
+from hither.primitives.merkle import compute_merkle_root, hash_items
+from hither.primitives.outcome import compute_outcome_proofs, compute_outcome_root
+from hither.primitives.receipt import Receipt, encode_receipts
+from hither.primitives.sharding import (
+    BandwidthRequest,
+    CongestionInfo,
+    ExtendedCongestionInfo,
+    ShardLayout,
+)
+from hither.primitives.state_record import state_record_from_json
+from hither.primitives.transaction import (
+    SignedTransaction,
+    decode_signed_transaction,
+    encode_signed_transaction,
+)
+from hither.primitives.types import Balance, Gas, ShardId
 from hither.runtime.apply import apply_chunk
+from hither.runtime.genesis import make_genesis_state
+from hither.runtime.routing import group_by_shard
+from hither.runtime.types import ApplyContext, ApplyResult
+from hither.state import Trie
+from hither.vm import Vm
 from tests.vectors.comparison import (
     MISSING,
     Difference,
@@ -29,30 +57,10 @@ from tests.vectors.comparison import (
     show_proof,
     show_validator_stake,
 )
+from tests.vectors.coverage import Coverage, LineCheck
 from tests.vectors.epochs import RecordedEpochs, parse_hash
+from tests.vectors.queries import answer_query
 from tests.vectors.recording import CHAINS, Group, RecordedChain, list_sent_transactions
-
-from hither.codec import base58
-from hither.crypto.hashing import sha256
-from hither.crypto.shuffle import SeededRandom
-from hither.params import RuntimeConfig, get_runtime_config
-from hither.primitives.merkle import compute_merkle_root
-from hither.primitives.outcome import compute_outcome_proofs, compute_outcome_root
-from hither.primitives.receipt import Receipt, encode_receipts
-from hither.primitives.sharding import (
-    BandwidthRequest,
-    CongestionInfo,
-    ExtendedCongestionInfo,
-    ShardLayout,
-)
-from hither.primitives.state_record import state_record_from_json
-from hither.primitives.transaction import SignedTransaction, decode_signed_transaction
-from hither.primitives.types import AccountId, Balance, Gas, ShardId
-from hither.runtime.genesis import make_genesis_state
-from hither.runtime.routing import group_by_shard
-from hither.runtime.types import ApplyContext, ApplyResult
-from hither.state import Trie
-from hither.vm import Vm
 
 Json = dict[str, Any]
 
@@ -92,7 +100,18 @@ def compute_outgoing_receipts_root(layout: ShardLayout, receipts: list[Receipt])
         sha256(shard_id.to_bytes(8, "little") + encode_receipts(tuple(shard_receipts)))
         for shard_id, shard_receipts in group_by_shard(layout, receipts).items()
     ]
-    return compute_merkle_root([sha256(item) for item in hashes])
+    return compute_merkle_root(hash_items(hashes))
+
+
+EMPTY_RESULT: Json = {
+    "outcome_root": base58.encode(bytes(32)),
+    "outgoing_receipts_root": base58.encode(bytes(32)),
+    "gas_used": 0,
+    "balance_burnt": "0",
+    "validator_proposals": [],
+    "bandwidth_requests": {"V1": {"requests": []}},
+}
+"""What a chunk header says when no chunk of its shard was applied before it."""
 
 
 @dataclass
@@ -109,60 +128,57 @@ class Shard:
     waiting: list[list[list[Receipt]]] = field(default_factory=list)
 
 
-@dataclass
-class Tally:
-    """How many values of each kind were compared."""
-
-    counts: dict[str, int] = field(default_factory=dict)
-
-    def add(self, kind: str, count: int = 1) -> None:
-        self.counts[kind] = self.counts.get(kind, 0) + count
-
-
 class Replay:
     """A recorded chain in progress."""
 
     def __init__(self, chain: RecordedChain, vm: Vm) -> None:
         self.chain = chain
         self._vm = vm
-        genesis = chain.genesis
-        layout = genesis["shard_layout"]["V2"]
-        self.layout = ShardLayout(
-            tuple(layout["boundary_accounts"]), tuple(layout["shard_ids"]), layout["version"]
-        )
+        genesis = parse_genesis(chain.genesis)
+        self._genesis = genesis.config
+        self.layout = get_shard_layout(genesis.config)
         self._config = get_recorded_config()
-        self.epochs = RecordedEpochs(genesis, self.layout)
+        self.epochs = RecordedEpochs(genesis.config)
         tries = make_genesis_state(
             self._config,
             self.layout,
-            [state_record_from_json(record) for record in genesis["records"]],
-            [(AccountId(v["account_id"]), Balance(int(v["amount"]))) for v in genesis["validators"]],
+            [state_record_from_json(record) for record in genesis.records],
+            [(one.account_id, Balance(one.stake)) for one in get_validators(genesis.config)],
         )
         self.shards = [Shard(shard_id, tries[shard_id]) for shard_id in self.layout.shard_ids]
         self._transactions: dict[str, SignedTransaction] = {}
-        self._prev_header: Json = {}
+        self._prev_block: Json = {}
         self.tries_by_block: dict[str, tuple[int, list[Trie]]] = {}
         self.outcomes: dict[str, Json] = {}
-        self.tally = Tally()
+        self.coverage: dict[str, Coverage] = {}
 
     # One group
 
     def run_group(self, group: Group, stop_at: int | None = None) -> Iterator[Difference]:
         """Apply the group's heights and compare; stops after the first height that differs."""
+        coverage = self.coverage[group.name] = Coverage()
+        for kind in ("group", "send", "case", "rpc"):
+            for line in group.get(kind):
+                LineCheck(coverage, line, kind)
         for raw in list_sent_transactions(group):
             self._remember_transaction(raw)
         for line in group.get("height"):
             if stop_at is not None and line["height"] > stop_at:
                 return
-            if "block" not in line:
-                self.tally.add("missing block")
-                continue
-            found = self.apply_height(line)
-            yield from found
-            if found:
+            check = LineCheck(coverage, line, f"height {line['height']}")
+            if "block" in line:
+                self.apply_height(line, check)
+            yield from check.differences
+            if check.differences:
                 return
         for line in group.get("tx_status"):
-            yield from self.compare_tx_status(line)
+            check = LineCheck(coverage, line, line["case"])
+            self._compare_tx_status(line, check)
+            yield from check.differences
+        for line in group.get("query"):
+            check = LineCheck(coverage, line, f"{group.name} {line['method']} {line['params']}")
+            self._compare_query(line, check)
+            yield from check.differences
 
     def _remember_transaction(self, raw: bytes) -> None:
         try:
@@ -173,38 +189,41 @@ class Replay:
 
     # One height
 
-    def apply_height(self, line: Json) -> list[Difference]:
+    def apply_height(self, line: Json, check: LineCheck) -> None:
         """Compare what the headers say of the chunks before, then apply the block's chunks."""
         block, header = line["block"], line["block"]["header"]
         height = header["height"]
-        found = self._compare_headers(block)
-        if found:
-            return found
+        for index in range(len(self.shards)):
+            self._compare_chunk_header(block, index, check)
+        if check.differences:
+            return
+        changes: list[Any] = []
         if height == 0:
             self.epochs.start(header)
         else:
             incoming = self._route_receipts(block)
-            changes: list[Any] = []
             for index, shard in enumerate(self.shards):
-                chunk_header = block["chunks"][index]
                 context = self._make_context(block, index)
-                transactions = []
-                if context.is_new_chunk:
-                    transactions = [
-                        self._transactions[view["hash"]] for view in line["chunks"][index]["transactions"]
-                    ]
-                result = apply_chunk(context, shard.trie, self._vm, transactions, incoming[index])
+                transactions = self._take_transactions(line, index, check) if context.is_new_chunk else []
+                result = apply_chunk(shard.trie, context, transactions, incoming[index], self._vm)
                 changes += result.sealed.caused_changes
                 shard.trie = result.sealed.trie
                 if context.is_new_chunk:
                     shard.result = result
                     self._remember_outcomes(header["hash"], result)
-                    assert chunk_header["height_included"] == height
-            found = self._compare_changes(height, changes, line.get("changes") or {})
             self.epochs.add_block(header)
+        self._compare_changes(changes, check)
         self.tries_by_block[header["hash"]] = (height, [shard.trie for shard in self.shards])
-        self._prev_header = header
-        return found
+        self._prev_block = block
+
+    def _take_transactions(self, line: Json, index: int, check: LineCheck) -> list[SignedTransaction]:
+        """The chunk's transactions, from the bytes that were sent."""
+        views = line["chunks"][index]["transactions"]
+        transactions = [self._transactions[view["hash"]] for view in views]
+        root = compute_merkle_root(hash_items(encode_signed_transaction(one) for one in transactions))
+        for path in (("block", "chunks", index, "tx_root"), ("chunks", index, "header", "tx_root")):
+            check.expect(base58.encode(root), *path)
+        return transactions
 
     def _route_receipts(self, block: Json) -> list[list[Receipt]]:
         """What each shard takes in now: from this block's new chunks, then from blocks it missed, newest first."""
@@ -242,7 +261,7 @@ class Replay:
         proposals = result.validator_proposals if result is not None else ()
         update = self.epochs.get_update_at_start(tuple(proposals), self.shards[index].shard_id)
         return ApplyContext(
-            chain_id=self.chain.genesis["chain_id"],
+            chain_id=self._genesis.chain_id,
             protocol_version=84,
             config=self._config,
             shard_layout=self.layout,
@@ -252,7 +271,7 @@ class Replay:
             block_timestamp_ns=int(header["timestamp_nanosec"]),
             epoch_id=epoch_id,
             epoch_height=epoch.epoch_height,
-            gas_price=Balance(int(self._prev_header["gas_price"])),
+            gas_price=Balance(int(self._prev_block["header"]["gas_price"])),
             gas_limit=Gas(chunk["gas_limit"]),
             random_value=parse_hash(header["random_value"]),
             congestion={
@@ -283,20 +302,25 @@ class Replay:
 
     # Comparing
 
-    def _compare_headers(self, block: Json) -> list[Difference]:
-        """A new chunk's header commits to the application of the chunk before it in its shard."""
-        height = block["header"]["height"]
-        found: list[Difference] = []
-        for shard, chunk in zip(self.shards, block["chunks"], strict=True):
-            if chunk["height_included"] != height:
-                continue
-            ours: Json = {"prev_state_root": base58.encode(shard.trie.root)}
-            if shard.result is not None:
-                ours |= self._show_result(shard.result)
-            self.tally.add("chunk header", len(ours))
-            where = f"height {height} shard {shard.shard_id} (result of the chunk before)"
-            found += compare(where, ours, {name: chunk[name] for name in ours})
-        return found
+    def _compare_chunk_header(self, block: Json, index: int, check: LineCheck) -> None:
+        """A new chunk's header commits to the application of the chunk before it in its shard.
+
+        A missing chunk is the chunk before, repeated.
+        """
+        shard, chunk = self.shards[index], block["chunks"][index]
+        if chunk["height_included"] != block["header"]["height"]:
+            check.expect(self._prev_block["chunks"][index], "block", "chunks", index)
+            return
+        ours = {"prev_state_root": base58.encode(shard.trie.root)}
+        ours |= EMPTY_RESULT if shard.result is None else self._show_result(shard.result)
+        if shard.result is None:
+            ours["congestion_info"] = show_congestion_info(CongestionInfo(allowed_shard=shard.shard_id))
+            if block["header"]["height"] > 0:
+                empty = compute_outgoing_receipts_root(self.layout, [])
+                ours["outgoing_receipts_root"] = base58.encode(empty)
+        for name, value in ours.items():
+            check.expect(value, "block", "chunks", index, name)
+            check.expect(value, "chunks", index, "header", name)
 
     def _show_result(self, result: ApplyResult) -> Json:
         receipts_root = compute_outgoing_receipts_root(self.layout, list(result.outgoing_receipts))
@@ -311,28 +335,39 @@ class Replay:
             "bandwidth_requests": show_bandwidth_requests(result.bandwidth_requests),
         }
 
-    def _compare_changes(self, height: int, caused: list[Any], recorded: Json) -> list[Difference]:
+    def _compare_changes(self, caused: list[Any], check: LineCheck) -> None:
+        """All writes to accounts, keys, code and data, each with its cause, in the order of each record."""
         ours_by_key = group_our_changes(caused)
-        recorded_by_key = group_recorded_changes(recorded)
-        found: list[Difference] = []
+        recorded = check.take("changes")
+        recorded_by_key = {} if recorded is MISSING else group_recorded_changes(recorded)
         for key in [*recorded_by_key, *(key for key in ours_by_key if key not in recorded_by_key)]:
-            where = f"height {height} change of {' '.join(key)}"
-            recorded_list = recorded_by_key.get(key, [])
-            self.tally.add("state change", len(recorded_list))
-            found += compare(where, ours_by_key.get(key, []), recorded_list)
-        return found
+            where = f"{check.where} change of {' '.join(key)}"
+            check.add(compare(where, ours_by_key.get(key, []), recorded_by_key.get(key, [])))
 
-    def compare_tx_status(self, line: Json) -> list[Difference]:
-        """Every outcome of a transaction: gas, tokens, logs, profile, receipt ids, status, block."""
-        result = line.get("result")
-        if result is None:
-            return []  # The node itself timed out.
-        found = []
-        for recorded in [result["transaction_outcome"], *result["receipts_outcome"]]:
-            self.tally.add("outcome")
-            where = f"{line['case']} outcome {recorded['id']}"
-            found += compare(where, self.outcomes.get(recorded["id"], MISSING), recorded)
-        return found
+    def _compare_tx_status(self, line: Json, check: LineCheck) -> None:
+        """Every outcome of a transaction: gas, tokens, logs, profile, receipt ids, status, proof, block."""
+        if "result" not in line:
+            return  # The node itself timed out.
+        result = line["result"]
+        ours = self.outcomes.get(result["transaction_outcome"]["id"], MISSING)
+        check.expect(ours, "result", "transaction_outcome")
+        for index, recorded in enumerate(result["receipts_outcome"]):
+            check.expect(self.outcomes.get(recorded["id"], MISSING), "result", "receipts_outcome", index)
+
+    def _compare_query(self, line: Json, check: LineCheck) -> None:
+        """Accounts, keys and data with proofs, read from the trie of the block that was asked for."""
+        if line["method"] != "query":
+            return
+        params = line["params"]
+        height, tries = self.tries_by_block[params["block_id"]]
+        trie = tries[self.layout.get_shard_index(params["account_id"])]
+        name, ours = answer_query(params, params["block_id"], height, trie)
+        if name == "result":
+            check.expect(ours, "result")
+        else:
+            body = check.take("body")
+            recorded = MISSING if body is MISSING else json.loads(body)["error"]
+            check.add(compare(f"{check.where} error", ours, recorded))
 
 
 def parse_congestion_info(fields: Json) -> CongestionInfo:
@@ -377,7 +412,9 @@ def main() -> int:
             is_last = name == arguments.group
             if is_last or (arguments.stop_at is not None and group.last_height >= arguments.stop_at):
                 break
-    print(", ".join(f"{count} × {kind}" for kind, count in sorted(replay.tally.counts.items())))
+    for name, coverage in replay.coverage.items():
+        summary = sorted(coverage.summarise().items(), key=lambda item: -item[1])
+        print(f"{name}: " + "; ".join(f"{count} {what}" for what, count in summary))
     return 0
 
 

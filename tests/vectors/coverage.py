@@ -1,0 +1,167 @@
+"""What of the recordings is compared: counted leaf by leaf while it happens, so that no table can claim more.
+
+A leaf is a JSON value that holds no others; its path is written with ``[]`` for
+any index, below the kind of its line: ``height.block.chunks[].gas_used``. Every
+comparison goes through ``LineCheck``, which counts the leaves that it looks at.
+Leaves that nothing looks at must be named, with a reason, in ``NOT_COMPARED``.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+from tests.vectors.comparison import MISSING, Difference, compare
+from tests.vectors.recording import Line
+
+Step = str | int
+
+INPUT = "an input by nature: nothing that was recorded determines it"
+RPC = "the RPC server's answer: compared where the server is asked"
+CHAIN = "made of other fields by the chain: compared where blocks are made"
+LABEL = "says what the line is about"
+
+NOT_COMPARED: dict[str, str] = {
+    "group.*": LABEL,
+    "case.*": LABEL,
+    "rpc.*": RPC,
+    "send.signed_tx_base64": INPUT,
+    "send.*": RPC,
+    "*.t": LABEL,
+    "height.height": LABEL,
+    "height.missing": LABEL,
+    "height.http_status": RPC,
+    "height.body": RPC,
+    "tx_status.case": LABEL,
+    "tx_status.tx_hash": LABEL,
+    "tx_status.sender_account_id": LABEL,
+    "tx_status.wait_until": LABEL,
+    "tx_status.http_status": RPC,
+    "tx_status.body": "the recording's own time-out",
+    "tx_status.result.final_execution_status": RPC,
+    "tx_status.result.status*": RPC,
+    "tx_status.result.transaction.*": RPC,
+    "tx_status.result.receipts[[]].*": RPC,
+    "query.method": LABEL,
+    "query.params*": LABEL,
+    "query.http_status": RPC,
+    "query.body": RPC,
+    "query.result*": RPC,
+    "height.changes_in_block*": RPC,
+    "height.chunks[[]].author": RPC,
+    "height.chunks[[]].transactions*": INPUT,
+    "height.chunks[[]].receipts*": RPC,
+    "height.chunks[[]]": "null: the chunk is missing",
+    "*.signature": INPUT,
+    "height.block.author": INPUT,
+    "height.block.header.approvals*": INPUT,
+    "height.block.header.chunk_endorsements*": INPUT,
+    "height.block.header.timestamp*": INPUT,
+    "height.block.header.random_value": INPUT,
+    "height.block.header.hash": INPUT,
+    "height.block.header.prev_hash": INPUT,
+    "height.block.header.height": INPUT,
+    "height.block.header.prev_height": INPUT,
+    "height.block.header.last_final_block": INPUT,
+    "height.block.header.last_ds_final_block": INPUT,
+    "height.block.header.latest_protocol_version": INPUT,
+    "height.block.header.chunk_mask*": INPUT,
+    "height.block.header.*": CHAIN,
+    "height*chunks[[]]*.height_created": INPUT,
+    "height*chunks[[]]*.height_included": INPUT,
+    "height*chunks[[]]*.prev_block_hash": INPUT,
+    "height*chunks[[]]*.gas_limit": "fixed by the genesis file",
+    "height*chunks[[]]*.chunk_hash": CHAIN,
+    "height*chunks[[]]*.encoded_length": CHAIN,
+    "height*chunks[[]]*.encoded_merkle_root": CHAIN,
+    "height*chunks[[]]*.rent_paid": "always 0, kept by NEAR for old clients",
+    "height*chunks[[]]*.validator_reward": "always 0, kept by NEAR for old clients",
+    "height*chunks[[]]*.shard_id": LABEL,
+}
+"""Pattern of paths (``[[]]`` is ``[]`` itself) and why. The first that fits counts; what is compared needs none."""
+
+
+def get_reason_optional(path: str) -> str | None:
+    """Why leaves of this path need not be compared."""
+    return next((reason for pattern, reason in NOT_COMPARED.items() if fnmatchcase(path, pattern)), None)
+
+
+def count_leaves(value: Any, path: str, counts: Counter[str]) -> None:
+    """Add every leaf below the value; an empty list or object has none."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            count_leaves(inner, f"{path}.{name}", counts)
+    elif isinstance(value, list):
+        for inner in value:
+            count_leaves(inner, f"{path}[]", counts)
+    else:
+        counts[path] += 1
+
+
+@dataclass
+class Coverage:
+    """Leaves there are and leaves compared, by path, of one group of one chain."""
+
+    there: Counter[str] = field(default_factory=Counter)
+    compared: Counter[str] = field(default_factory=Counter)
+
+    def list_gaps(self) -> list[str]:
+        """Paths with leaves that were neither compared nor excused."""
+        return [
+            f"{path}: {count - self.compared[path]} of {count} not compared"
+            for path, count in sorted(self.there.items())
+            if self.compared[path] < count and get_reason_optional(path) is None
+        ]
+
+    def summarise(self) -> dict[str, int]:
+        """Leaves by what becomes of them: compared, or the reason why not."""
+        summary: Counter[str] = Counter()
+        for path, count in self.there.items():
+            summary["compared"] += self.compared[path]
+            if count > self.compared[path]:
+                summary[get_reason_optional(path) or "neither compared nor excused"] += (
+                    count - self.compared[path]
+                )
+        return dict(summary)
+
+
+class LineCheck:
+    """One recorded line against what we have."""
+
+    def __init__(self, coverage: Coverage, line: Line, where: str) -> None:
+        self._coverage = coverage
+        self._line = line
+        self.where = where
+        self._claimed: set[tuple[Step, ...]] = set()
+        self.differences: list[Difference] = []
+        count_leaves(line, line["t"], coverage.there)
+
+    def expect(self, ours: Any, *path: Step) -> None:
+        """Compare our value with the one at the path, whole."""
+        recorded = self._take(path)
+        place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+        self.differences += compare(self.where + place, ours, recorded)
+
+    def take(self, *path: Step) -> Any:
+        """The recorded value, counted as compared: the caller compares it in its own way."""
+        return self._take(path)
+
+    def add(self, differences: list[Difference]) -> None:
+        """What such a caller found."""
+        self.differences += differences
+
+    def _take(self, path: tuple[Step, ...]) -> Any:
+        value: Any = self._line
+        name = self._line["t"]
+        for step in path:
+            if isinstance(step, int):
+                value, name = value[step], f"{name}[]"
+            elif isinstance(value, dict) and step in value:
+                value, name = value[step], f"{name}.{step}"
+            else:
+                return MISSING
+        is_new = not any(path[: len(claimed)] == claimed for claimed in self._claimed)
+        if is_new:
+            self._claimed.add(path)
+            count_leaves(value, name, self._coverage.compared)
+        return value
