@@ -1,0 +1,74 @@
+"""``HOME/endpoints.json``: how a program finds a running network, and the only way.
+
+It is written at once, readable by its owner alone, when everything answers, and removed at exit. After a
+crash it may be left behind; its process id tells.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+FILE_NAME = "endpoints.json"
+DEFAULT_HOME = "~/.hither"
+
+
+class NoNetwork(Exception):
+    """Nothing runs in that home directory."""
+
+
+def resolve_home(home: str | None) -> Path:
+    """The home directory: the option, else $HITHER_HOME, else ~/.hither."""
+    return Path(home or os.environ.get("HITHER_HOME") or DEFAULT_HOME).expanduser().absolute()
+
+
+def write_endpoints(home: Path, content: dict[str, Any]) -> None:
+    """Replace the file in one step, mode 600: it holds keys."""
+    temporary = home / f".{FILE_NAME}.{os.getpid()}"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(content, file, indent=2)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(home / FILE_NAME)
+
+
+def remove_endpoints(home: Path, process_id: int) -> None:
+    """Remove the file if that process wrote it."""
+    try:
+        if json.loads((home / FILE_NAME).read_text(encoding="utf-8")).get("pid") == process_id:
+            (home / FILE_NAME).unlink()
+    except (FileNotFoundError, ValueError):
+        return
+
+
+def read_endpoints(home: Path) -> dict[str, Any]:
+    """What runs in that home. Raises NoNetwork, also when the file's process is gone."""
+    try:
+        content = json.loads((home / FILE_NAME).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise NoNetwork(f"no network runs in {home}; start one with `hither up --home {home}`") from error
+    except ValueError as error:
+        raise NoNetwork(f"{home / FILE_NAME} is damaged; remove it and start the network again") from error
+    if not is_running(content["pid"]):
+        raise NoNetwork(
+            f"the network in {home} has ended without cleaning up; start it again with `hither up`"
+        )
+    assert isinstance(content, dict)
+    return content
+
+
+def is_running(process_id: int) -> bool:
+    """Whether a process of that id exists and is not a zombie."""
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    try:
+        state = Path(f"/proc/{process_id}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return True  # Not Linux: the signal's word must do.
+    return not state.rpartition(")")[2].lstrip().startswith("Z")

@@ -1,0 +1,32 @@
+"""``hither tx HASH``: a transaction of the running network, or of any node with ``--node``."""
+
+import json
+import sys
+
+import click
+
+from hither.cli.problems import home_option, must_call, must_connect, node_option
+from hither.cli.receipt_tree import COLOURS, PLAIN, render_transaction
+
+
+@click.command("tx")
+@click.argument("transaction_hash", metavar="HASH")
+@click.option(
+    "--sender", default="system", help="Its signer; nodes with several shards need it [default: any]."
+)
+@click.option("--json", "as_json", is_flag=True, help="The node's answer as it is.")
+@home_option
+@node_option
+def command(transaction_hash: str, sender: str, as_json: bool, home: str | None, node: str | None) -> None:
+    """Show a transaction: receipts as a tree, gas, logs, panics."""
+    caller = must_connect(home, node)
+    params = {"tx_hash": transaction_hash, "sender_account_id": sender, "wait_until": "NONE"}
+    status = must_call(caller, "EXPERIMENTAL_tx_status", params)
+    if as_json:
+        click.echo(json.dumps(status))
+        return
+    if "transaction_outcome" not in status:
+        click.echo(f"{transaction_hash} waits: {status.get('final_execution_status')}")
+        return
+    for line in render_transaction(status, COLOURS if sys.stdout.isatty() else PLAIN):
+        click.echo(line)
