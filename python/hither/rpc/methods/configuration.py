@@ -1,0 +1,118 @@
+"""What the chain and the node were configured with."""
+
+from math import gcd
+from typing import Any, Final
+
+import msgspec
+
+from hither.chain.genesis import GenesisConfig, get_epoch_config
+from hither.chain.reader import BlockReference
+from hither.params import get_protocol_config_view
+from hither.rpc.context import Context, Method, read_nothing
+from hither.rpc.methods.blocks import ask_about_block, name_header
+from hither.rpc.values import read_block_reference
+
+FIRST_VERSION_WITHOUT_SEATS_PER_SHARD: Final = 87
+"""The release of protocol 87 no longer tells two figures that nothing uses."""
+
+_FROM_GENESIS: Final = (
+    "genesis_time",
+    "chain_id",
+    "genesis_height",
+    "dynamic_resharding",
+    "gas_limit",
+    "min_gas_price",
+    "max_gas_price",
+    "gas_price_adjustment_rate",
+    "transaction_validity_period",
+    "protocol_reward_rate",
+    "num_blocks_per_year",
+    "protocol_treasury_account",
+    "fishermen_threshold",
+    "shard_layout",
+)
+_FROM_EPOCH: Final = {
+    "num_block_producer_seats": "num_block_producer_seats",
+    "protocol_upgrade_stake_threshold": "protocol_upgrade_stake_threshold",
+    "epoch_length": "epoch_length",
+    "block_producer_kickout_threshold": "block_producer_kickout_threshold",
+    "chunk_producer_kickout_threshold": "chunk_producer_kickout_threshold",
+    "chunk_validator_only_kickout_threshold": "chunk_validator_only_kickout_threshold",
+    "target_validator_mandates_per_shard": "target_validator_mandates_per_shard",
+    "online_min_threshold": "online_min_threshold",
+    "online_max_threshold": "online_max_threshold",
+    "max_inflation_rate": "max_inflation_rate",
+    "minimum_stake_divisor": "minimum_stake_divisor",
+    "max_kickout_stake_perc": "validator_max_kickout_stake_perc",
+    "minimum_stake_ratio": "minimum_stake_ratio",
+    "minimum_validators_per_shard": "minimum_validators_per_shard",
+    "shuffle_shard_assignment_for_chunk_producers": "shuffle_shard_assignment_for_chunk_producers",
+}
+
+
+def _reduce(value: Any) -> Any:
+    """A ratio in lowest terms, other values as they are."""
+    if not isinstance(value, tuple):
+        return value
+    numerator, denominator = value
+    divisor = gcd(numerator, denominator)
+    return (numerator // divisor, denominator // divisor)
+
+
+def view_protocol_config(genesis: GenesisConfig, protocol_version: int) -> dict[str, Any]:
+    """The rules in force: those of the genesis, of its epochs, and the figures of the version."""
+    plain = msgspec.to_builtins(genesis)
+    epoch = get_epoch_config(genesis)
+    config: dict[str, Any] = {"protocol_version": protocol_version}
+    config.update((name, plain[name]) for name in _FROM_GENESIS)
+    config.update((name, _reduce(getattr(epoch, source))) for name, source in _FROM_EPOCH.items())
+    if protocol_version < FIRST_VERSION_WITHOUT_SEATS_PER_SHARD:
+        config["num_block_producer_seats_per_shard"] = plain["num_block_producer_seats_per_shard"]
+        config["avg_hidden_validator_seats_per_shard"] = []
+    config["runtime_config"] = get_protocol_config_view(protocol_version)
+    return config
+
+
+def get_genesis_config(context: Context, parameters: None) -> Any:
+    """``genesis_config``: the genesis without its records."""
+    del parameters
+    return msgspec.to_builtins(context.reader.genesis.config)
+
+
+def get_protocol_config(context: Context, reference: BlockReference) -> dict[str, Any]:
+    """``EXPERIMENTAL_protocol_config``: the rules of that block's epoch."""
+    reader = context.reader
+    header = ask_about_block("protocol_config", lambda: reader.get_header(reference), name_header)
+    protocol_version = reader.get_epoch(header.epoch_id).protocol_version
+    return view_protocol_config(reader.genesis.config, protocol_version)
+
+
+def get_client_config(context: Context, parameters: None) -> dict[str, Any]:
+    """``client_config``: the settings of this node, by NEAR's names where there is such a setting."""
+    del parameters
+    settings, genesis = context.settings, context.reader.genesis.config
+    version = settings.node_version
+    return {
+        "version": msgspec.to_builtins(version),
+        "chain_id": context.reader.chain_id,
+        "rpc_addr": settings.rpc_address,
+        "epoch_length": genesis.epoch_length,
+        "num_block_producer_seats": genesis.num_block_producer_seats,
+        "produce_empty_blocks": True,
+        "min_num_peers": 0,
+        "save_tx_outcomes": True,
+        "save_state_changes": True,
+        "tracked_shards_config": "AllShards",
+        "trie_viewer_state_size_limit": settings.view_state_size_max,
+        "max_gas_burnt_view": settings.view_gas_max,
+    }
+
+
+_GENESIS_CONFIG: Final = Method(read_nothing, get_genesis_config)
+
+METHODS: Final = {
+    "genesis_config": _GENESIS_CONFIG,
+    "EXPERIMENTAL_genesis_config": _GENESIS_CONFIG,
+    "EXPERIMENTAL_protocol_config": Method(read_block_reference, get_protocol_config),
+    "client_config": Method(read_nothing, get_client_config),
+}
