@@ -5,6 +5,7 @@ from typing import Any
 from hither.primitives.outcome import ProfileEntry
 from hither.primitives.receipt import Receipt
 from hither.primitives.sharding import ValidatorStake
+from hither.primitives.types import Gas
 from hither.runtime.fees import BALANCE_MAX, IntegerOverflow
 
 ErrorKind = dict[str, Any] | str
@@ -95,5 +96,5 @@ class ActionResult:
     def make_profile(self) -> tuple[ProfileEntry, ...]:
         """The profile as outcomes list it: by category, then by name."""
         return tuple(
-            ProfileEntry(category, cost, gas) for (category, cost), gas in sorted(self.profile.items())
+            ProfileEntry(category, cost, Gas(gas)) for (category, cost), gas in sorted(self.profile.items())
         )

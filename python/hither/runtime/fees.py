@@ -66,11 +66,11 @@ class IntegerOverflow(ArithmeticError):
 class Fee(msgspec.Struct, frozen=True, gc=False):
     """Gas to send to oneself, to send to another, and to execute."""
 
-    send_self: Gas
-    send_other: Gas
-    execute: Gas
+    send_self: int
+    send_other: int
+    execute: int
 
-    def send(self, is_self: bool) -> Gas:
+    def send(self, is_self: bool) -> int:
         """Gas to send."""
         return self.send_self if is_self else self.send_other
 
@@ -109,17 +109,17 @@ class Fees(msgspec.Struct, frozen=True, gc=False):
     universal_base: Fee
     universal_byte: Fee
     universal_entry: Fee
-    signature_gas: tuple[Gas, Gas, Gas]
+    signature_gas: tuple[int, int, int]
     deploy_compute_surcharge_base: int
     deploy_compute_surcharge_byte: int
     storage_remove_compute_base: int
     storage_remove_compute_key_byte: int
     storage_remove_compute_value_byte: int
     transfer_by_kind: dict[AccountKind, Fee]
-    plain_transfer_burnt_self: Gas
-    plain_transfer_burnt_other: Gas
-    plain_transfer_remaining: Gas
-    min_gas_purchase_price: Balance
+    plain_transfer_burnt_self: int
+    plain_transfer_burnt_other: int
+    plain_transfer_remaining: int
+    min_gas_purchase_price: int
     is_wire_key_length_charged: bool
 
 
@@ -261,7 +261,7 @@ def _key_fee(fees: Fees, permission: AccessKeyPermission) -> tuple[Fee, Fee, int
     return fees.full_access_key, fees.call_key_byte, 0
 
 
-def send_fee(fees: Fees, action: Action, is_self: bool, receiver_id: str) -> Gas:
+def send_fee(fees: Fees, action: Action, is_self: bool, receiver_id: str) -> int:
     """Gas burnt by sending one action; a delegate pays for its inner actions too."""
     match action:
         case Transfer():
@@ -309,7 +309,7 @@ def send_fee(fees: Fees, action: Action, is_self: bool, receiver_id: str) -> Gas
             )
 
 
-def _add_key_send_fee(fees: Fees, permission: AccessKeyPermission, is_self: bool) -> Gas:
+def _add_key_send_fee(fees: Fees, permission: AccessKeyPermission, is_self: bool) -> int:
     base, byte_fee, size = _key_fee(fees, permission)
     gas = base.send(is_self) + size * byte_fee.send(is_self)
     if isinstance(permission, (GasKeyFunctionCall, GasKeyFullAccess)):
@@ -321,7 +321,7 @@ def _data_size(data: tuple[tuple[bytes, bytes], ...]) -> int:
     return sum(len(key) + len(value) for key, value in data)
 
 
-def exec_fee(fees: Fees, action: Action, receiver_id: str) -> Gas:
+def exec_fee(fees: Fees, action: Action, receiver_id: str) -> int:
     """Gas burnt by executing one action, before any contract runs."""
     match action:
         case Transfer():
@@ -377,7 +377,7 @@ def gas_key_nonce_key_length(account_id: str, key: PublicKey) -> int:
     return _access_key_key_length(account_id, key) + NONCE_INDEX_SIZE
 
 
-def _add_key_exec_fee(fees: Fees, permission: AccessKeyPermission, account_id: str, key: PublicKey) -> Gas:
+def _add_key_exec_fee(fees: Fees, permission: AccessKeyPermission, account_id: str, key: PublicKey) -> int:
     base, byte_fee, size = _key_fee(fees, permission)
     gas = base.execute + size * byte_fee.execute
     if isinstance(permission, (GasKeyFunctionCall, GasKeyFullAccess)):
@@ -507,10 +507,18 @@ def compute_transaction_cost(fees: Fees, transaction: Transaction, gas_price: Ba
     total_cost = gas_cost + deposit
     if total_cost > BALANCE_MAX:
         raise IntegerOverflow("balance")
-    return TransactionCost(burnt, remaining, purchase_price, burnt_amount, gas_cost, deposit, total_cost)
+    return TransactionCost(
+        Gas(burnt),
+        Gas(remaining),
+        Balance(purchase_price),
+        Balance(burnt_amount),
+        Balance(gas_cost),
+        deposit,
+        Balance(total_cost),
+    )
 
 
-def prepaid_exec_and_send_gas(fees: Fees, actions: Sequence[Action], receiver_id: str) -> Gas:
+def prepaid_exec_and_send_gas(fees: Fees, actions: Sequence[Action], receiver_id: str) -> int:
     """All gas that an action receipt was given: attached, for sending on, for executing."""
     if len(actions) == 1 and type(actions[0]) is Transfer:
         return fees.receipt.execute + fees.transfer_by_kind[compute_account_kind(receiver_id)].execute
@@ -526,7 +534,7 @@ def receipt_congestion_gas(fees: Fees, body: ActionReceipt, receiver_id: str) ->
     """What an action receipt adds to the gas that waits in a queue; yields add none."""
     if body.is_promise_yield:
         return Gas(0)
-    return prepaid_exec_and_send_gas(fees, body.actions, receiver_id)
+    return Gas(prepaid_exec_and_send_gas(fees, body.actions, receiver_id))
 
 
 def required_gas(fees: Fees, actions: Sequence[Action], receiver_id: str) -> Gas:

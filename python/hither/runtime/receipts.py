@@ -17,7 +17,7 @@ from hither.primitives.receipt import (
     GlobalContractDistribution,
     Receipt,
 )
-from hither.primitives.types import ZERO_HASH, AccountId, Balance, CryptoHash
+from hither.primitives.types import ZERO_HASH, AccountId, Balance, CryptoHash, Gas
 from hither.runtime import global_contracts, refunds
 from hither.runtime.action_result import ActionResult
 from hither.runtime.actions import apply_action
@@ -138,7 +138,7 @@ def _execute(run: ChunkRun, receipt: Receipt, body: ActionReceipt, causes: Recei
         receipt.receipt_id,
         tuple(result.logs),
         receipt_ids,
-        result.gas_burnt,
+        Gas(result.gas_burnt),
         tokens_burnt,
         account_id,
         _make_status(run, receipt, result),

@@ -14,7 +14,7 @@ from hither.primitives.ids import compute_receipt_id
 from hither.primitives.outcome import Failure, Outcome, SuccessReceiptId
 from hither.primitives.receipt import ActionReceipt, Receipt
 from hither.primitives.transaction import SignedTransaction, Transaction
-from hither.primitives.types import Balance, CryptoHash
+from hither.primitives.types import Balance, CryptoHash, Gas
 from hither.runtime import causes
 from hither.runtime.chunk_run import ChunkRun
 from hither.runtime.fees import IntegerOverflow, TransactionCost, compute_transaction_cost
@@ -162,7 +162,7 @@ def _add_failure(
     cost: TransactionCost | None = None,
 ) -> None:
     """The outcome of a transaction that made no receipt; ``cost`` if its conversion was burnt all the same."""
-    gas = 0 if cost is None else cost.gas_burnt
+    gas = Gas(0) if cost is None else cost.gas_burnt
     burnt = Balance(0) if cost is None else cost.burnt_amount
     no_receipts: tuple[CryptoHash, ...] = ()
     status = Failure({"InvalidTxError": error})

@@ -193,12 +193,11 @@ def _charge_gas_key(
     index = transaction.nonce_index
     assert index is not None
     permission = access_key.permission
-    is_gas_key = isinstance(permission, (GasKeyFunctionCall, GasKeyFullAccess))
-    if stored_nonce is None:
-        return _refuse_nonce_index(index, permission.gas_key.num_nonces if is_gas_key else 0)
     if not isinstance(permission, (GasKeyFunctionCall, GasKeyFullAccess)):
+        if stored_nonce is None:
+            return _refuse_nonce_index(index, 0)
         return Refusal(access_key_not_found(transaction))
-    if index >= permission.gas_key.num_nonces:
+    if stored_nonce is None or index >= permission.gas_key.num_nonces:
         return _refuse_nonce_index(index, permission.gas_key.num_nonces)
     error = _verify_nonce(transaction, stored_nonce, block_height)
     if error is not None:
@@ -230,7 +229,7 @@ def _find_deposit_error(
     account: Account | UninitialisedAccount,
     deposit: Balance,
 ) -> TransactionError | None:
-    fields = {"signer_id": transaction.signer_id}
+    fields: dict[str, str] = {"signer_id": transaction.signer_id}
     amount = account.amount - deposit
     if amount < 0:
         fields |= {

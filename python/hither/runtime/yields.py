@@ -6,7 +6,7 @@ Source: nearcore ``resolve_promise_yield_timeouts``, ``process_receipt``.
 from hither.params import ProtocolFeature
 from hither.primitives.ids import compute_receipt_id
 from hither.primitives.receipt import DataReceipt, Receipt
-from hither.primitives.types import AccountId, CryptoHash
+from hither.primitives.types import AccountId, BlockHeight, CryptoHash
 from hither.runtime.chunk_run import ChunkRun
 from hither.state import keys, records
 from hither.state.records import PromiseYieldStatus, PromiseYieldTimeout, QueueIndices
@@ -19,7 +19,8 @@ def enqueue_yield_timeouts(run: ChunkRun, account_id: AccountId, data_ids: list[
         run.state.get(keys.PROMISE_YIELD_INDICES)
         return
     indices = records.get_promise_yield_indices(run.state)
-    expires_at = run.context.block_height + run.config.wasm.limits.yield_timeout_length_in_blocks
+    wait = run.config.wasm.limits.yield_timeout_length_in_blocks
+    expires_at = BlockHeight(run.context.block_height + wait)
     for offset, data_id in enumerate(data_ids):
         timeout = PromiseYieldTimeout(account_id, data_id, expires_at)
         index = indices.next_available_index + offset

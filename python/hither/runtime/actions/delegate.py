@@ -107,12 +107,10 @@ def _get_current_nonce(frame: ReceiptFrame, inner: DelegateAction, access_key: A
 
 def _find_nonce_error(frame: ReceiptFrame, nonce: Nonce, current: Nonce) -> ErrorKind | None:
     if nonce <= current:
-        fields = {"delegate_nonce": nonce, "ak_nonce": current}
-        return {"DelegateActionInvalidNonce": fields}
+        return {"DelegateActionInvalidNonce": {"delegate_nonce": nonce, "ak_nonce": current}}
     upper_bound = frame.run.context.block_height * NONCE_RANGE_PER_BLOCK
     if nonce >= upper_bound:
-        fields = {"delegate_nonce": nonce, "upper_bound": upper_bound}
-        return {"DelegateActionNonceTooLarge": fields}
+        return {"DelegateActionNonceTooLarge": {"delegate_nonce": nonce, "upper_bound": upper_bound}}
     return None
 
 
