@@ -401,6 +401,9 @@ class ChainReader(Protocol):
     def get_validator_info_at_block(self, reference: CryptoHash | BlockHeight) -> EpochValidatorInfo:
         """Of the epoch that ended with that block. Raises UnknownBlock, ValidatorInfoUnavailable."""
 
+    def get_maintenance_windows(self, account_id: AccountId) -> tuple[tuple[BlockHeight, BlockHeight], ...]:
+        """Stretches [start, end) of the epoch's rest in which the account makes neither block nor chunk."""
+
     def get_block_producers_ordered(self, reference: BlockReference) -> tuple[ValidatorStake, ...]:
         """The block producers of that block's epoch in the order of the light client's hash."""
 
