@@ -148,5 +148,6 @@ class Dispatcher:
         if error.http_status != 200 or error.cause_name != "UNKNOWN_BLOCK" or not isinstance(params, dict):
             return error.http_status
         height = params.get("block_id")
-        is_height = isinstance(height, int) and not isinstance(height, bool)
-        return 422 if is_height and 0 <= height < self.context.reader.get_head().height else 200
+        if not isinstance(height, int) or isinstance(height, bool):
+            return 200
+        return 422 if 0 <= height < self.context.reader.get_head().height else 200

@@ -23,11 +23,13 @@ class Row(msgspec.Struct, frozen=True):
     """How one cause is told.
 
     ``info``: the fields in the cause's ``info``; None when it has no ``info`` at all.
-    ``data``: a template over all values given, or ``SAME_AS_CAUSE``.
+    ``data``: a template over all values given, or ``SAME_AS_CAUSE``. ``is_info_optional``: when none of
+    the fields is given there is no ``info`` either.
     """
 
     info: tuple[str, ...] | None
     data: str | None
+    is_info_optional: bool = False
 
 
 _BLOCK_FIELDS: Final = ("block_height", "block_hash")
@@ -188,7 +190,7 @@ TABLE: Final[dict[str, dict[str, Row]]] = {
             ("error_message",),
             "The node reached its limits. Try again later. More details: {debug_info}",
         ),
-        "TIMEOUT_ERROR": Row(("cause", "status", "debug_info"), "Timeout"),
+        "TIMEOUT_ERROR": Row(("cause", "status", "debug_info"), "Timeout", is_info_optional=True),
     },
     "status": {
         "NODE_IS_SYNCING": Row(None, SAME_AS_CAUSE),
@@ -255,12 +257,14 @@ def method_not_found(method: str) -> RpcError:
 _HTTP_STATUS: Final = {"TIMEOUT_ERROR": 408, "INTERNAL_ERROR": 500}
 
 
-def handler_error(family: str, cause: str, **values: Any) -> RpcError:
+def handler_error(family: str, cause: str, /, **values: Any) -> RpcError:
     """A method's own error: the row of the table filled with ``values``."""
     row = TABLE[family][cause]
     told: dict[str, Any] = {"name": cause}
     if row.info is not None:
-        told["info"] = {field: values[field] for field in row.info if field in values}
+        info = {field: values[field] for field in row.info if field in values}
+        if info or not row.is_info_optional:
+            told["info"] = info
     if row.data is SAME_AS_CAUSE:
         data: Any = told
     elif row.data == "{error}":

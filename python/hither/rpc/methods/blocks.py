@@ -16,6 +16,7 @@ from hither.codec import base58
 from hither.params import get_runtime_config
 from hither.primitives import views
 from hither.primitives.sharding import ExtendedCongestionInfo
+from hither.primitives.types import BlockHeight
 from hither.rpc.context import Context, Method
 from hither.rpc.errors import RpcError, handler_error
 from hither.rpc.parameters import Field, optional, structure
@@ -94,7 +95,8 @@ def get_chunk(context: Context, reference: ChunkReference) -> dict[str, Any]:
 def get_congestion_level(context: Context, reference: ChunkReference) -> dict[str, Any]:
     """``EXPERIMENTAL_congestion_level``: by the rules of the epoch of the block that holds the chunk."""
     header = _find_chunk(context, reference).header
-    holder = ask_about_block("chunk", lambda: context.reader.get_header(header.height_included))
+    height = BlockHeight(header.height_included)
+    holder = ask_about_block("chunk", lambda: context.reader.get_header(height))
     config = get_runtime_config(context.reader.get_epoch(holder.epoch_id).protocol_version)
     # Missed chunks are not counted here: the header alone does not tell them.
     seen = ExtendedCongestionInfo(header.congestion_info)

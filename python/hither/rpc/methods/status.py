@@ -6,7 +6,6 @@ from typing import Any, Final
 from hither.chain.reader import Finality
 from hither.codec import base58
 from hither.crypto.keys import public_key_to_str
-from hither.params import LATEST_PROTOCOL_VERSION
 from hither.rpc.context import Context, Method, read_nothing
 from hither.rpc.parameters import structure
 
@@ -41,7 +40,7 @@ def get_status(context: Context, parameters: None) -> dict[str, Any]:
         },
         "chain_id": reader.chain_id,
         "protocol_version": epoch.protocol_version,
-        "latest_protocol_version": max(LATEST_PROTOCOL_VERSION, epoch.protocol_version),
+        "latest_protocol_version": head.latest_protocol_version,
         **address,
         "validators": [{"account_id": validator.account_id} for validator in epoch.validators],
         "sync_info": {

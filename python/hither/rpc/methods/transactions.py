@@ -139,7 +139,8 @@ def make_status_reader(decode: Decode) -> Reader[StatusRequest]:
             return StatusRequest(transaction_hash)
         wait_until, info = read_object(value)
         first = info[0]
-        return StatusRequest(first if isinstance(first, bytes) else first.hash, wait_until)
+        transaction_hash = first.hash if isinstance(first, SignedTransaction) else CryptoHash(first)
+        return StatusRequest(transaction_hash, wait_until)
 
     return read
 
