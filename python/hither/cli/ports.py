@@ -1,7 +1,9 @@
 """Which process holds a port, and which port is free."""
 
+import contextlib
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 PORTS_TRIED_MAX = 100
@@ -28,15 +30,22 @@ def find_free_port(host: str, start: int) -> int:
 
 def describe_owner(port: int) -> str:
     """The process that listens on the port, as far as this user may see it: ``node (process 1234)``."""
+    sockets = {f"socket:[{inode}]" for inode in _find_listening_sockets(port)}
     for process in Path("/proc").glob("[0-9]*"):
-        try:
-            links = [os.readlink(descriptor) for descriptor in (process / "fd").iterdir()]
+        if sockets & set(_iterate_descriptors(process)):
             name = (process / "comm").read_text(encoding="utf-8", errors="replace").strip()
-        except OSError:
-            continue  # Another user's process, or one that has just ended.
-        if _find_listening_sockets(port) & {link[8:-1] for link in links if link.startswith("socket:[")}:
             return f"{name} (process {process.name})"
     return "a process of another user, or outside this container"
+
+
+def _iterate_descriptors(process: Path) -> Iterator[str]:
+    """What a process has open; nothing for those of other users, and those that end meanwhile."""
+    try:
+        for descriptor in (process / "fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                yield os.readlink(descriptor)
+    except OSError:
+        return
 
 
 def _find_listening_sockets(port: int) -> set[str]:
