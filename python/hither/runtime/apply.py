@@ -15,6 +15,7 @@ from hither.primitives.sharding import ValidatorStake
 from hither.primitives.transaction import SignedTransaction
 from hither.primitives.types import AccountId, Balance, Gas
 from hither.runtime import causes
+from hither.runtime.balance_checker import assert_balanced
 from hither.runtime.bandwidth_scheduler import run_bandwidth_scheduler
 from hither.runtime.chunk_run import ChunkRun
 from hither.runtime.fees import GAS_MAX, get_fees
@@ -44,20 +45,22 @@ def apply_chunk(
     without transactions and receipts: only what happens at every height happens.
     """
     state = ChunkState(trie)
+    minted = Balance(0)
     if context.validator_update is not None:
-        update_validator_accounts(state, context.validator_update)
+        minted = update_validator_accounts(state, context.validator_update)
     grants = run_bandwidth_scheduler(context, state)
     state.commit(causes.BANDWIDTH_SCHEDULER_STATE_UPDATE)
     if not context.is_new_chunk:
         return _make_result_of_missing_chunk(state, context)
     run = ChunkRun(context, get_fees(context.config), state, grants, vm)
+    run.minted = minted
     run.sink.forward_from_buffers()
     local_receipts = process_transactions(run, transactions)
     _process_or_delay(run, local_receipts)
     _process_delayed(run)
     _process_or_delay(run, _validate_incoming(run, incoming_receipts))
     resolve_yield_timeouts(run)
-    return _make_result(run)
+    return _make_result(run, incoming_receipts)
 
 
 def _process_with_instant(run: ChunkRun, receipt: Receipt) -> None:
@@ -102,19 +105,23 @@ def _must_be_valid(run: ChunkRun, receipt: Receipt) -> None:
         raise InvalidReceipt(f"receipt {receipt.receipt_id.hex()}: {error}")
 
 
-def _make_result(run: ChunkRun) -> ApplyResult:
+def _make_result(run: ChunkRun, incoming_receipts: Sequence[Receipt]) -> ApplyResult:
     congestion_info = run.sink.compute_congestion_info(run.delayed)
     bandwidth_requests = run.sink.make_bandwidth_requests()
     run.state.commit(causes.UPDATED_DELAYED_RECEIPTS)
     assert run.gas_burnt <= GAS_MAX
+    sealed = run.state.seal()
+    burnt = Balance(run.tokens_burnt - run.subsidized_amount)
+    outgoing = run.sink.outgoing_receipts
+    assert_balanced(run.fees, sealed.changes, incoming_receipts, outgoing, run.minted, burnt)
     return ApplyResult(
-        sealed=run.state.seal(),
+        sealed=sealed,
         outcomes=tuple(run.outcomes),
-        outgoing_receipts=tuple(run.sink.outgoing_receipts),
+        outgoing_receipts=tuple(outgoing),
         processed_receipts=tuple(run.processed_receipts),
         validator_proposals=_keep_last_proposals(run.validator_proposals),
         gas_burnt=Gas(run.gas_burnt),
-        balance_burnt=Balance(run.tokens_burnt),
+        balance_burnt=burnt,
         congestion_info=congestion_info,
         bandwidth_requests=bandwidth_requests,
     )

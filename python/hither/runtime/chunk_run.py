@@ -19,7 +19,7 @@ class ChunkRun:
 
     The only mutable object that receipts share. ``gas_burnt`` and
     ``compute_usage`` are of this chunk; refunds count though they cost nothing.
-    ``tokens_burnt`` is what leaves the supply. The switches are read for each
+    ``tokens_burnt`` leaves the supply, ``minted`` and ``subsidized_amount`` enter it. The switches are read for each
     receipt, so they are looked up once here.
     """
 
@@ -36,6 +36,7 @@ class ChunkRun:
         "is_contract_listed",
         "is_proof_limited_per_action",
         "is_proof_limited_per_receipt",
+        "minted",
         "outcomes",
         "processed_receipts",
         "proof_size_max",
@@ -64,6 +65,7 @@ class ChunkRun:
         self.proof_size_max = context.config.witness.main_storage_proof_size_soft_limit
         self.gas_burnt = 0
         self.compute_usage = 0
+        self.minted = 0
         self.tokens_burnt = 0
         self.subsidized_amount = 0
         self.outcomes: list[Outcome] = []

@@ -11,14 +11,20 @@ from hither.runtime.types import ValidatorAccountsUpdate
 from hither.state import records
 
 
-def update_validator_accounts(state: ChunkState, update: ValidatorAccountsUpdate) -> None:
-    """Add rewards to the stakes of this shard's validators and return what no longer has to be locked."""
+def update_validator_accounts(state: ChunkState, update: ValidatorAccountsUpdate) -> Balance:
+    """Add rewards to the stakes of this shard's validators and return what no longer has to be locked.
+
+    The result is what was paid in rewards: money that enters the supply.
+    """
+    minted = 0
     for account_id, stake in update.stake.items():
         account = records.get_account_optional(state, account_id)
         if account is None:
             assert stake == 0, f"the staking account {account_id} is missing"
             continue
-        locked = checked_balance(account.locked + update.rewards.get(account_id, 0))
+        reward = update.rewards.get(account_id, 0)
+        minted += reward
+        locked = checked_balance(account.locked + reward)
         assert locked >= stake, f"{account_id} has less locked than it staked"
         still_locked = max(stake, update.last_proposals.get(account_id, 0))
         returned = locked - still_locked
@@ -31,7 +37,9 @@ def update_validator_accounts(state: ChunkState, update: ValidatorAccountsUpdate
         records.set_account(state, account_id, account)
     if update.treasury_account is not None and update.treasury_account not in update.stake:
         _pay_treasury(state, update.treasury_account, update)
+        minted += update.rewards[update.treasury_account]
     state.commit(causes.VALIDATOR_ACCOUNTS_UPDATE)
+    return Balance(minted)
 
 
 def _pay_treasury(state: ChunkState, account_id: AccountId, update: ValidatorAccountsUpdate) -> None:
