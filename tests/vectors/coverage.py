@@ -45,7 +45,6 @@ NOT_COMPARED: dict[str, str] = {
     "query.method": LABEL,
     "query.params*": LABEL,
     "query.http_status": RPC,
-    "query.body": RPC,
     "query.result*": RPC,
     "height.changes_in_block*": RPC,
     "height.chunks[[]].author": RPC,
@@ -81,9 +80,15 @@ NOT_COMPARED: dict[str, str] = {
 """Pattern of paths (``[[]]`` is ``[]`` itself) and why. The first that fits counts; what is compared needs none."""
 
 
+def get_excuse_optional(path: str) -> str | None:
+    """The first entry of the table that fits leaves of this path."""
+    return next((pattern for pattern in NOT_COMPARED if fnmatchcase(path, pattern)), None)
+
+
 def get_reason_optional(path: str) -> str | None:
     """Why leaves of this path need not be compared."""
-    return next((reason for pattern, reason in NOT_COMPARED.items() if fnmatchcase(path, pattern)), None)
+    pattern = get_excuse_optional(path)
+    return None if pattern is None else NOT_COMPARED[pattern]
 
 
 def count_leaves(value: Any, path: str, counts: Counter[str]) -> None:

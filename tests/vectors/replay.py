@@ -16,13 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from hither.chain.genesis import get_shard_layout, get_validators, parse_genesis
 from hither.codec import base58
 from hither.crypto.hashing import sha256
 from hither.crypto.shuffle import SeededRandom
-from hither.params import RuntimeConfig, get_runtime_config
+from hither.params import get_runtime_config
 from hither.primitives.merkle import compute_merkle_root, hash_items
 from hither.primitives.outcome import compute_outcome_proofs, compute_outcome_root
 from hither.primitives.receipt import Receipt, encode_receipts
@@ -63,35 +61,6 @@ from tests.vectors.queries import answer_query
 from tests.vectors.recording import CHAINS, Group, RecordedChain, list_sent_transactions
 
 Json = dict[str, Any]
-
-
-def get_recorded_config() -> RuntimeConfig:
-    """The figures of protocol 84 as the recorded node had them.
-
-    The published figures of 84 are a little younger: they weigh deployments by
-    compute and limit them to ten a receipt.
-    """
-    config = get_runtime_config(84)
-    fees = msgspec.structs.replace(
-        config.fees,
-        deploy_global_contract_execution_base=0,
-        deploy_global_contract_execution_per_byte=0,
-        actions=_without_deploy_compute(config),
-    )
-    limits = msgspec.structs.replace(config.wasm.limits, max_deploy_actions_per_receipt=100)
-    return msgspec.structs.replace(
-        config, fees=fees, wasm=msgspec.structs.replace(config.wasm, limits=limits)
-    )
-
-
-def _without_deploy_compute(config: RuntimeConfig) -> Any:
-    actions = config.fees.actions
-    plain = {}
-    for name in ("deploy_contract_base", "deploy_contract_byte"):
-        fee = getattr(actions, name)
-        execution = msgspec.structs.replace(fee.execution, compute=fee.execution.gas)
-        plain[name] = msgspec.structs.replace(fee, execution=execution)
-    return msgspec.structs.replace(actions, **plain)
 
 
 def compute_outgoing_receipts_root(layout: ShardLayout, receipts: list[Receipt]) -> bytes:
@@ -137,7 +106,7 @@ class Replay:
         genesis = parse_genesis(chain.genesis)
         self._genesis = genesis.config
         self.layout = get_shard_layout(genesis.config)
-        self._config = get_recorded_config()
+        self._config = get_runtime_config(84)
         self.epochs = RecordedEpochs(genesis.config)
         tries = make_genesis_state(
             self._config,
@@ -200,6 +169,8 @@ class Replay:
         changes: list[Any] = []
         if height == 0:
             self.epochs.start(header)
+            for index in range(len(self.shards)):
+                self._take_transactions(line, index, check)
         else:
             incoming = self._route_receipts(block)
             for index, shard in enumerate(self.shards):

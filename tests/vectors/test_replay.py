@@ -1,0 +1,156 @@
+"""Every height of the recorded chains comes out as NEAR's own node had it.
+
+One test a group, in the order of recording: a group needs the state that the
+groups before it left, so they are replayed first, once.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hither.vm import Vm
+from tests.vectors.comparison import Difference, compare
+from tests.vectors.coverage import NOT_COMPARED, Coverage, get_excuse_optional
+from tests.vectors.recording import CHAINS, Group, Line, RecordedChain
+from tests.vectors.replay import Replay
+
+GROUPS = [(name, group) for name, folder in CHAINS.items() for group in RecordedChain(folder).group_names]
+
+
+@dataclass
+class Progress:
+    """A chain, replayed as far as it was asked for."""
+
+    replay: Replay
+    found: dict[str, list[Difference]]
+
+    def run_until(self, name: str) -> list[Difference]:
+        """Differences of the group; a difference in an earlier group stands in their way."""
+        for group in self.replay.chain.group_names:
+            if group not in self.found:
+                self.found[group] = list(self.replay.run_group(self.replay.chain.read_group(group)))
+            if self.found[group] or group == name:
+                return self.found[group]
+        raise AssertionError(f"no group {name}")
+
+
+@pytest.fixture(scope="module")
+def chains(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Progress]:
+    vm = Vm(str(tmp_path_factory.mktemp("compiled")))
+    return {name: Progress(Replay(RecordedChain(folder), vm), {}) for name, folder in CHAINS.items()}
+
+
+@pytest.mark.parametrize(("chain", "group"), GROUPS)
+def test_group_replays_without_a_difference(chains: dict[str, Progress], chain: str, group: str) -> None:
+    found = chains[chain].run_until(group)
+    assert not found, "\n".join(str(difference) for difference in found[:10])
+
+
+@pytest.mark.parametrize(("chain", "group"), GROUPS)
+def test_nothing_recorded_is_overlooked(chains: dict[str, Progress], chain: str, group: str) -> None:
+    """Every value is compared, or has its reason in the table. The counts are printed."""
+    chains[chain].run_until(group)
+    coverage = chains[chain].replay.coverage[group]
+    assert coverage.list_gaps() == []
+    for what, count in sorted(coverage.summarise().items(), key=lambda item: -item[1]):
+        print(f"{chain} {group}: {count} {what}")
+
+
+@pytest.mark.parametrize(("chain", "group"), GROUPS)
+def test_recording_is_complete(chain: str, group: str) -> None:
+    """Each group has the lines that the index promises: none was lost on the way here."""
+    recorded = RecordedChain(CHAINS[chain])
+    lines = recorded.read_group(group).lines
+    assert {kind: len(of_kind) for kind, of_kind in lines.items()} == recorded.get_line_counts(group)
+
+
+def test_every_entry_of_the_table_is_needed(chains: dict[str, Progress]) -> None:
+    """An excuse that excuses nothing would hide a later gap."""
+    total = Coverage()
+    for progress in chains.values():
+        progress.run_until(progress.replay.chain.group_names[-1])
+        for coverage in progress.replay.coverage.values():
+            total.there.update(coverage.there)
+            total.compared.update(coverage.compared)
+    open_paths = [path for path, count in total.there.items() if total.compared[path] < count]
+    used = {get_excuse_optional(path) for path in open_paths}
+    assert [pattern for pattern in NOT_COMPARED if pattern not in used] == []
+
+
+# The comparison itself
+
+
+def run_setup(tmp_path: Path, tamper: Callable[[Group], None]) -> list[Difference]:
+    """The first group of the one-shard chain, with something changed in the recording."""
+    replay = Replay(RecordedChain(CHAINS["one-shard"]), Vm(str(tmp_path)))
+    group = replay.chain.read_group("setup")
+    tamper(group)
+    return list(replay.run_group(group))
+
+
+def must_get_height(group: Group, height: int) -> Line:
+    return next(line for line in group.get("height") if line["height"] == height)
+
+
+def change_state_root(group: Group) -> None:
+    must_get_height(group, 6)["block"]["chunks"][0]["prev_state_root"] = "1" * 32
+
+
+def change_profile(group: Group) -> None:
+    outcome = group.get("tx_status")[0]["result"]["receipts_outcome"][0]["outcome"]
+    outcome["metadata"]["gas_profile"].append({"cost_category": "ACTION_COST", "cost": "X", "gas_used": "1"})
+
+
+def change_cause(group: Group) -> None:
+    change = must_get_height(group, 5)["changes"]["account_changes"][0]
+    change["cause"]["tx_hash"] = "1" * 32
+
+
+def drop_change(group: Group) -> None:
+    must_get_height(group, 5)["changes"].pop("contract_code_changes")
+
+
+def change_proof(group: Group) -> None:
+    query = next(line for line in group.get("query") if "proof" in line.get("result", {}))
+    query["result"]["proof"].pop()
+
+
+def change_gas_price(group: Group) -> None:
+    """An input: everything bought at the next height costs more."""
+    must_get_height(group, 4)["block"]["header"]["gas_price"] = "100000001"
+
+
+@pytest.mark.parametrize(
+    ("tamper", "where"),
+    [
+        (change_state_root, "height 6.block.chunks[0].prev_state_root"),
+        (change_profile, "setup/deploy_exerciser.result.receipts_outcome[0].outcome.metadata.gas_profile"),
+        (change_cause, "height 5 change of account ex.near [0].cause.tx_hash"),
+        (drop_change, "height 5 change of contract_code ex.near"),
+        (change_proof, "setup query"),
+        (change_gas_price, "height 5 change of account ex.near [0].change.amount"),
+    ],
+)
+def test_a_changed_recording_is_noticed(tmp_path: Path, tamper: Callable[[Group], None], where: str) -> None:
+    found = run_setup(tmp_path, tamper)
+    assert found
+    assert found[0].where.startswith(where)
+
+
+@pytest.mark.parametrize(
+    ("ours", "recorded", "count"),
+    [
+        ({"a": 1, "b": [1, "2"]}, {"b": [1, "2"], "a": 1}, 0),
+        ({"a": 1}, {"a": "1"}, 1),
+        ({"a": 1}, {"a": True}, 1),
+        ({"a": 1}, {}, 1),
+        ({}, {"a": None}, 1),
+        ([1, 2], [2, 1], 2),
+        ([1], [1, 1], 1),
+    ],
+)
+def test_values_are_compared_with_their_types(ours: Any, recorded: Any, count: int) -> None:
+    assert len(compare("x", ours, recorded)) == count
