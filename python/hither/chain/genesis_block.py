@@ -90,7 +90,7 @@ def _make_chunk(parameters: ChainParameters, shard_id: ShardId, trie: Trie) -> C
         prev_outgoing_receipts_root=ZERO_HASH,
         tx_root=ZERO_HASH,
         prev_validator_proposals=(),
-        congestion_info=CongestionInfo(),
+        congestion_info=CongestionInfo(allowed_shard=shard_id),
         bandwidth_requests=(),
         height_included=parameters.genesis_height,
         version=parameters.chunk_version,

@@ -225,10 +225,14 @@ def _approve(
     next_epoch: EpochInfo,
     signers: Signers,
 ) -> tuple[Signature | None, ...]:
-    """The approvals of building at ``height`` on the head; none of validators whose key is elsewhere."""
+    """The approvals of building at ``height`` on the head; none of validators whose key is elsewhere.
+
+    Heights are skipped by a fast-forward alone, which nobody approves: so it is in NEAR's sandbox.
+    """
     message = compute_approval_message(head.hash, head.height, height)
+    is_skip = height != head.height + 1
     return tuple(
-        signers.sign(account_id, message) if signers.has_key(account_id) else None
+        signers.sign(account_id, message) if signers.has_key(account_id) and not is_skip else None
         for account_id in _list_approvers(head, parameters, epoch, next_epoch)
     )
 
