@@ -22,6 +22,7 @@ from hither.primitives.account import (
 from hither.primitives.merkle import MerklePathItem
 from hither.primitives.outcome import Failure, Outcome, ProfileEntry, SuccessReceiptId, SuccessValue
 from hither.primitives.sharding import BandwidthRequest, CongestionInfo, ValidatorStake
+from hither.runtime.causes import describe_cause
 from hither.state import keys
 
 Json = dict[str, Any]
@@ -233,5 +234,5 @@ def group_our_changes(caused: CausedChanges) -> ChangesByKey:
         for cause, value in writes:
             change = fields if value is None else fields | _show_update(trie_key, value)
             kind = "deletion" if value is None else "update"
-            entries.append({"cause": json.loads(cause), "type": f"{what}_{kind}", "change": change})
+            entries.append({"cause": describe_cause(cause), "type": f"{what}_{kind}", "change": change})
     return grouped

@@ -18,10 +18,9 @@ from hither.primitives.receipt import (
     Receipt,
 )
 from hither.primitives.types import ZERO_HASH, AccountId, Balance, CryptoHash, Gas
-from hither.runtime import global_contracts, refunds
+from hither.runtime import causes, global_contracts, refunds
 from hither.runtime.action_result import ActionResult
 from hither.runtime.actions import apply_action
-from hither.runtime.causes import ReceiptCauses
 from hither.runtime.chunk_run import ChunkRun
 from hither.runtime.fees import checked_balance, total_deposit
 from hither.runtime.receipt_frame import ReceiptFrame
@@ -36,12 +35,11 @@ _EMPTY_VALUE = SuccessValue(b"")
 def process_receipt(run: ChunkRun, receipt: Receipt) -> None:
     """Do what the receipt is for: execute it, keep it, or set another free."""
     body = receipt.body
-    causes = ReceiptCauses(receipt.receipt_id)
     if isinstance(body, ActionReceipt):
         if body.is_promise_yield:
             records.set_promise_yield_receipt(run.state, receipt)
         elif not body.input_data_ids or not _postpone(run, receipt, body):
-            run.add_outcome(_execute(run, receipt, body, causes))
+            run.add_outcome(_execute(run, receipt, body))
             return
     elif isinstance(body, DataReceipt):
         if body.is_promise_resume:
@@ -52,13 +50,12 @@ def process_receipt(run: ChunkRun, receipt: Receipt) -> None:
             ready = _join_data(run, receipt, body)
         if ready is not None:
             assert isinstance(ready.body, ActionReceipt)
-            causes = ReceiptCauses(ready.receipt_id)
-            run.add_outcome(_execute(run, ready, ready.body, causes))
+            run.add_outcome(_execute(run, ready, ready.body))
             return
     else:
-        _distribute(run, receipt, body, causes)
+        _distribute(run, receipt, body)
         return
-    run.state.commit(causes.postponed)
+    run.state.commit(causes.POSTPONED_RECEIPT + receipt.receipt_id)
 
 
 def _postpone(run: ChunkRun, receipt: Receipt, body: ActionReceipt) -> bool:
@@ -96,12 +93,10 @@ def _join_data(run: ChunkRun, receipt: Receipt, body: DataReceipt) -> Receipt | 
     return ready
 
 
-def _distribute(
-    run: ChunkRun, receipt: Receipt, body: GlobalContractDistribution, causes: ReceiptCauses
-) -> None:
+def _distribute(run: ChunkRun, receipt: Receipt, body: GlobalContractDistribution) -> None:
     """Store global code in this shard and send it to the next."""
     if global_contracts.store_distributed_contract(run.state, body):
-        run.state.commit(causes.processing)
+        run.state.commit(causes.RECEIPT_PROCESSING + receipt.receipt_id)
         run.vm.precompile(body.code, run.version)
     following = global_contracts.make_next_distribution_optional(run.context, receipt)
     if following is not None:
@@ -109,11 +104,11 @@ def _distribute(
     run.compute_usage += global_contracts.compute_distribution_compute(run.context, body)
 
 
-def _execute(run: ChunkRun, receipt: Receipt, body: ActionReceipt, causes: ReceiptCauses) -> Outcome:
+def _execute(run: ChunkRun, receipt: Receipt, body: ActionReceipt) -> Outcome:
     """Execute an action receipt whose inputs are all there."""
     state, account_id = run.state, receipt.receiver_id
     promise_results = _take_inputs(run, account_id, body.input_data_ids)
-    state.commit(causes.processing_started)
+    state.commit(causes.RECEIPT_PROCESSING_STARTED + receipt.receipt_id)
     account = records.get_account_record_optional(state, account_id)
     frame = ReceiptFrame(run, receipt, body, account, promise_results)
     result, contracts = _perform_actions(frame)
@@ -128,10 +123,10 @@ def _execute(run: ChunkRun, receipt: Receipt, body: ActionReceipt, causes: Recei
         run.tokens_burnt += total_deposit(body.actions)
     run.validator_proposals += result.validator_proposals
     if result.error is None:
-        state.commit(causes.processing)
+        state.commit(causes.RECEIPT_PROCESSING + receipt.receipt_id)
     else:
         state.rollback()
-    tokens_burnt = _count_burnt_tokens(frame, result, settlement, causes)
+    tokens_burnt = _count_burnt_tokens(frame, result, settlement)
     _add_results_of_receivers(frame, result)
     receipt_ids = _send_new_receipts(run, receipt, result.new_receipts)
     return Outcome(
@@ -223,7 +218,6 @@ def _count_burnt_tokens(
     frame: ReceiptFrame,
     result: ActionResult,
     settlement: refunds.GasSettlement,
-    causes: ReceiptCauses,
 ) -> Balance:
     """What the receipt burns, as its outcome says; the receiver's reward is not part of the supply's loss.
 
@@ -242,13 +236,13 @@ def _count_burnt_tokens(
         + settlement.account_creation_charge
         + result.tokens_burnt
     )
-    reward = _pay_reward(frame, result, causes) if result.gas_burnt_for_function_call else 0
+    reward = _pay_reward(frame, result) if result.gas_burnt_for_function_call else 0
     run.tokens_burnt = checked_balance(run.tokens_burnt + burnt - reward)
     run.subsidized_amount += result.subsidized_amount
     return Balance(burnt)
 
 
-def _pay_reward(frame: ReceiptFrame, result: ActionResult, causes: ReceiptCauses) -> Balance:
+def _pay_reward(frame: ReceiptFrame, result: ActionResult) -> Balance:
     """A share of the gas that its contract burnt goes to the receiver, if it exists (until 86)."""
     run = frame.run
     numerator, denominator = run.config.fees.burnt_gas_reward
@@ -264,7 +258,7 @@ def _pay_reward(frame: ReceiptFrame, result: ActionResult, causes: ReceiptCauses
         return Balance(0)
     account = msgspec.structs.replace(account, amount=checked_balance(account.amount + amount))
     records.set_account(run.state, frame.account_id, account)
-    run.state.commit(causes.gas_reward)
+    run.state.commit(causes.GAS_REWARD + frame.receipt.receipt_id)
     return amount
 
 

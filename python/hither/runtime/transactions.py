@@ -57,7 +57,7 @@ def process_transactions(run: ChunkRun, transactions: Sequence[SignedTransaction
             local_receipts.append(receipt)
         else:
             run.sink.forward_or_buffer(receipt)
-        run.state.commit(causes.transaction_processing(signed.hash))
+        run.state.commit(causes.TRANSACTION_PROCESSING + signed.hash)
     return local_receipts
 
 
@@ -93,7 +93,7 @@ def _process_transaction(run: ChunkRun, signed: SignedTransaction) -> Receipt | 
     run.tokens_burnt += cost.burnt_amount
     if charge.deposit_error is not None:
         _add_failure(run, signed, charge.deposit_error, cost)
-        run.state.commit(causes.transaction_processing(signed.hash))
+        run.state.commit(causes.TRANSACTION_PROCESSING + signed.hash)
         return None
     receipt = _make_receipt(run, signed, cost)
     status = SuccessReceiptId(receipt.receipt_id)
