@@ -72,6 +72,8 @@ def validate_actions(
 ) -> ValidationError | None:
     """The first rule that these actions for one receiver break, in NEAR's order."""
     limits = config.wasm.limits
+    if len(actions) == 1 and type(actions[0]) is Transfer:
+        return _validate_transfer(receiver_id, version, is_new)
     if len(actions) > limits.max_actions_per_receipt:
         return _too_many_actions(len(actions), limits)
     if not ProtocolFeature.POST_QUANTUM_SIGNATURES.is_enabled(version) and any(

@@ -6,14 +6,14 @@ node comes to the same result. The order of its steps is the protocol's.
 Source: nearcore ``Runtime::apply``.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from hither_native import ChunkState, Trie, Vm
 
 from hither.primitives.receipt import Receipt
 from hither.primitives.sharding import ValidatorStake
 from hither.primitives.transaction import SignedTransaction
-from hither.primitives.types import AccountId, Balance, Gas
+from hither.primitives.types import AccountId, Balance, CryptoHash, Gas
 from hither.runtime import causes
 from hither.runtime.balance_checker import assert_balanced
 from hither.runtime.bandwidth_scheduler import run_bandwidth_scheduler
@@ -37,11 +37,14 @@ def apply_chunk(
     transactions: Sequence[SignedTransaction],
     incoming_receipts: Sequence[Receipt],
     vm: Vm,
+    *,
+    verified: Collection[CryptoHash] = frozenset(),
 ) -> ApplyResult:
     """The new state and everything that the next chunk header commits to.
 
     ``incoming_receipts`` are those that other shards, and this one, sent to this
-    shard at the heights before, in order. A chunk missing from its block is applied
+    shard at the heights before, in order. ``verified`` are hashes of transactions whose
+    signatures were found good before, so that they are not checked twice. A chunk missing from its block is applied
     without transactions and receipts: only what happens at every height happens.
     """
     state = ChunkState(trie)
@@ -55,7 +58,7 @@ def apply_chunk(
     run = ChunkRun(context, get_fees(context.config), state, grants, vm)
     run.minted = minted
     run.sink.forward_from_buffers()
-    local_receipts = process_transactions(run, transactions)
+    local_receipts = process_transactions(run, transactions, verified)
     _process_or_delay(run, local_receipts)
     _process_delayed(run)
     _process_or_delay(run, _validate_incoming(run, incoming_receipts))

@@ -261,11 +261,21 @@ def _key_fee(fees: Fees, permission: AccessKeyPermission) -> tuple[Fee, Fee, int
     return fees.full_access_key, fees.call_key_byte, 0
 
 
+_IMPLICIT_ID_LENGTHS: Final = (42, 54, 64)
+
+
+def _transfer_fee(fees: Fees, receiver_id: str) -> Fee:
+    """Most names are told from implicit ids by their length alone."""
+    if len(receiver_id) not in _IMPLICIT_ID_LENGTHS:
+        return fees.transfer
+    return fees.transfer_by_kind[compute_account_kind(receiver_id)]
+
+
 def send_fee(fees: Fees, action: Action, is_self: bool, receiver_id: str) -> int:
     """Gas burnt by sending one action; a delegate pays for its inner actions too."""
     match action:
         case Transfer():
-            return fees.transfer_by_kind[compute_account_kind(receiver_id)].send(is_self)
+            return _transfer_fee(fees, receiver_id).send(is_self)
         case FunctionCall(method_name=method_name, args=args):
             size = len(method_name.encode()) + len(args)
             return fees.call_base.send(is_self) + size * fees.call_byte.send(is_self)
@@ -325,7 +335,7 @@ def exec_fee(fees: Fees, action: Action, receiver_id: str) -> int:
     """Gas burnt by executing one action, before any contract runs."""
     match action:
         case Transfer():
-            return fees.transfer_by_kind[compute_account_kind(receiver_id)].execute
+            return _transfer_fee(fees, receiver_id).execute
         case FunctionCall(method_name=method_name, args=args):
             size = len(method_name.encode()) + len(args)
             return fees.call_base.execute + size * fees.call_byte.execute
@@ -478,11 +488,7 @@ def compute_transaction_cost(fees: Fees, transaction: Transaction, gas_price: Ba
     """
     receiver_id, actions = transaction.receiver_id, transaction.actions
     is_self = transaction.signer_id == receiver_id
-    if (
-        len(actions) == 1
-        and type(actions[0]) is Transfer
-        and compute_account_kind(receiver_id) is AccountKind.NAMED
-    ):
+    if len(actions) == 1 and type(actions[0]) is Transfer and len(receiver_id) not in _IMPLICIT_ID_LENGTHS:
         burnt = fees.plain_transfer_burnt_self if is_self else fees.plain_transfer_burnt_other
         remaining = fees.plain_transfer_remaining
         deposit = actions[0].deposit
@@ -521,7 +527,7 @@ def compute_transaction_cost(fees: Fees, transaction: Transaction, gas_price: Ba
 def prepaid_exec_and_send_gas(fees: Fees, actions: Sequence[Action], receiver_id: str) -> int:
     """All gas that an action receipt was given: attached, for sending on, for executing."""
     if len(actions) == 1 and type(actions[0]) is Transfer:
-        return fees.receipt.execute + fees.transfer_by_kind[compute_account_kind(receiver_id)].execute
+        return fees.receipt.execute + _transfer_fee(fees, receiver_id).execute
     return _checked_gas(
         total_prepaid_gas(actions)
         + total_prepaid_send_fees(fees, actions)

@@ -20,10 +20,11 @@ def validate_receipt(
         size = len(encode_receipt(receipt))
         if size > limits.max_receipt_size:
             return {"ReceiptSizeExceeded": {"size": size, "limit": limits.max_receipt_size}}
-    if not is_valid_account_id(receipt.predecessor_id):
-        return {"InvalidPredecessorId": {"account_id": receipt.predecessor_id}}
-    if not is_valid_account_id(receipt.receiver_id):
-        return {"InvalidReceiverId": {"account_id": receipt.receiver_id}}
+        # A receipt that was decoded has valid ids, or it would not have been.
+        if not is_valid_account_id(receipt.predecessor_id):
+            return {"InvalidPredecessorId": {"account_id": receipt.predecessor_id}}
+        if not is_valid_account_id(receipt.receiver_id):
+            return {"InvalidReceiverId": {"account_id": receipt.receiver_id}}
     body = receipt.body
     if isinstance(body, ActionReceipt):
         return _validate_action_receipt(config, body, receipt.receiver_id, version, is_new)

@@ -4,7 +4,7 @@ An invalid transaction fails with an outcome and does nothing else. A repeat of
 one earlier in the chunk is passed over without an outcome (from 85 on).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from hither.crypto.keys import compute_key_handle
 from hither.crypto.signing import are_valid_signatures
@@ -31,21 +31,18 @@ from hither.runtime.verifier import (
 from hither.state import records
 
 
-def process_transactions(run: ChunkRun, transactions: Sequence[SignedTransaction]) -> list[Receipt]:
+def process_transactions(
+    run: ChunkRun, transactions: Sequence[SignedTransaction], verified: Collection[CryptoHash]
+) -> list[Receipt]:
     """Charge each transaction and make its receipt; the local ones, of signers to themselves, in order."""
     if ProtocolFeature.UNIQUE_CHUNK_TRANSACTIONS.is_enabled(run.version):
         first: dict[CryptoHash, SignedTransaction] = {}
         for signed in transactions:
             first.setdefault(signed.hash, signed)
         transactions = list(first.values())
-    errors = [validate_transaction(run.config, run.version, signed) for signed in transactions]
-    signatures = are_valid_signatures(
-        (signed.transaction.public_key, signed.hash, signed.signature) for signed in transactions
-    )
+    errors = _find_errors(run, transactions, verified)
     local_receipts: list[Receipt] = []
-    for signed, error, is_signed in zip(transactions, errors, signatures, strict=True):
-        if error is None and not is_signed:
-            error = "InvalidSignature"
+    for signed, error in zip(transactions, errors, strict=True):
         if error is not None:
             _note_reads(run, signed.transaction)
             _add_failure(run, signed, error)
@@ -59,6 +56,26 @@ def process_transactions(run: ChunkRun, transactions: Sequence[SignedTransaction
             run.sink.forward_or_buffer(receipt)
         run.state.commit(causes.TRANSACTION_PROCESSING + signed.hash)
     return local_receipts
+
+
+def _find_errors(
+    run: ChunkRun, transactions: Sequence[SignedTransaction], verified: Collection[CryptoHash]
+) -> list[TransactionError | None]:
+    """What is wrong with each transaction regardless of the state; the signature comes last."""
+    errors = [validate_transaction(run.config, run.version, signed) for signed in transactions]
+    unverified = [
+        index
+        for index, signed in enumerate(transactions)
+        if errors[index] is None and signed.hash not in verified
+    ]
+    are_valid = are_valid_signatures(
+        (signed.transaction.public_key, signed.hash, signed.signature)
+        for signed in (transactions[index] for index in unverified)
+    )
+    for index, is_valid in zip(unverified, are_valid, strict=True):
+        if not is_valid:
+            errors[index] = "InvalidSignature"
+    return errors
 
 
 def _note_reads(run: ChunkRun, transaction: Transaction) -> None:
