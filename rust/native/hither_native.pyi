@@ -118,6 +118,9 @@ class Sealed:
     def changes(self) -> list[tuple[bytes, bytes | None, bytes | None]]:
         """(key, old value, new value), in key order, each key once; keys written back unchanged included."""
     @property
+    def changed_keys(self) -> int:
+        """How many ``changes`` there are."""
+    @property
     def caused_changes(self) -> list[tuple[bytes, list[tuple[bytes, bytes | None]]]]:
         """(key, [(cause, value)]) in key order: every committed write."""
 

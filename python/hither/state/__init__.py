@@ -4,14 +4,39 @@
 * ``ChunkState``: what one chunk reads and writes on top of a trie. ``commit`` takes the
   current changes into the chunk under a cause, ``rollback`` forgets them, ``seal`` ends it.
 * ``keys``: every trie key, one function a column. ``records``: accounts, keys and receipts as values.
+* ``Store``: tables of sorted bytes on disk, one synced atomic commit at a time; the chain keeps its
+  own tables in the same one.
+* ``StateStore``: the heads of all shards and their history in such a store:
+  ``genesis``, ``load``, ``append``, ``trie_at``, ``get_changes``, ``revert_to``, ``prune``.
 
 Invariants: the shape and root of a trie depend on its content alone. What an overlay
 recorded (proof size, touched nodes) is never taken back, since gas depends on it.
+``StateStore`` hands out writes; nothing is on disk before the caller's commit.
 
 Gotchas: ``get`` records the value as part of the storage proof, ``has`` and
 ``get_reference`` record only the way to it; which one is called changes what fits into a chunk.
 """
 
-from hither_native import ChunkState, InvalidInput, Sealed, StoreError, Trie
+from hither_native import ChunkState, InvalidInput, Sealed, Store, StoreError, Trie
 
-__all__ = ["ChunkState", "InvalidInput", "Sealed", "StoreError", "Trie"]
+from hither.state.state_store import (
+    STATE_TABLES,
+    StateDamaged,
+    StateNotRetained,
+    StateStore,
+    StateStoreOptions,
+)
+
+__all__ = [
+    "STATE_TABLES",
+    "ChunkState",
+    "InvalidInput",
+    "Sealed",
+    "StateDamaged",
+    "StateNotRetained",
+    "StateStore",
+    "StateStoreOptions",
+    "Store",
+    "StoreError",
+    "Trie",
+]

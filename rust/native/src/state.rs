@@ -180,6 +180,11 @@ impl Sealed {
     }
 
     #[getter]
+    fn changed_keys(&self) -> usize {
+        self.0.changes.len()
+    }
+
+    #[getter]
     fn caused_changes<'py>(&self, py: Python<'py>) -> Vec<(Bound<'py, PyBytes>, Vec<Write<'py>>)> {
         let write_to_python = |(cause, value): &(_, Option<_>)| {
             let cause: &std::sync::Arc<[u8]> = cause;

@@ -22,6 +22,7 @@ pub const KEY_SIZE_MAX: usize = 511;
 const MAP_SIZE_MIN: usize = 64 << 20;
 const MAP_SIZE_UNIT: usize = 1 << 20;
 const READERS_MAX: u32 = 512;
+const INPUT_OUTPUT_ERROR: i32 = 5;
 const LOCK_FILE: &str = "writer.lock";
 
 #[derive(Debug, thiserror::Error)]
@@ -154,7 +155,7 @@ impl Store {
         limit: Option<usize>,
         is_reverse: bool,
     ) -> Result<Vec<Pair>, StoreError> {
-        let bounds = (Bound::Included(start), end.map_or(Bound::Unbounded, Bound::Excluded));
+        let bounds = key_bounds(start, end)?;
         if limit == Some(0) || end.is_some_and(|end| end <= start) {
             self.check_table(table)?;
             return Ok(Vec::new());
@@ -184,8 +185,8 @@ impl Store {
         Ok(pairs)
     }
 
-    /// Call `visit` with each pair of `start <= key < end` without copying; it ends the walk with false.
-    /// Waiting writes are not seen: for what was committed earlier.
+    /// Call `visit` with each pair of `start <= key < end`, without copying unless writes wait there;
+    /// it ends the walk with false.
     pub fn visit(
         &self,
         table: &str,
@@ -193,7 +194,12 @@ impl Store {
         end: Option<&[u8]>,
         mut visit: impl FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), StoreError> {
-        let bounds = (Bound::Included(start), end.map_or(Bound::Unbounded, Bound::Excluded));
+        let bounds = key_bounds(start, end)?;
+        if !self.pending_range(table, bounds).is_empty() {
+            let pairs = self.scan(table, start, end, None, false)?;
+            pairs.iter().all(|(key, value)| visit(key, value));
+            return Ok(());
+        }
         let walk = |table: &Table, txn: &RoTxn<'_, WithoutTls>| {
             for pair in table.range(txn, &bounds)? {
                 let (key, value) = pair?;
@@ -373,13 +379,17 @@ impl Store {
 
     fn io_error(&self, action: &str, error: &std::io::Error) -> StoreError {
         let path = self.path.display();
-        StoreError::Failed(match error.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => format!(
-                "database {path}: no space left to {action} it; the last commit was not made, all earlier ones are kept. \
-                 Free some space and start again ({error})"
-            ),
-            _ => format!("database {path}: cannot {action} it: {error}"),
-        })
+        // LMDB reports a write that the disk took only in part as an input/output error.
+        let is_partial = action == "write" && error.raw_os_error() == Some(INPUT_OUTPUT_ERROR);
+        let reason = match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => "no space left",
+            _ if is_partial => "no space left, or the disk fails",
+            _ => return StoreError::Failed(format!("database {path}: cannot {action} it: {error}")),
+        };
+        StoreError::Failed(format!(
+            "database {path}: {reason}: the last commit was not made, all earlier ones are kept; \
+             free some space and start again ({error})"
+        ))
     }
 
     fn heed_error(&self, action: &str, error: &heed::Error) -> StoreError {
@@ -398,6 +408,18 @@ impl Drop for Store {
     fn drop(&mut self) {
         let _ = self.close();
     }
+}
+
+/// LMDB cannot look for an empty key, nor for one that it could not hold.
+fn key_bounds<'a>(
+    start: &'a [u8],
+    end: Option<&'a [u8]>,
+) -> Result<(Bound<&'a [u8]>, Bound<&'a [u8]>), StoreError> {
+    if start.len().max(end.map_or(0, <[u8]>::len)) > KEY_SIZE_MAX {
+        return Err(StoreError::InvalidInput(format!("a bound has at most {KEY_SIZE_MAX} bytes")));
+    }
+    let first = if start.is_empty() { Bound::Unbounded } else { Bound::Included(start) };
+    Ok((first, end.map_or(Bound::Unbounded, Bound::Excluded)))
 }
 
 fn make_table(env: &Env<WithoutTls>, name: &str) -> Result<Table, heed::Error> {
