@@ -66,6 +66,11 @@ class Context:
         self.started_seconds = now_seconds()
 
     @property
+    def protocol_version(self) -> int:
+        """The version that the chain started with; it never changes."""
+        return self.reader.genesis.config.protocol_version
+
+    @property
     def uptime_seconds(self) -> int:
         """How long the server has been there."""
         return int(self.now_seconds() - self.started_seconds)

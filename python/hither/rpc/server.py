@@ -28,8 +28,7 @@ def make_application(
 ) -> Application:
     """The ASGI application. Development methods are there only on a development chain."""
     context = Context(reader, control, vm, settings or RpcSettings())
-    protocol_version = reader.genesis.config.protocol_version
-    methods = make_methods(protocol_version, is_development=control.is_development)
+    methods = make_methods(context.protocol_version, is_development=control.is_development)
     return Application(context, Dispatcher(context, methods))
 
 

@@ -89,7 +89,7 @@ def _find_chunk(context: Context, reference: ChunkReference) -> "Chunk":
 def get_chunk(context: Context, reference: ChunkReference) -> dict[str, Any]:
     """``chunk``."""
     chunk = _find_chunk(context, reference)
-    return views.view_chunk(chunk, context.reader.get_chunk_producer(chunk.header))
+    return views.view_chunk(chunk, context.reader.get_chunk_producer(chunk.header), context.protocol_version)
 
 
 def get_congestion_level(context: Context, reference: ChunkReference) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from hither.rpc.values import (
     read_block_reference_within,
     read_public_key,
 )
+from hither.runtime.causes import describe_cause
 from hither.state import keys
 
 FAMILY: Final = "changes"
@@ -126,7 +127,7 @@ def view_change(change: StateChange) -> dict[str, Any] | None:
     if shown is None:
         return None
     kind, content = shown
-    return {"cause": msgspec.json.decode(change.cause), "type": kind, "change": content}
+    return {"cause": describe_cause(change.cause), "type": kind, "change": content}
 
 
 def get_changes(context: Context, request: ChangesRequest) -> dict[str, Any]:

@@ -330,7 +330,8 @@ def _translate(family: str, state: StateAtBlock, error: viewer.ViewError) -> Rpc
         case viewer.GasKeyDoesNotExist(public_key=public_key):
             return handler_error(family, "UNKNOWN_GAS_KEY", public_key=public_key_to_str(public_key), **block)
         case viewer.NoGlobalContractCode(identifier=identifier):
-            shown, text = _describe_identifier(identifier)
+            shown = views.view_global_contract_identifier(identifier, state.protocol_version)
+            text = _debug_identifier(identifier)
             return handler_error(
                 family, "NO_GLOBAL_CONTRACT_CODE", identifier=shown, identifier_text=text, **block
             )
@@ -344,12 +345,10 @@ def _translate(family: str, state: StateAtBlock, error: viewer.ViewError) -> Rpc
     return handler_error(family, "INTERNAL_ERROR", error_message=str(error))
 
 
-def _describe_identifier(identifier: GlobalContractIdentifier) -> tuple[dict[str, str], str]:
+def _debug_identifier(identifier: GlobalContractIdentifier) -> str:
     if isinstance(identifier, GlobalContractByHash):
-        text = base58.encode(identifier.code_hash)
-        return {"CodeHash": text}, f"CodeHash({text})"
-    account_id = identifier.account_id
-    return {"AccountId": account_id}, f'AccountId(AccountId("{account_id}"))'
+        return f"CodeHash({base58.encode(identifier.code_hash)})"
+    return f'AccountId(AccountId("{identifier.account_id}"))'
 
 
 def _too_many_access_keys(family: str, state: StateAtBlock, error: viewer.TooManyAccessKeys) -> RpcError:

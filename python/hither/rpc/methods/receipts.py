@@ -16,7 +16,7 @@ def get_receipt(context: Context, parameters: tuple[CryptoHash]) -> dict[str, An
     receipt = context.reader.get_receipt(parameters[0])
     if receipt is None:
         raise handler_error("receipt", "UNKNOWN_RECEIPT", receipt_id=base58.encode(parameters[0]))
-    return views.view_receipt(receipt)
+    return views.view_receipt(receipt, context.protocol_version)
 
 
 def get_origin(context: Context, parameters: tuple[Any, ...]) -> dict[str, Any]:

@@ -145,13 +145,15 @@ def make_status_reader(decode: Decode) -> Reader[StatusRequest]:
     return read
 
 
-def view_status(status: TransactionStatus | None, *, with_receipts: bool = False) -> dict[str, Any]:
+def view_status(
+    context: Context, status: TransactionStatus, *, with_receipts: bool = False
+) -> dict[str, Any]:
     """The answer of ``tx``, ``send_tx`` and their kin."""
-    if status is None:
-        return {"final_execution_status": "NONE"}
     if status.outcome is None:
         return {"final_execution_status": status.execution.name}
-    return views.view_transaction_status(status, with_receipts=with_receipts)
+    return views.view_transaction_status(
+        status, with_receipts=with_receipts, protocol_version=context.protocol_version
+    )
 
 
 async def _submit_silently(context: Context, transaction: SignedTransaction) -> None:
@@ -165,12 +167,13 @@ async def send(context: Context, request: SendRequest) -> dict[str, Any]:
     context.metrics.waits["send_tx", request.wait_until.name] += 1
     if request.wait_until is ExecutionStatus.NONE:
         await _submit_silently(context, request.transaction)
-        return view_status(None)
+        return {"final_execution_status": ExecutionStatus.NONE.name}
     try:
         await context.control.submit(request.transaction)
     except InvalidTransaction as error:
         raise invalid_transaction(error.error) from None
-    return view_status(await wait_for(context, request.transaction.hash, request.wait_until))
+    status = await wait_for(context, request.transaction.hash, request.wait_until)
+    return view_status(context, status)
 
 
 async def send_and_commit(context: Context, request: SendRequest) -> dict[str, Any]:
@@ -202,14 +205,13 @@ FIRST_VERSION_WITH_TIMEOUT_CAUSE: Final = 87
 
 
 def _explain_timeout(context: Context, transaction_hash: CryptoHash) -> dict[str, Any]:
-    epoch = context.reader.get_epoch(context.reader.get_head().epoch_id)
-    if epoch.protocol_version < FIRST_VERSION_WITH_TIMEOUT_CAUSE:
+    if context.protocol_version < FIRST_VERSION_WITH_TIMEOUT_CAUSE:
         return {}
     try:
         status = context.reader.get_transaction_status(transaction_hash)
     except UnknownTransactionOrReceipt:
         return {"cause": "NOT_OBSERVED"}
-    return {"cause": "PENDING", "status": view_status(status)}
+    return {"cause": "PENDING", "status": view_status(context, status)}
 
 
 async def _find(context: Context, request: StatusRequest, *, with_receipts: bool) -> dict[str, Any]:
@@ -226,7 +228,7 @@ async def _find(context: Context, request: StatusRequest, *, with_receipts: bool
     if status is None or not meets(status.execution, request.wait_until):
         await wait_for(context, request.hash, request.wait_until)
         status = context.reader.get_transaction_status(request.hash, with_receipts=with_receipts)
-    return view_status(status, with_receipts=with_receipts)
+    return view_status(context, status, with_receipts=with_receipts)
 
 
 def meets(actual: ExecutionStatus, wanted: ExecutionStatus) -> bool:

@@ -1,0 +1,1 @@
+"""The JSON-RPC server against recorded requests, without a socket or with one."""
