@@ -58,6 +58,7 @@ class ApplyContext(msgspec.Struct, frozen=True):
     validator_update: ValidatorAccountsUpdate | None = None
     is_new_chunk: bool = True
     minimum_stake: Balance = Balance(0)
+    state_patch: tuple[tuple[bytes, bytes | None], ...] = ()
 
 
 class ApplyResult(msgspec.Struct, frozen=True):
