@@ -1,0 +1,248 @@
+//! ECDSA on secp256k1 by Cait-Sith: triples, presignatures, signatures.
+//!
+//! Any t of the participants of a triple make a presignature and a signature; up to all but one may be dishonest: a bad
+//! signature never comes out. What the library lacks is added here: bounded buffers, senders checked, the account's tweak, and
+//! rerandomisation with entropy that nobody knew when the presignature was made (eprint 2021/1330), so that a stock of
+//! presignatures does not help a forger who chooses what is signed.
+
+use std::collections::BTreeMap;
+
+use cait_sith::protocol::{Action as TheirAction, Participant, Protocol as TheirProtocol};
+use cait_sith::triples::{TripleGenerationOutput, TriplePub, TripleShare};
+use elliptic_curve::ops::Reduce;
+use elliptic_curve::point::AffineCoordinates;
+use hkdf::Hkdf;
+use k256::{AffinePoint, ProjectivePoint, Scalar};
+use sha3::Sha3_256;
+
+use crate::group::{Group, Secp256k1};
+use crate::keygen::KeyShare;
+use crate::protocol::{
+    validate_participants, Action, BadParameters, Failure, ParticipantId, Protocol, Refused,
+};
+
+type TheirCurve = k256::Secp256k1;
+
+/// Nobody needs to send more in one run of the largest protocol (a triple), with a margin.
+const RECEIVED_BYTES_MAX: usize = 4 << 20;
+
+/// A multiplication made beforehand, shared. Two make a presignature.
+#[derive(Clone)]
+pub struct Triple {
+    share: TripleShare<TheirCurve>,
+    public: TriplePub<TheirCurve>,
+}
+
+/// Everything of a signature but the message, shared. Used once.
+#[derive(Clone)]
+pub struct Presignature {
+    big_r: AffinePoint,
+    k: Scalar,
+    sigma: Scalar,
+    signers: Vec<ParticipantId>,
+}
+
+/// What is to be signed; the same at every signer.
+#[derive(Debug, Clone)]
+pub struct SigningRequest {
+    pub signers: Vec<ParticipantId>,
+    /// Added to the root key; see [`crate::derivation`].
+    pub tweak: [u8; 32],
+    /// A digest as a scalar: below the order.
+    pub message_hash: [u8; 32],
+    /// Public randomness that was unknown when the presignature was made (the block's random value).
+    pub entropy: [u8; 32],
+}
+
+/// An ECDSA signature: low s, and the number that recovers the key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EcdsaSignature {
+    /// Compressed.
+    pub big_r: [u8; 33],
+    pub s: [u8; 32],
+    pub recovery_id: u8,
+}
+
+/// Make a triple.
+pub fn generate_triple(
+    participants: &[ParticipantId],
+    me: ParticipantId,
+    threshold: usize,
+) -> Result<impl Protocol<Output = Triple>, BadParameters> {
+    let participants = validate_participants(participants, me)?;
+    let inner =
+        cait_sith::triples::generate_triple::<TheirCurve>(&theirs(&participants), me.into(), threshold)
+            .map_err(|error| BadParameters(error.to_string()))?;
+    let finish = |(share, public): TripleGenerationOutput<TheirCurve>| Ok(Triple { share, public });
+    Ok(Adapter::new(inner, &participants, me, finish))
+}
+
+/// Turn two triples into a presignature of these signers.
+pub fn presign(
+    share: &KeyShare<Secp256k1>,
+    signers: &[ParticipantId],
+    triples: (Triple, Triple),
+) -> Result<impl Protocol<Output = Presignature>, BadParameters> {
+    let me = share.participant;
+    let signers = validate_participants(signers, me)?;
+    for triple in [&triples.0, &triples.1] {
+        if signers.iter().any(|id| !triple.public.participants.contains(&Participant::from(*id))) {
+            return Err(BadParameters("a signer has no share of the triple".into()));
+        }
+    }
+    let arguments = cait_sith::PresignArguments {
+        triple0: (triples.0.share, triples.0.public),
+        triple1: (triples.1.share, triples.1.public),
+        keygen_out: cait_sith::KeygenOutput {
+            private_share: share.secret_share,
+            public_key: share.public_key.to_affine(),
+        },
+        threshold: share.threshold,
+    };
+    let inner = cait_sith::presign::<TheirCurve>(&theirs(&signers), me.into(), arguments)
+        .map_err(|error| BadParameters(error.to_string()))?;
+    let set = signers.clone();
+    let finish = move |output: cait_sith::PresignOutput<TheirCurve>| {
+        Ok(Presignature { big_r: output.big_r, k: output.k, sigma: output.sigma, signers: set.clone() })
+    };
+    Ok(Adapter::new(inner, &signers, me, finish))
+}
+
+/// Sign. The presignature is used up, whatever comes of it.
+pub fn sign(
+    share: &KeyShare<Secp256k1>,
+    request: &SigningRequest,
+    presignature: Presignature,
+) -> Result<impl Protocol<Output = EcdsaSignature>, BadParameters> {
+    let me = share.participant;
+    let signers = validate_participants(&request.signers, me)?;
+    if signers != presignature.signers {
+        return Err(BadParameters("the presignature is of other signers".into()));
+    }
+    let tweak = crate::derivation::tweak_scalar_secp256k1(&request.tweak)
+        .ok_or_else(|| BadParameters("the tweak is not below the order".into()))?;
+    let message = Secp256k1::decode_scalar(&request.message_hash)
+        .filter(|scalar| *scalar != Scalar::ZERO)
+        .ok_or_else(|| BadParameters("the message hash must be above zero and below the order".into()))?;
+    let derived_key = share.public_key + ProjectivePoint::GENERATOR * tweak;
+    if derived_key == ProjectivePoint::IDENTITY {
+        return Err(BadParameters("the derived key is zero".into()));
+    }
+    let delta = compute_delta(&share.public_key, request, &presignature);
+    let inverse = Option::<Scalar>::from(delta.invert()).expect("delta is not zero");
+    let rerandomised = cait_sith::PresignOutput {
+        big_r: (ProjectivePoint::from(presignature.big_r) * delta).to_affine(),
+        k: presignature.k * inverse,
+        sigma: (presignature.sigma + tweak * presignature.k) * inverse,
+    };
+    let derived_key = derived_key.to_affine();
+    let inner =
+        cait_sith::sign::<TheirCurve>(&theirs(&signers), me.into(), derived_key, rerandomised, message)
+            .map_err(|error| BadParameters(error.to_string()))?;
+    let finish =
+        move |full: cait_sith::FullSignature<TheirCurve>| finish_signature(&full, &derived_key, &message);
+    Ok(Adapter::new(inner, &signers, me, finish))
+}
+
+/// The factor of rerandomisation: HKDF-SHA3-256 of the entropy, bound to key, tweak, message, nonce point and signers.
+fn compute_delta(
+    public_key: &ProjectivePoint,
+    request: &SigningRequest,
+    presignature: &Presignature,
+) -> Scalar {
+    let kdf = Hkdf::<Sha3_256>::new(Some(b"hither presignature rerandomisation v1"), &request.entropy);
+    let mut info = vec![0];
+    info.extend(Secp256k1::encode_point(public_key));
+    info.extend(request.tweak);
+    info.extend(request.message_hash);
+    info.extend(Secp256k1::encode_point(&presignature.big_r.into()));
+    info.extend(presignature.signers.iter().flat_map(|id| id.to_le_bytes()));
+    loop {
+        let mut output = [0; 32];
+        kdf.expand(&info, &mut output).expect("32 bytes are few enough");
+        match Secp256k1::decode_scalar(&output) {
+            Some(delta) if delta != Scalar::ZERO => return delta,
+            _ => info[0] += 1,
+        }
+    }
+}
+
+fn finish_signature(
+    full: &cait_sith::FullSignature<TheirCurve>,
+    key: &AffinePoint,
+    message: &Scalar,
+) -> Result<EcdsaSignature, Failure> {
+    let big_r = Secp256k1::encode_point(&full.big_r.into());
+    let r = <Scalar as Reduce<k256::U256>>::reduce_bytes(&full.big_r.x());
+    let x_is_reduced = r.to_bytes() != full.big_r.x();
+    let r_inverse = Option::<Scalar>::from(r.invert()).ok_or_else(|| Failure::unattributed("r is zero"))?;
+    // s was lowered by the library, which negates the nonce: the parity that recovers the key tells.
+    let recovers =
+        |point: ProjectivePoint| (point * full.s - ProjectivePoint::GENERATOR * message) * r_inverse;
+    let nonce = ProjectivePoint::from(full.big_r);
+    let is_odd = bool::from(full.big_r.y_is_odd());
+    let parity = if recovers(nonce) == ProjectivePoint::from(*key) {
+        is_odd
+    } else if recovers(-nonce) == ProjectivePoint::from(*key) {
+        !is_odd
+    } else {
+        return Err(Failure::unattributed("the signature does not recover the derived key"));
+    };
+    let mut compressed: [u8; 33] = big_r.try_into().expect("a compressed point has 33 bytes");
+    compressed[0] = if parity { 3 } else { 2 };
+    Ok(EcdsaSignature {
+        big_r: compressed,
+        s: full.s.to_bytes().into(),
+        recovery_id: u8::from(parity) + if x_is_reduced { 2 } else { 0 },
+    })
+}
+
+fn theirs(ids: &[ParticipantId]) -> Vec<Participant> {
+    ids.iter().map(|id| Participant::from(*id)).collect()
+}
+
+/// The library's protocol behind our trait: who may send is checked, and how much.
+struct Adapter<P, F> {
+    inner: P,
+    finish: F,
+    received_bytes: BTreeMap<ParticipantId, usize>,
+}
+
+impl<P, F> Adapter<P, F> {
+    fn new(inner: P, participants: &[ParticipantId], me: ParticipantId, finish: F) -> Self {
+        let received_bytes = participants.iter().filter(|id| **id != me).map(|id| (*id, 0)).collect();
+        Self { inner, finish, received_bytes }
+    }
+}
+
+impl<P, F, T> Protocol for Adapter<P, F>
+where
+    P: TheirProtocol + Send,
+    F: FnMut(P::Output) -> Result<T, Failure> + Send,
+{
+    type Output = T;
+
+    fn poke(&mut self) -> Result<Action<T>, Failure> {
+        let action = self.inner.poke().map_err(|error| Failure::unattributed(error.to_string()))?;
+        Ok(match action {
+            TheirAction::Wait => Action::Wait,
+            TheirAction::SendMany(data) => Action::SendMany(data),
+            TheirAction::SendPrivate(to, data) => Action::SendPrivate(to.into(), data),
+            TheirAction::Return(output) => Action::Return((self.finish)(output)?),
+        })
+    }
+
+    fn message(&mut self, from: ParticipantId, data: &[u8]) -> Result<(), Refused> {
+        let received = self.received_bytes.get_mut(&from).ok_or(Refused::NotAParticipant(from))?;
+        if *received + data.len() > RECEIVED_BYTES_MAX {
+            return Err(Refused::TooLarge {
+                from,
+                size_bytes: data.len(),
+                size_bytes_max: RECEIVED_BYTES_MAX - *received,
+            });
+        }
+        *received += data.len();
+        self.inner.message(from.into(), data.to_vec());
+        Ok(())
+    }
+}

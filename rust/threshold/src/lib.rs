@@ -1,0 +1,16 @@
+//! Threshold signatures: n participants hold shares of a key, t of them sign, fewer learn nothing.
+//!
+//! Every protocol is a [`protocol::Protocol`]: poked, given messages, it hands out messages and at last
+//! a result. Transport, storage, time and retries are the caller's.
+
+pub mod cait_sith;
+pub mod derivation;
+pub mod frost;
+pub mod group;
+pub mod keygen;
+pub mod local;
+pub mod polynomial;
+pub mod protocol;
+
+#[cfg(test)]
+mod tests;
