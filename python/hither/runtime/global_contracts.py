@@ -34,11 +34,12 @@ from hither.state import ChunkState, keys
 _NONCE: Final = struct.Struct("<Q")
 
 
-def identifier_to_json(identifier: GlobalContractIdentifier) -> dict[str, Any]:
-    """As errors show it."""
+def identifier_to_json(identifier: GlobalContractIdentifier, version: int) -> dict[str, Any]:
+    """As errors show it: the names of NEAR's Rust type at 84, shorter ones since."""
+    names = ("CodeHash", "AccountId") if version <= 84 else ("hash", "account_id")
     if isinstance(identifier, GlobalContractByHash):
-        return {"CodeHash": base58.encode(identifier.code_hash)}
-    return {"AccountId": identifier.account_id}
+        return {names[0]: base58.encode(identifier.code_hash)}
+    return {names[1]: identifier.account_id}
 
 
 # Deploying
@@ -144,10 +145,13 @@ def use_global_contract(
     account: Account,
     identifier: GlobalContractIdentifier,
     result: ActionResult,
+    version: int,
 ) -> Account:
     """Make the account run the global contract; its own code goes. Fails when the code is not in this shard."""
     if not state.has(keys.global_contract_code(identifier)):
-        result.set_error({"GlobalContractDoesNotExist": {"identifier": identifier_to_json(identifier)}})
+        result.set_error(
+            {"GlobalContractDoesNotExist": {"identifier": identifier_to_json(identifier, version)}}
+        )
         return account
     cleared = clear_contract_storage_usage(state, account_id, account)
     if isinstance(account.contract, LocalContract):

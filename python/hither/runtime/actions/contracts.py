@@ -3,7 +3,7 @@
 import msgspec
 
 from hither.crypto.hashing import sha256
-from hither.primitives.account import LocalContract
+from hither.primitives.account import GlobalContractIdentifier, LocalContract
 from hither.primitives.action import DeployContract, DeployGlobalContract, UseGlobalContract
 from hither.primitives.types import CryptoHash
 from hither.runtime import global_contracts
@@ -37,6 +37,14 @@ def apply_deploy_global_contract(
 
 def apply_use_global_contract(frame: ReceiptFrame, action: UseGlobalContract, result: ActionResult) -> None:
     """Make the receiver run a global contract instead of what it ran."""
+    use_global_contract(frame, action.contract_identifier, result)
+
+
+def use_global_contract(
+    frame: ReceiptFrame, identifier: GlobalContractIdentifier, result: ActionResult
+) -> None:
+    """The same as part of another action; sets the result's error if the code is not in this shard."""
+    run = frame.run
     frame.account = global_contracts.use_global_contract(
-        frame.run.state, frame.account_id, frame.own_account, action.contract_identifier, result
+        run.state, frame.account_id, frame.own_account, identifier, result, run.version
     )

@@ -12,8 +12,8 @@ from hither.primitives.action import DeterministicStateInit, UniversalStateInit
 from hither.primitives.types import Balance, Nonce
 from hither.primitives.universal_state_init import UniversalState, decode_state_init_optional
 from hither.runtime.action_result import ActionResult
+from hither.runtime.actions.contracts import use_global_contract
 from hither.runtime.actions.storage_usage import compute_key_usage
-from hither.runtime.global_contracts import use_global_contract
 from hither.runtime.nonces import initial_nonce
 from hither.runtime.receipt_frame import ReceiptFrame
 from hither.runtime.refunds import make_balance_refund
@@ -30,9 +30,10 @@ def apply_deterministic_state_init(
         frame.account = Account(Balance(0), Balance(0), run.config.fees.storage.num_bytes_account)
     account = frame.own_account
     if account.contract is None:
-        account = use_global_contract(run.state, frame.account_id, account, action.code, result)
+        use_global_contract(frame, action.code, result)
         if result.error is not None:
             return
+        account = frame.own_account
         usage = account.storage_usage + _write_entries(frame, action.data)
         frame.account = msgspec.structs.replace(account, storage_usage=usage)
     _settle_deposit(frame, action.deposit, result)
@@ -97,11 +98,11 @@ def apply_universal_state_init(frame: ReceiptFrame, action: UniversalStateInit, 
 
 def _install(frame: ReceiptFrame, state_init: UniversalState, nonce: Nonce, result: ActionResult) -> None:
     run = frame.run
-    account = frame.own_account
     if state_init.code is not None:
-        account = use_global_contract(run.state, frame.account_id, account, state_init.code, result)
+        use_global_contract(frame, state_init.code, result)
         if result.error is not None:
             return
+    account = frame.own_account
     usage = account.storage_usage + _write_entries(frame, state_init.data)
     access_key = AccessKey(nonce, FullAccess())
     for handle in state_init.access_keys:
