@@ -1,27 +1,13 @@
 """Differences between what we made and what was recorded, each with the place where it is."""
 
-import base64
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from hither.codec import base58
-from hither.crypto.keys import key_handle_to_str, public_key_to_str
-from hither.primitives.account import (
-    AccessKey,
-    Account,
-    FullAccess,
-    FunctionCallPermission,
-    GlobalContractByAccount,
-    GlobalContractByHash,
-    UninitialisedAccount,
-    decode_access_key,
-    decode_account_record,
-)
-from hither.primitives.merkle import MerklePathItem
-from hither.primitives.outcome import Failure, Outcome, ProfileEntry, SuccessReceiptId, SuccessValue
-from hither.primitives.sharding import BandwidthRequest, CongestionInfo, ValidatorStake
+from hither.crypto.keys import key_handle_to_str
+from hither.primitives.account import decode_access_key, decode_account_record
+from hither.primitives.views.accounts import view_access_key, view_account, view_bytes
 from hither.runtime.causes import describe_cause
 from hither.state import keys
 
@@ -49,7 +35,9 @@ def _shorten(value: Any, limit: int = 400) -> str:
 
 
 def compare(where: str, ours: Any, recorded: Any) -> list[Difference]:
-    """Walk two JSON values; the order of fields does not count, everything else does."""
+    """Walk two JSON values; the order of fields does not count, everything else does. A tuple is a list."""
+    if isinstance(ours, tuple):
+        ours = list(ours)
     if isinstance(ours, dict) and isinstance(recorded, dict):
         found = []
         for name in [*recorded, *(name for name in ours if name not in recorded)]:
@@ -65,110 +53,6 @@ def compare(where: str, ours: Any, recorded: Any) -> list[Difference]:
     if type(ours) is type(recorded) and ours == recorded:
         return []
     return [Difference(where, ours, recorded)]
-
-
-# Our values as NEAR's RPC shows them
-
-
-def show_base64(data: bytes) -> str:
-    """Bytes as text."""
-    return base64.b64encode(data).decode()
-
-
-def show_congestion_info(info: CongestionInfo) -> Json:
-    """As in a chunk header."""
-    return {
-        "delayed_receipts_gas": str(info.delayed_receipts_gas),
-        "buffered_receipts_gas": str(info.buffered_receipts_gas),
-        "receipt_bytes": info.receipt_bytes,
-        "allowed_shard": info.allowed_shard,
-    }
-
-
-def show_bandwidth_requests(requests: Iterable[BandwidthRequest]) -> Json:
-    """As in a chunk header."""
-    shown = [
-        {"to_shard": request.to_shard, "requested_values_bitmap": {"data": list(request.bitmap)}}
-        for request in requests
-    ]
-    return {"V1": {"requests": shown}}
-
-
-def show_validator_stake(stake: ValidatorStake) -> Json:
-    """As in a header."""
-    return {
-        "account_id": stake.account_id,
-        "public_key": public_key_to_str(stake.public_key),
-        "stake": str(stake.stake),
-        "validator_stake_struct_version": "V1",
-    }
-
-
-def show_account(account: Account | UninitialisedAccount) -> Json:
-    """``AccountView``."""
-    assert isinstance(account, Account), "there are none at 84"
-    shown: Json = {
-        "amount": str(account.amount),
-        "locked": str(account.locked),
-        "code_hash": base58.encode(account.local_code_hash),
-        "storage_usage": account.storage_usage,
-        "storage_paid_at": 0,
-    }
-    if isinstance(account.contract, GlobalContractByHash):
-        shown["global_contract_hash"] = base58.encode(account.contract.code_hash)
-    if isinstance(account.contract, GlobalContractByAccount):
-        shown["global_contract_account_id"] = account.contract.account_id
-    return shown
-
-
-def show_access_key(access_key: AccessKey) -> Json:
-    """``AccessKeyView``, for the permissions of 84."""
-    permission = access_key.permission
-    if isinstance(permission, FullAccess):
-        return {"nonce": access_key.nonce, "permission": "FullAccess"}
-    assert isinstance(permission, FunctionCallPermission)
-    fields = {
-        "allowance": None if permission.allowance is None else str(permission.allowance),
-        "receiver_id": permission.receiver_id,
-        "method_names": list(permission.method_names),
-    }
-    return {"nonce": access_key.nonce, "permission": {"FunctionCall": fields}}
-
-
-def _show_profile(profile: tuple[ProfileEntry, ...] | None) -> Any:
-    if profile is None:
-        return None
-    return [
-        {"cost_category": entry.category, "cost": entry.cost, "gas_used": str(entry.gas_used)}
-        for entry in profile
-    ]
-
-
-def show_proof(path: Iterable[MerklePathItem]) -> list[Json]:
-    """A Merkle path."""
-    return [{"hash": base58.encode(item.hash), "direction": item.direction.value} for item in path]
-
-
-def show_outcome(outcome: Outcome) -> Json:
-    """``ExecutionOutcomeView``."""
-    status: Any
-    if isinstance(outcome.status, Failure):
-        status = {"Failure": outcome.status.error}
-    elif isinstance(outcome.status, SuccessValue):
-        status = {"SuccessValue": show_base64(outcome.status.value)}
-    elif isinstance(outcome.status, SuccessReceiptId):
-        status = {"SuccessReceiptId": base58.encode(outcome.status.receipt_id)}
-    else:
-        status = "Unknown"
-    return {
-        "logs": list(outcome.logs),
-        "receipt_ids": [base58.encode(receipt_id) for receipt_id in outcome.receipt_ids],
-        "gas_burnt": outcome.gas_burnt,
-        "tokens_burnt": str(outcome.tokens_burnt),
-        "executor_id": outcome.executor_id,
-        "status": status,
-        "metadata": {"version": outcome.metadata_version, "gas_profile": _show_profile(outcome.gas_profile)},
-    }
 
 
 # State changes
@@ -192,12 +76,12 @@ def group_recorded_changes(changes: Json) -> ChangesByKey:
 def _show_update(trie_key: bytes, value: bytes) -> Json:
     column = trie_key[0]
     if column == keys.ACCOUNT:
-        return show_account(decode_account_record(value))
+        return view_account(decode_account_record(value))
     if column == keys.CONTRACT_CODE:
-        return {"code_base64": show_base64(value)}
+        return {"code_base64": view_bytes(value)}
     if column == keys.ACCESS_KEY:
-        return {"access_key": show_access_key(decode_access_key(value))}
-    return {"value_base64": show_base64(value)}
+        return {"access_key": view_access_key(decode_access_key(value))}
+    return {"value_base64": view_bytes(value)}
 
 
 def _parse_key(trie_key: bytes) -> tuple[str, Json] | None:
@@ -215,7 +99,7 @@ def _parse_key(trie_key: bytes) -> tuple[str, Json] | None:
             }
         case keys.CONTRACT_DATA:
             item = keys.parse_contract_data(trie_key)
-            return "data", {"account_id": item.account_id, "key_base64": show_base64(item.item)}
+            return "data", {"account_id": item.account_id, "key_base64": view_bytes(item.item)}
     return None
 
 

@@ -4,16 +4,10 @@ from typing import Any
 
 from hither.crypto.keys import key_handle_to_str
 from hither.primitives.types import AccountId
-from hither.runtime.state_viewer import (
-    AccountDoesNotExist,
-    StateRange,
-    StateTooLarge,
-    view_access_keys,
-    view_account,
-    view_state,
-)
+from hither.primitives.views.accounts import view_access_key, view_account, view_bytes
+from hither.runtime import state_viewer as viewer
 from hither.state import Trie
-from tests.vectors.comparison import Json, show_access_key, show_account, show_base64
+from tests.vectors.comparison import Json
 
 STATE_SIZE_BYTES_MAX = 50_000
 """``trie_viewer_state_size_limit`` of the recorded node."""
@@ -22,20 +16,22 @@ STATE_SIZE_BYTES_MAX = 50_000
 def _answer(request_type: str, params: Json, trie: Trie) -> Json:
     account_id = AccountId(params["account_id"])
     if request_type == "view_account":
-        return show_account(view_account(trie, account_id))
+        return view_account(viewer.view_account(trie, account_id))
     if request_type == "view_access_key_list":
-        page = view_access_keys(trie, account_id, None, None, None)
+        page = viewer.view_access_keys(trie, account_id, None, None, None)
         return {
             "keys": [
-                {"public_key": key_handle_to_str(handle), "access_key": show_access_key(access_key)}
+                {"public_key": key_handle_to_str(handle), "access_key": view_access_key(access_key)}
                 for handle, access_key in page.keys
             ]
         }
     assert (request_type, params["prefix_base64"], params["include_proof"]) == ("view_state", "", True)
-    state = view_state(trie, account_id, StateRange(b"", include_proof=True), STATE_SIZE_BYTES_MAX)
+    state = viewer.view_state(
+        trie, account_id, viewer.StateRange(b"", include_proof=True), STATE_SIZE_BYTES_MAX
+    )
     return {
-        "values": [{"key": show_base64(key), "value": show_base64(value)} for key, value in state.values],
-        "proof": [show_base64(node) for node in state.proof],
+        "values": [{"key": view_bytes(key), "value": view_bytes(value)} for key, value in state.values],
+        "proof": [view_bytes(node) for node in state.proof],
     }
 
 
@@ -55,10 +51,10 @@ def answer_query(params: Json, block_hash: str, height: int, trie: Trie) -> tupl
     account_id = params["account_id"]
     try:
         return "result", _answer(params["request_type"], params, trie) | block
-    except AccountDoesNotExist:
+    except viewer.AccountDoesNotExist:
         text = f"account {account_id} does not exist while viewing"
         return "error", _show_error("UNKNOWN_ACCOUNT", block | {"requested_account_id": account_id}, text)
-    except StateTooLarge:
+    except viewer.StateTooLarge:
         text = f"State of contract {account_id} is too large to be viewed"
         return "error", _show_error(
             "TOO_LARGE_CONTRACT_STATE", block | {"contract_account_id": account_id}, text
