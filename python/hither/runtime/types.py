@@ -36,7 +36,10 @@ class ApplyContext(msgspec.Struct, frozen=True):
 
     ``gas_price`` is that of the header before this block; ``random_value`` that of
     this block; ``congestion`` and ``bandwidth_requests`` come from the chunk headers of this
-    block, by shard id. ``validators`` are (account, stake) of the epoch.
+    block, by shard id. ``validators`` are (account, stake) of the epoch;
+    ``minimum_stake`` is the least that a stake action may lock (NEAR's
+    ``EpochInfoProvider::minimum_stake``: the next epoch's seat price by the divisor).
+    ``state_patch`` are trie writes by hand at the end of the chunk, on a development chain.
     """
 
     chain_id: str
