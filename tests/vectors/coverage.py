@@ -46,7 +46,7 @@ NOT_COMPARED: dict[str, str] = {
     "query.http_status": RPC,
     "query.result*": RPC,
 }
-"""Pattern of paths and why. The first that fits counts. Inputs count as inputs although our block repeats them."""
+"""Pattern of paths and why; the first that fits counts. Inputs stay inputs although our block repeats them."""
 
 
 def get_excuse_optional(path: str) -> str | None:

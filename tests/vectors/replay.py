@@ -162,7 +162,7 @@ class Replay:
         return chunks
 
     def _make_block(self, line: Json, chunks: dict[int, Chunk]) -> Block:
-        """Our block at the recorded time; nobody approves the one after a fast-forward, which is how it is known."""
+        """Our block at the recorded time. A fast-forward is known by its block, which nobody approves."""
         header = line["block"]["header"]
         by_shard = {chunk.header.shard_id: chunk for chunk in chunks.values()}
         is_fast_forward = header["approvals"] == [None]
@@ -216,7 +216,7 @@ class Replay:
             check.add(compare(where, ours_by_key.get(key, []), recorded_by_key.get(key, [])))
 
     def _compare_tx_status(self, line: Json, check: LineCheck) -> None:
-        """The transaction, its receipts, and every outcome: gas, tokens, logs, profile, status, proof, block."""
+        """The transaction, its receipts, and every outcome: gas, logs, profile, status, proof, block."""
         if "result" not in line:
             return  # The node itself timed out.
         result = line["result"]

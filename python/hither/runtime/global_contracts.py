@@ -147,7 +147,7 @@ def use_global_contract(
     result: ActionResult,
     version: int,
 ) -> Account:
-    """Make the account run the global contract; its own code goes. Fails when the code is not in this shard."""
+    """Make the account run the global contract; its own code goes. It fails where the code is not known."""
     if not state.has(keys.global_contract_code(identifier)):
         result.set_error(
             {"GlobalContractDoesNotExist": {"identifier": identifier_to_json(identifier, version)}}
