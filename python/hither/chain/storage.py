@@ -1,0 +1,651 @@
+"""Where a chain is kept: tables of the store for blocks and what they brought, beside the state's own.
+
+Each height is one set of writes. It becomes visible to readers at once and is on disk
+after the next ``sync``; several heights may share one. Rows are keyed by height first, so
+that they are appended, cut off at the end by a revert and at the start by pruning.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import msgspec
+
+from hither.chain.application import AppliedBlock, AppliedShard, make_block_info
+from hither.chain.containers import (
+    Making,
+    Place,
+    decode_making,
+    decode_outcome,
+    decode_place,
+    encode_making,
+    encode_outcome,
+    encode_place,
+    get_item,
+    pack_items,
+    unpack_items,
+)
+from hither.chain.epochs.tracker import EpochPosition, make_empty_block_info, record_block
+from hither.chain.epochs.types import BlockInfo, EpochInfo, EpochStatistics, EpochSummary
+from hither.chain.head import ChainHead, ChunkResult, ShardProgress
+from hither.chain.parameters import ChainParameters
+from hither.crypto.hashing import combine_hashes
+from hither.primitives.block import Block, decode_block, encode_block
+from hither.primitives.chunk import Chunk, decode_chunk_header, encode_chunk_header
+from hither.primitives.merkle import PartialMerkleTree
+from hither.primitives.outcome import Outcome
+from hither.primitives.receipt import DataReceipt, Receipt, decode_receipt, encode_receipt
+from hither.primitives.sharding import BandwidthRequest, CongestionInfo, ValidatorStake
+from hither.primitives.transaction import (
+    SignedTransaction,
+    decode_signed_transaction,
+    encode_signed_transaction,
+)
+from hither.primitives.types import ZERO_HASH, Balance, BlockHeight, CryptoHash, Gas, ShardId
+from hither.state import Store, Trie
+from hither.state.state_store import STATE_TABLES, StateStore, Write
+
+BLOCKS: Final = "blocks"
+HEIGHTS: Final = "heights"
+CHUNKS: Final = "chunks"
+CHUNK_PLACES: Final = "chunk_places"
+OUTGOING: Final = "outgoing_receipts"
+OUTCOMES: Final = "outcomes"
+LEAVES: Final = "outcome_leaves"
+RECEIPTS: Final = "processed_receipts"
+PLACES: Final = "places"
+MAKINGS: Final = "makings"
+PRUNED: Final = "pruned_blocks"
+PROGRESS: Final = "progress"
+EPOCHS: Final = "epochs"
+EPOCH_STARTS: Final = "epoch_starts"
+SUMMARIES: Final = "epoch_summaries"
+MERKLE: Final = "block_merkle_nodes"
+META: Final = "meta"
+TABLES: Final = [
+    BLOCKS,
+    HEIGHTS,
+    CHUNKS,
+    CHUNK_PLACES,
+    OUTGOING,
+    OUTCOMES,
+    LEAVES,
+    RECEIPTS,
+    PLACES,
+    MAKINGS,
+    PRUNED,
+    PROGRESS,
+    EPOCHS,
+    EPOCH_STARTS,
+    SUMMARIES,
+    MERKLE,
+    META,
+    *STATE_TABLES,
+]
+FORMAT_VERSION: Final = 1
+RETENTION_HEIGHTS_MAX: Final = 100_000
+_END: Final = 2**64 - 1
+STATISTICS_PERIOD: Final = 100
+"""An epoch's record of production is kept at every so many heights; in between it is counted again."""
+
+_FORMAT: Final = b"format"
+_GENESIS: Final = b"genesis"
+_HEAD: Final = b"head"
+_TAIL: Final = b"tail"
+
+
+class StorageError(RuntimeError):
+    """The home directory's data cannot be used. The message says what to do."""
+
+
+class _ShardRow(msgspec.Struct, frozen=True):
+    """A shard's ``ChunkResult`` without the receipts, and where its newest chunk is."""
+
+    height_included: int
+    outgoing_height: int | None
+    outcome_root: bytes
+    gas_used: int
+    balance_burnt: int
+    validator_proposals: tuple[ValidatorStake, ...]
+    congestion_info: CongestionInfo
+    bandwidth_requests: tuple[BandwidthRequest, ...]
+
+
+class _ProgressRow(msgspec.Struct, frozen=True):
+    """What a ``ChainHead`` holds that is in no other row."""
+
+    final_height: int
+    epoch_first_height: int
+    merkle_path: tuple[bytes, ...]
+    merkle_size: int
+    shards: tuple[_ShardRow, ...]
+    statistics: EpochStatistics | None = None
+
+
+def height_key(height: int) -> bytes:
+    """Big endian, so that rows stand in the order of heights."""
+    return height.to_bytes(8, "big")
+
+
+def shard_key(height: int, shard_index: int) -> bytes:
+    """A height and a shard's position in blocks."""
+    return height.to_bytes(8, "big") + shard_index.to_bytes(2, "big")
+
+
+def _node_key(level: int, index: int) -> bytes:
+    return bytes((level,)) + index.to_bytes(8, "big")
+
+
+_decode_progress = msgspec.json.Decoder(_ProgressRow).decode
+_decode_epoch = msgspec.json.Decoder(EpochInfo).decode
+_decode_summary = msgspec.json.Decoder(EpochSummary).decode
+
+
+def compute_retention(parameters: ChainParameters) -> int:
+    """How many heights are kept: five epochs, but not more than 100,000.
+
+    That is longer than a transaction may wait.
+    """
+    return min(5 * parameters.epoch_config.epoch_length, RETENTION_HEIGHTS_MAX)
+
+
+class ChainStorage:
+    """The rows of one chain. One writer; readers may be on other threads."""
+
+    def __init__(self, store: Store, parameters: ChainParameters) -> None:
+        self._store = store
+        self._parameters = parameters
+        self._window = compute_retention(parameters)
+        self.state = StateStore(store)
+        self._origins: dict[CryptoHash, CryptoHash] = {}
+        self.tail = BlockHeight(parameters.genesis_height)
+
+    # Beginning
+
+    def start(self, head: ChainHead, chunks: tuple[Chunk, ...]) -> None:
+        """Write the genesis. Interrupted, it leaves a store without a head, as good as empty."""
+        tries = {shard.shard_id: shard.trie for shard in head.shards}
+        for batch in self.state.genesis(head.height, tries):
+            self._store.commit(batch, sync=False)
+        writes = self._write_block(head, chunks)
+        writes += [(EPOCHS, epoch_id, msgspec.json.encode(info)) for epoch_id, info in head.epochs.items()]
+        writes += [
+            (META, _FORMAT, str(FORMAT_VERSION).encode()),
+            (META, _GENESIS, head.hash),
+            (META, _TAIL, height_key(head.height)),
+            (EPOCH_STARTS, ZERO_HASH, height_key(head.height + 1)),
+        ]
+        self._store.commit(writes)
+
+    def get_genesis_hash(self) -> CryptoHash | None:
+        """What the store was started with; None when it is empty."""
+        found = self._store.get(META, _GENESIS)
+        return None if found is None else CryptoHash(found)
+
+    def load(self) -> ChainHead:
+        """The head as it was committed last, its state's roots compared."""
+        version = self._store.get(META, _FORMAT)
+        if version != str(FORMAT_VERSION).encode():
+            raise StorageError(
+                f"the data has format {version!r}, this program reads {FORMAT_VERSION}; use the program that wrote it"
+            )
+        found = self._store.get(META, _HEAD)
+        assert found is not None, "a started store has a head"
+        self.tail = BlockHeight(int.from_bytes(self._store.get(META, _TAIL) or b"", "big"))
+        tries = {shard_id: trie for shard_id, (_, trie) in self.state.load().items()}
+        return self.load_head(BlockHeight(int.from_bytes(found, "big")), tries)
+
+    def load_head(self, height: BlockHeight, tries: Mapping[ShardId, Trie]) -> ChainHead:
+        """The chain as it was after that height, with its state."""
+        block = self.must_get_block(height)
+        row = _decode_progress(self._must_get(PROGRESS, height_key(height)))
+        epochs = self._load_epochs(block, row)
+        position = self._load_position(block, row)
+        return ChainHead(
+            block=block,
+            final_height=BlockHeight(row.final_height),
+            position=position,
+            statistics=self._load_statistics(height, row, epochs[block.header.epoch_id]),
+            epochs=epochs,
+            merkle_tree=PartialMerkleTree(tuple(map(CryptoHash, row.merkle_path)), row.merkle_size),
+            shards=tuple(
+                self._load_shard(block, index, shard, tries) for index, shard in enumerate(row.shards)
+            ),
+        )
+
+    def _load_shard(
+        self, block: Block, index: int, row: _ShardRow, tries: Mapping[ShardId, Trie]
+    ) -> ShardProgress:
+        chunk = block.chunks[index]
+        receipts: tuple[Receipt, ...] = ()
+        if row.outgoing_height is not None:
+            receipts = self.get_outgoing(row.outgoing_height, index)
+        result = ChunkResult(
+            CryptoHash(row.outcome_root),
+            Gas(row.gas_used),
+            Balance(row.balance_burnt),
+            row.validator_proposals,
+            row.congestion_info,
+            row.bandwidth_requests,
+            receipts,
+        )
+        return ShardProgress(chunk.shard_id, tries[chunk.shard_id], chunk, result)
+
+    def _load_epochs(self, block: Block, row: _ProgressRow) -> dict[CryptoHash, EpochInfo]:
+        header = block.header
+        ids = [header.epoch_id, header.next_epoch_id]
+        if self._store.get(EPOCHS, header.hash) is not None:
+            ids.append(header.hash)
+        if header.hash != self.get_genesis_hash():
+            first = self.must_get_block(BlockHeight(row.epoch_first_height))
+            ids.append(self.must_get_block(BlockHeight(first.header.prev_height)).header.epoch_id)
+        return {epoch_id: self.must_get_epoch(epoch_id) for epoch_id in ids}
+
+    def _load_position(self, block: Block, row: _ProgressRow) -> EpochPosition:
+        empty = make_empty_block_info()
+        if block.header.is_genesis:
+            info = make_block_info(block, BlockHeight(row.final_height))
+            return EpochPosition(info, empty, empty, 0)
+        first_block = self.must_get_block(BlockHeight(row.epoch_first_height))
+        before_first = self.must_get_block(BlockHeight(first_block.header.prev_height))
+        parent = self.must_get_block(BlockHeight(block.header.prev_height))
+        return EpochPosition(
+            self._make_info(block, first_block),
+            self._make_info(parent, first_block),
+            self._make_info(first_block, first_block),
+            before_first.header.timestamp_ns,
+        )
+
+    def _make_info(self, block: Block, first: Block) -> BlockInfo:
+        """A block's info, its epoch's first block being ``first`` unless it lies before that."""
+        row = _decode_progress(self._must_get(PROGRESS, height_key(block.header.height)))
+        info = make_block_info(block, BlockHeight(row.final_height))
+        if block.header.is_genesis:
+            return info
+        if block.header.height < first.header.height:
+            first = self.must_get_block(BlockHeight(row.epoch_first_height))
+        return msgspec.structs.replace(
+            info, epoch_id=block.header.epoch_id, epoch_first_block=first.header.hash
+        )
+
+    def _load_statistics(self, height: int, row: _ProgressRow, epoch: EpochInfo) -> EpochStatistics:
+        """The newest kept record, and the blocks since counted again."""
+        if row.statistics is not None:
+            return row.statistics
+        first = row.epoch_first_height
+        statistics, start = EpochStatistics(), first
+        for at in range(height // STATISTICS_PERIOD * STATISTICS_PERIOD, first - 1, -STATISTICS_PERIOD):
+            found = self._store.get(PROGRESS, height_key(at))
+            kept = None if found is None else _decode_progress(found).statistics
+            if kept is not None:
+                statistics, start = kept, at + 1
+                break
+        for block in self.iterate_blocks(start, height + 1):
+            info = make_block_info(block, BlockHeight(0))
+            record_block(statistics, info, BlockHeight(block.header.prev_height), epoch)
+        return statistics
+
+    # Going on
+
+    def append(self, head: ChainHead, applied: AppliedBlock) -> None:
+        """Keep a block and all that it brought. Visible at once, on disk after ``sync``."""
+        height = head.height
+        writes = self._write_block(head, applied.chunks)
+        for index, shard in enumerate(applied.shards):
+            writes += self.state.append(height, shard.shard_id, shard.result.sealed)
+            writes += self._write_shard(height, index, shard, applied)
+        header = head.block.header
+        if head.position.first is head.position.block:
+            writes.append((EPOCH_STARTS, header.epoch_id, height_key(height)))
+        if applied.ended_epoch is not None:
+            ended_id, summary, decided = applied.ended_epoch
+            writes.append((SUMMARIES, ended_id, msgspec.json.encode(summary)))
+            writes.append((EPOCHS, header.hash, msgspec.json.encode(decided)))
+        self._store.commit(writes, sync=False)
+
+    def sync(self) -> None:
+        """Put on disk, in one step, everything that was appended."""
+        self._store.commit([])
+
+    def _write_block(self, head: ChainHead, chunks: tuple[Chunk, ...]) -> list[Write]:
+        block, key = head.block, height_key(head.height)
+        writes: list[Write] = [
+            (BLOCKS, key, encode_block(block)),
+            (HEIGHTS, block.hash, key),
+            (PROGRESS, key, self._encode_progress(head)),
+            (META, _HEAD, key),
+        ]
+        writes += self._write_merkle_nodes(block.header.block_ordinal - 1, block.hash)
+        positions = {chunk.shard_id: index for index, chunk in enumerate(block.chunks)}
+        for chunk in chunks:
+            place = shard_key(head.height, positions[chunk.header.shard_id])
+            items = [encode_chunk_header(chunk.header), height_key(block.header.prev_height)]
+            items += [encode_signed_transaction(signed) for signed in chunk.transactions]
+            writes.append((CHUNKS, place, pack_items(items)))
+            writes.append((CHUNK_PLACES, chunk.header.hash, place))
+        return writes
+
+    def _encode_progress(self, head: ChainHead) -> bytes:
+        keeps = head.height % STATISTICS_PERIOD == 0 or head.position.first is head.position.block
+        shards = []
+        for shard in head.shards:
+            assert not shard.waiting, "a chain of this node misses chunks only before there are receipts"
+            result = shard.result
+            is_genesis = shard.chunk.height_included == self._parameters.genesis_height
+            shards.append(
+                _ShardRow(
+                    shard.chunk.height_included,
+                    None if is_genesis else shard.chunk.height_included,
+                    result.outcome_root,
+                    result.gas_used,
+                    result.balance_burnt,
+                    result.validator_proposals,
+                    result.congestion_info,
+                    result.bandwidth_requests,
+                )
+            )
+        row = _ProgressRow(
+            head.final_height,
+            head.position.first.height,
+            head.merkle_tree.path,
+            head.merkle_tree.size,
+            tuple(shards),
+            head.statistics if keeps else None,
+        )
+        return msgspec.json.encode(row)
+
+    def _write_merkle_nodes(self, index: int, leaf: CryptoHash) -> list[Write]:
+        """The leaf, and every inner node that it completes."""
+        writes: list[Write] = [(MERKLE, _node_key(0, index), leaf)]
+        level, node = 0, leaf
+        while index % 2:
+            left = self._must_get(MERKLE, _node_key(level, index - 1))
+            node = CryptoHash(combine_hashes(left, node))
+            level, index = level + 1, index // 2
+            writes.append((MERKLE, _node_key(level, index), node))
+        return writes
+
+    def _write_shard(
+        self, height: BlockHeight, index: int, shard: AppliedShard, applied: AppliedBlock
+    ) -> list[Write]:
+        """Outcomes, receipts, and where each is found."""
+        result, key = shard.result, shard_key(height, index)
+        writes: list[Write] = []
+        chunk = next((c for c in applied.chunks if c.header.shard_id == shard.shard_id), None)
+        if chunk is None:
+            return writes
+        if result.outcomes:
+            writes.append((OUTCOMES, key, pack_items([encode_outcome(o) for o in result.outcomes])))
+            writes.append((LEAVES, key, b"".join(shard.leaves)))
+        if result.processed_receipts:
+            rows = [encode_receipt(receipt) for receipt in result.processed_receipts]
+            writes.append((RECEIPTS, key, pack_items(rows)))
+        if result.outgoing_receipts:
+            rows = [encode_receipt(receipt) for receipt in result.outgoing_receipts]
+            writes.append((OUTGOING, key, pack_items(rows)))
+        writes += self._write_places(height, index, shard, chunk)
+        return writes
+
+    def _write_places(
+        self, height: BlockHeight, index: int, shard: AppliedShard, chunk: Chunk
+    ) -> list[Write]:
+        """Where everything was executed, and where the receipts that came of it were made."""
+        outcomes, origins = shard.result.outcomes, self._origins
+        outcome_indices = {outcome.id: at for at, outcome in enumerate(outcomes)}
+        writes: list[Write] = []
+        for at, signed in enumerate(chunk.transactions):
+            # The repeat of a transaction in one chunk has no outcome of its own: the first one stands.
+            if signed.hash in outcome_indices and signed.hash not in origins:
+                origins[signed.hash] = signed.hash
+                row = encode_place(height, index, outcome_indices[signed.hash], at)
+                writes.append((PLACES, signed.hash, row))
+        for at, receipt in enumerate(shard.result.processed_receipts):
+            row = encode_place(height, index, outcome_indices.get(receipt.receipt_id), at)
+            writes.append((PLACES, receipt.receipt_id, row))
+        for outcome in outcomes:
+            origin = self._take_origin(outcome.id)
+            for child in outcome.receipt_ids:
+                origins[child] = origin
+                writes.append((MAKINGS, child, encode_making(height, index, origin)))
+        for receipt in shard.result.outgoing_receipts:
+            if isinstance(receipt.body, DataReceipt):
+                writes.append((MAKINGS, receipt.receipt_id, encode_making(height, index, ZERO_HASH)))
+        return writes
+
+    def _take_origin(self, id_: CryptoHash) -> CryptoHash:
+        """The transaction that something executed descends from; zeros for what nobody sent."""
+        origin = self._origins.pop(id_, None)
+        if origin is None:
+            making = self.get_making(id_)
+            origin = ZERO_HASH if making is None else making.origin
+        return origin
+
+    # Reading
+
+    def _must_get(self, table: str, key: bytes) -> bytes:
+        row = self._store.get(table, key)
+        if row is None:
+            raise StorageError(f"table {table} lacks the row {key.hex()}: the data is damaged")
+        return row
+
+    def get_height(self, block_hash: CryptoHash) -> BlockHeight | None:
+        """The height of a block; None if it is not on this chain."""
+        row = self._store.get(HEIGHTS, block_hash)
+        return None if row is None else BlockHeight(int.from_bytes(row, "big"))
+
+    def get_block(self, height: BlockHeight) -> Block | None:
+        """The block at that height; None if it was skipped, is not there yet, or is pruned."""
+        row = self._store.get(BLOCKS, height_key(height)) if 0 <= height < 2**64 else None
+        return None if row is None else decode_block(row)
+
+    def must_get_block(self, height: BlockHeight) -> Block:
+        """A block that is known to be there."""
+        return decode_block(self._must_get(BLOCKS, height_key(height)))
+
+    def get_next_block(self, height: BlockHeight) -> Block | None:
+        """The first block above that height."""
+        rows = self._store.scan(BLOCKS, height_key(height + 1), limit=1)
+        return decode_block(rows[0][1]) if rows else None
+
+    def iterate_blocks(self, start: int, end: int) -> Iterator[Block]:
+        """The blocks with start <= height < end."""
+        while start < end:
+            rows = self._store.scan(BLOCKS, height_key(start), height_key(end), limit=256)
+            if not rows:
+                return
+            yield from (decode_block(row) for _, row in rows)
+            start = int.from_bytes(rows[-1][0], "big") + 1
+
+    def get_chunk_place(self, chunk_hash: CryptoHash) -> tuple[int, int] | None:
+        """The height and shard position of a chunk."""
+        row = self._store.get(CHUNK_PLACES, chunk_hash)
+        return None if row is None else (int.from_bytes(row[:8], "big"), int.from_bytes(row[8:], "big"))
+
+    def get_chunk(self, height: int, shard_index: int) -> Chunk | None:
+        """The chunk that was included at that height."""
+        row = self._store.get(CHUNKS, shard_key(height, shard_index))
+        if row is None:
+            return None
+        header, prev_height, *transactions = unpack_items(row)
+        receipts: tuple[Receipt, ...] = ()
+        if height != self._parameters.genesis_height:
+            receipts = self.get_outgoing(int.from_bytes(prev_height, "big"), shard_index)
+        return Chunk(
+            decode_chunk_header(header),
+            tuple(decode_signed_transaction(row) for row in transactions),
+            receipts,
+        )
+
+    def get_outgoing(self, height: int, shard_index: int) -> tuple[Receipt, ...]:
+        """The receipts that left the shard when its chunk at that height was applied."""
+        row = self._store.get(OUTGOING, shard_key(height, shard_index))
+        return () if row is None else tuple(decode_receipt(item) for item in unpack_items(row))
+
+    def get_place(self, id_: CryptoHash) -> Place | None:
+        """Where a transaction or receipt is."""
+        row = self._store.get(PLACES, id_) if len(id_) == 32 else None
+        return None if row is None else decode_place(row)
+
+    def get_making(self, receipt_id: CryptoHash) -> Making | None:
+        """Where a receipt was made."""
+        row = self._store.get(MAKINGS, receipt_id) if len(receipt_id) == 32 else None
+        return None if row is None else decode_making(row)
+
+    def get_pruned_hash(self, height: BlockHeight) -> CryptoHash | None:
+        """The hash of a block that was pruned not too long ago."""
+        row = self._store.get(PRUNED, height_key(height))
+        return None if row is None else CryptoHash(row)
+
+    def get_transaction(self, place: Place) -> SignedTransaction:
+        """The transaction at its place."""
+        row = self._must_get(CHUNKS, shard_key(place.height, place.shard_index))
+        return decode_signed_transaction(get_item(row, place.item_index + 2))
+
+    def get_processed_receipt(self, place: Place) -> Receipt:
+        """The receipt at the place of its execution."""
+        row = self._must_get(RECEIPTS, shard_key(place.height, place.shard_index))
+        return decode_receipt(get_item(row, place.item_index))
+
+    def get_outcome(self, place: Place) -> Outcome:
+        """The outcome at its place."""
+        assert place.outcome_index is not None
+        row = self._must_get(OUTCOMES, shard_key(place.height, place.shard_index))
+        return decode_outcome(get_item(row, place.outcome_index))
+
+    def get_outcomes(self, height: int, shard_index: int) -> list[Outcome]:
+        """All outcomes of a shard at a height."""
+        row = self._store.get(OUTCOMES, shard_key(height, shard_index))
+        return [] if row is None else [decode_outcome(item) for item in unpack_items(row)]
+
+    def get_leaves(self, height: int, shard_index: int) -> list[bytes]:
+        """Their Merkle leaves, in the same order."""
+        row = self._store.get(LEAVES, shard_key(height, shard_index)) or b""
+        return [row[at : at + 32] for at in range(0, len(row), 32)]
+
+    def get_final_height(self, height: BlockHeight) -> BlockHeight:
+        """The newest final height as the block at ``height`` saw it."""
+        return BlockHeight(_decode_progress(self._must_get(PROGRESS, height_key(height))).final_height)
+
+    def get_epoch(self, epoch_id: CryptoHash) -> EpochInfo | None:
+        """An epoch's validators."""
+        row = self._store.get(EPOCHS, epoch_id) if len(epoch_id) == 32 else None
+        return None if row is None else _decode_epoch(row)
+
+    def must_get_epoch(self, epoch_id: CryptoHash) -> EpochInfo:
+        """An epoch that is known to be there."""
+        return _decode_epoch(self._must_get(EPOCHS, epoch_id))
+
+    def get_epoch_start(self, epoch_id: CryptoHash) -> BlockHeight | None:
+        """The height of an epoch's first block; None if it has not begun."""
+        row = self._store.get(EPOCH_STARTS, epoch_id)
+        return None if row is None else BlockHeight(int.from_bytes(row, "big"))
+
+    def get_summary(self, epoch_id: CryptoHash) -> EpochSummary | None:
+        """What a finished epoch came to."""
+        row = self._store.get(SUMMARIES, epoch_id)
+        return None if row is None else _decode_summary(row)
+
+    def get_merkle_node(self, level: int, index: int) -> CryptoHash | None:
+        """A whole inner node (or leaf, at level 0) of the tree of all blocks."""
+        row = self._store.get(MERKLE, _node_key(level, index))
+        return None if row is None else CryptoHash(row)
+
+    def get_meta(self, key: bytes) -> bytes | None:
+        """A row of the node's own, such as its snapshots."""
+        return self._store.get(META, b"node/" + key)
+
+    def set_meta(self, key: bytes, value: bytes | None) -> None:
+        """Change one. On disk when it returns."""
+        self._store.commit([(META, b"node/" + key, value)])
+
+    # Going back, and forgetting
+
+    def revert_to(self, height: BlockHeight) -> ChainHead:
+        """Cut off all that came after ``height``; on disk when it returns."""
+        writes = self._list_rows(height + 1, _END)
+        for block in self.iterate_blocks(height + 1, _END):
+            header = block.header
+            writes.append((HEIGHTS, header.hash, None))
+            writes += [(MERKLE, key, None) for key in _list_completed_nodes(header.block_ordinal - 1)]
+            if self.get_epoch_start(header.epoch_id) == header.height:
+                writes.append((EPOCH_STARTS, header.epoch_id, None))
+            if self._store.get(EPOCHS, header.hash) is not None:
+                writes += [(EPOCHS, header.hash, None), (SUMMARIES, header.epoch_id, None)]
+        writes += self.state.revert_to(height)
+        writes.append((META, _HEAD, height_key(height)))
+        self._store.commit(writes)
+        self._origins.clear()
+        shard_ids = self._parameters.shard_layout.shard_ids
+        return self.load_head(height, {shard_id: self.state.head(shard_id)[1] for shard_id in shard_ids})
+
+    def prune(self, oldest_height: BlockHeight, *, heights_max: int = 64) -> None:
+        """Forget blocks below ``oldest_height``, a few at a time. What epochs were stays.
+
+        Hashes are remembered for as long again, so that a question about such a block can be told why.
+        """
+        end = min(oldest_height, self.tail + heights_max)
+        if end <= self.tail:
+            return
+        start = max(self.tail, self._parameters.genesis_height + 1)
+        writes = self._list_rows(start, end)
+        for block in self.iterate_blocks(start, end):
+            writes.append((PRUNED, height_key(block.header.height), block.hash))
+            writes += [(MERKLE, key, None) for key in _list_obsolete_nodes(block.header.block_ordinal - 1)]
+        window = self._window
+        for key, block_hash in self._store.scan(PRUNED, None, height_key(max(0, end - window))):
+            writes += [(PRUNED, key, None), (HEIGHTS, block_hash, None)]
+        writes += self.state.prune(oldest_height)
+        writes.append((META, _TAIL, height_key(end)))
+        self._store.commit(writes, sync=False)
+        self.tail = BlockHeight(end)
+
+    def _list_rows(self, start: int, end: int) -> list[Write]:
+        """Deletions of what the heights from ``start`` up to ``end`` hold."""
+        low, high = height_key(start), height_key(end)
+        writes: list[Write] = []
+        if start >= end:
+            return writes
+        for block in self.iterate_blocks(start, end):
+            for chunk in block.chunks:
+                if chunk.height_included == block.header.height:
+                    writes.append((CHUNK_PLACES, chunk.hash, None))
+        for table in (BLOCKS, PROGRESS, CHUNKS, OUTGOING, OUTCOMES, LEAVES, RECEIPTS):
+            for key, row in self._store.scan(table, low, high):
+                writes.append((table, key, None))
+                writes += _list_places(table, row)
+        return writes
+
+
+def _list_completed_nodes(index: int) -> list[bytes]:
+    """The nodes that came with a leaf."""
+    keys, level = [_node_key(0, index)], 0
+    while index % 2:
+        level, index = level + 1, index // 2
+        keys.append(_node_key(level, index))
+    return keys
+
+
+def _list_obsolete_nodes(index: int) -> list[bytes]:
+    """The nodes that no proof needs once all leaves up to this one are forgotten."""
+    keys, level = [], 0
+    while index % 2:
+        keys += [_node_key(level, index - 1), _node_key(level, index)]
+        level, index = level + 1, index // 2
+    return keys
+
+
+def _list_places(table: str, row: bytes) -> list[Write]:
+    """Deletions of the places of what a row holds."""
+    writes: list[Write] = []
+    if table == OUTCOMES:
+        for item in unpack_items(row):
+            outcome = decode_outcome(item)
+            writes.append((PLACES, outcome.id, None))
+            writes += [(MAKINGS, child, None) for child in outcome.receipt_ids]
+    elif table == RECEIPTS:
+        writes = [(PLACES, decode_receipt(item).receipt_id, None) for item in unpack_items(row)]
+    elif table == OUTGOING:
+        for item in unpack_items(row):
+            receipt = decode_receipt(item)
+            if isinstance(receipt.body, DataReceipt):
+                writes.append((MAKINGS, receipt.receipt_id, None))
+    return writes
