@@ -98,10 +98,10 @@ def _distribute(run: ChunkRun, receipt: Receipt, body: GlobalContractDistributio
     if global_contracts.store_distributed_contract(run.state, body):
         run.state.commit(causes.RECEIPT_PROCESSING + receipt.receipt_id)
         run.vm.precompile(body.code, run.version)
+        run.compute_usage += global_contracts.compute_distribution_compute(run.context, body)
     following = global_contracts.make_next_distribution_optional(run.context, receipt)
     if following is not None:
         run.sink.forward_or_buffer(following)
-    run.compute_usage += global_contracts.compute_distribution_compute(run.context, body)
 
 
 def _execute(run: ChunkRun, receipt: Receipt, body: ActionReceipt) -> Outcome:
