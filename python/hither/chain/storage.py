@@ -5,85 +5,63 @@ after the next ``sync``; several heights may share one. Rows are keyed by height
 that they are appended, cut off at the end by a revert and at the start by pruning.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
 from hither.chain.application import AppliedBlock, AppliedShard, make_block_info
 from hither.chain.containers import (
-    Making,
-    Place,
-    decode_making,
     decode_outcome,
-    decode_place,
     encode_making,
     encode_outcome,
     encode_place,
-    get_item,
     pack_items,
     unpack_items,
 )
 from hither.chain.epochs.tracker import EpochPosition, make_empty_block_info, record_block
-from hither.chain.epochs.types import BlockInfo, EpochInfo, EpochStatistics, EpochSummary
+from hither.chain.epochs.types import BlockInfo, EpochInfo, EpochStatistics
 from hither.chain.head import ChainHead, ChunkResult, ShardProgress
 from hither.chain.parameters import ChainParameters
-from hither.crypto.hashing import combine_hashes
-from hither.primitives.block import Block, decode_block, encode_block
-from hither.primitives.chunk import Chunk, decode_chunk_header, encode_chunk_header
-from hither.primitives.merkle import PartialMerkleTree
-from hither.primitives.outcome import Outcome
-from hither.primitives.receipt import DataReceipt, Receipt, decode_receipt, encode_receipt
-from hither.primitives.sharding import BandwidthRequest, CongestionInfo, ValidatorStake
-from hither.primitives.transaction import (
-    SignedTransaction,
-    decode_signed_transaction,
-    encode_signed_transaction,
-)
-from hither.primitives.types import ZERO_HASH, Balance, BlockHeight, CryptoHash, Gas, ShardId
-from hither.state import Store, Trie
-from hither.state.state_store import STATE_TABLES, StateStore, Write
-
-BLOCKS: Final = "blocks"
-HEIGHTS: Final = "heights"
-CHUNKS: Final = "chunks"
-CHUNK_PLACES: Final = "chunk_places"
-OUTGOING: Final = "outgoing_receipts"
-OUTCOMES: Final = "outcomes"
-LEAVES: Final = "outcome_leaves"
-RECEIPTS: Final = "processed_receipts"
-PLACES: Final = "places"
-MAKINGS: Final = "makings"
-PRUNED: Final = "pruned_blocks"
-PROGRESS: Final = "progress"
-EPOCHS: Final = "epochs"
-EPOCH_STARTS: Final = "epoch_starts"
-SUMMARIES: Final = "epoch_summaries"
-MERKLE: Final = "block_merkle_nodes"
-META: Final = "meta"
-TABLES: Final = [
+from hither.chain.rows import (
     BLOCKS,
-    HEIGHTS,
-    CHUNKS,
     CHUNK_PLACES,
-    OUTGOING,
-    OUTCOMES,
-    LEAVES,
-    RECEIPTS,
-    PLACES,
-    MAKINGS,
-    PRUNED,
-    PROGRESS,
-    EPOCHS,
+    CHUNKS,
     EPOCH_STARTS,
-    SUMMARIES,
+    EPOCHS,
+    HEIGHTS,
+    LEAVES,
+    MAKINGS,
     MERKLE,
     META,
-    *STATE_TABLES,
-]
+    OUTCOMES,
+    OUTGOING,
+    PLACES,
+    PROGRESS,
+    PRUNED,
+    RECEIPTS,
+    SUMMARIES,
+    ChainRows,
+    ProgressRow,
+    ShardRow,
+    StorageError,
+    decode_progress,
+    height_key,
+    node_key,
+    shard_key,
+)
+from hither.crypto.hashing import combine_hashes
+from hither.primitives.block import Block, encode_block
+from hither.primitives.chunk import Chunk, encode_chunk_header
+from hither.primitives.merkle import PartialMerkleTree
+from hither.primitives.receipt import DataReceipt, Receipt, decode_receipt, encode_receipt
+from hither.primitives.transaction import encode_signed_transaction
+from hither.primitives.types import ZERO_HASH, Balance, BlockHeight, CryptoHash, Gas, ShardId
+from hither.state import Store, Trie
+from hither.state.state_store import StateStore, Write
+
 FORMAT_VERSION: Final = 1
 RETENTION_HEIGHTS_MAX: Final = 100_000
-_END: Final = 2**64 - 1
 STATISTICS_PERIOD: Final = 100
 """An epoch's record of production is kept at every so many heights; in between it is counted again."""
 
@@ -91,53 +69,7 @@ _FORMAT: Final = b"format"
 _GENESIS: Final = b"genesis"
 _HEAD: Final = b"head"
 _TAIL: Final = b"tail"
-
-
-class StorageError(RuntimeError):
-    """The home directory's data cannot be used. The message says what to do."""
-
-
-class _ShardRow(msgspec.Struct, frozen=True):
-    """A shard's ``ChunkResult`` without the receipts, and where its newest chunk is."""
-
-    height_included: int
-    outgoing_height: int | None
-    outcome_root: bytes
-    gas_used: int
-    balance_burnt: int
-    validator_proposals: tuple[ValidatorStake, ...]
-    congestion_info: CongestionInfo
-    bandwidth_requests: tuple[BandwidthRequest, ...]
-
-
-class _ProgressRow(msgspec.Struct, frozen=True):
-    """What a ``ChainHead`` holds that is in no other row."""
-
-    final_height: int
-    epoch_first_height: int
-    merkle_path: tuple[bytes, ...]
-    merkle_size: int
-    shards: tuple[_ShardRow, ...]
-    statistics: EpochStatistics | None = None
-
-
-def height_key(height: int) -> bytes:
-    """Big endian, so that rows stand in the order of heights."""
-    return height.to_bytes(8, "big")
-
-
-def shard_key(height: int, shard_index: int) -> bytes:
-    """A height and a shard's position in blocks."""
-    return height.to_bytes(8, "big") + shard_index.to_bytes(2, "big")
-
-
-def _node_key(level: int, index: int) -> bytes:
-    return bytes((level,)) + index.to_bytes(8, "big")
-
-
-_decode_progress = msgspec.json.Decoder(_ProgressRow).decode
-_decode_epoch = msgspec.json.Decoder(EpochInfo).decode
-_decode_summary = msgspec.json.Decoder(EpochSummary).decode
+_END: Final = 2**64 - 1
 
 
 def compute_retention(parameters: ChainParameters) -> int:
@@ -148,12 +80,11 @@ def compute_retention(parameters: ChainParameters) -> int:
     return min(5 * parameters.epoch_config.epoch_length, RETENTION_HEIGHTS_MAX)
 
 
-class ChainStorage:
+class ChainStorage(ChainRows):
     """The rows of one chain. One writer; readers may be on other threads."""
 
     def __init__(self, store: Store, parameters: ChainParameters) -> None:
-        self._store = store
-        self._parameters = parameters
+        super().__init__(store, parameters)
         self._window = compute_retention(parameters)
         self.state = StateStore(store)
         self._origins: dict[CryptoHash, CryptoHash] = {}
@@ -197,7 +128,7 @@ class ChainStorage:
     def load_head(self, height: BlockHeight, tries: Mapping[ShardId, Trie]) -> ChainHead:
         """The chain as it was after that height, with its state."""
         block = self.must_get_block(height)
-        row = _decode_progress(self._must_get(PROGRESS, height_key(height)))
+        row = decode_progress(self.must_get(PROGRESS, height_key(height)))
         epochs = self._load_epochs(block, row)
         position = self._load_position(block, row)
         return ChainHead(
@@ -213,7 +144,7 @@ class ChainStorage:
         )
 
     def _load_shard(
-        self, block: Block, index: int, row: _ShardRow, tries: Mapping[ShardId, Trie]
+        self, block: Block, index: int, row: ShardRow, tries: Mapping[ShardId, Trie]
     ) -> ShardProgress:
         chunk = block.chunks[index]
         receipts: tuple[Receipt, ...] = ()
@@ -230,7 +161,7 @@ class ChainStorage:
         )
         return ShardProgress(chunk.shard_id, tries[chunk.shard_id], chunk, result)
 
-    def _load_epochs(self, block: Block, row: _ProgressRow) -> dict[CryptoHash, EpochInfo]:
+    def _load_epochs(self, block: Block, row: ProgressRow) -> dict[CryptoHash, EpochInfo]:
         header = block.header
         ids = [header.epoch_id, header.next_epoch_id]
         if self._store.get(EPOCHS, header.hash) is not None:
@@ -240,7 +171,7 @@ class ChainStorage:
             ids.append(self.must_get_block(BlockHeight(first.header.prev_height)).header.epoch_id)
         return {epoch_id: self.must_get_epoch(epoch_id) for epoch_id in ids}
 
-    def _load_position(self, block: Block, row: _ProgressRow) -> EpochPosition:
+    def _load_position(self, block: Block, row: ProgressRow) -> EpochPosition:
         empty = make_empty_block_info()
         if block.header.is_genesis:
             info = make_block_info(block, BlockHeight(row.final_height))
@@ -257,7 +188,7 @@ class ChainStorage:
 
     def _make_info(self, block: Block, first: Block) -> BlockInfo:
         """A block's info, its epoch's first block being ``first`` unless it lies before that."""
-        row = _decode_progress(self._must_get(PROGRESS, height_key(block.header.height)))
+        row = decode_progress(self.must_get(PROGRESS, height_key(block.header.height)))
         info = make_block_info(block, BlockHeight(row.final_height))
         if block.header.is_genesis:
             return info
@@ -267,7 +198,7 @@ class ChainStorage:
             info, epoch_id=block.header.epoch_id, epoch_first_block=first.header.hash
         )
 
-    def _load_statistics(self, height: int, row: _ProgressRow, epoch: EpochInfo) -> EpochStatistics:
+    def _load_statistics(self, height: int, row: ProgressRow, epoch: EpochInfo) -> EpochStatistics:
         """The newest kept record, and the blocks since counted again."""
         if row.statistics is not None:
             return row.statistics
@@ -275,7 +206,7 @@ class ChainStorage:
         statistics, start = EpochStatistics(), first
         for at in range(height // STATISTICS_PERIOD * STATISTICS_PERIOD, first - 1, -STATISTICS_PERIOD):
             found = self._store.get(PROGRESS, height_key(at))
-            kept = None if found is None else _decode_progress(found).statistics
+            kept = None if found is None else decode_progress(found).statistics
             if kept is not None:
                 statistics, start = kept, at + 1
                 break
@@ -332,7 +263,7 @@ class ChainStorage:
             result = shard.result
             is_genesis = shard.chunk.height_included == self._parameters.genesis_height
             shards.append(
-                _ShardRow(
+                ShardRow(
                     shard.chunk.height_included,
                     None if is_genesis else shard.chunk.height_included,
                     result.outcome_root,
@@ -343,7 +274,7 @@ class ChainStorage:
                     result.bandwidth_requests,
                 )
             )
-        row = _ProgressRow(
+        row = ProgressRow(
             head.final_height,
             head.position.first.height,
             head.merkle_tree.path,
@@ -355,13 +286,13 @@ class ChainStorage:
 
     def _write_merkle_nodes(self, index: int, leaf: CryptoHash) -> list[Write]:
         """The leaf, and every inner node that it completes."""
-        writes: list[Write] = [(MERKLE, _node_key(0, index), leaf)]
+        writes: list[Write] = [(MERKLE, node_key(0, index), leaf)]
         level, node = 0, leaf
         while index % 2:
-            left = self._must_get(MERKLE, _node_key(level, index - 1))
+            left = self.must_get(MERKLE, node_key(level, index - 1))
             node = CryptoHash(combine_hashes(left, node))
             level, index = level + 1, index // 2
-            writes.append((MERKLE, _node_key(level, index), node))
+            writes.append((MERKLE, node_key(level, index), node))
         return writes
 
     def _write_shard(
@@ -406,9 +337,12 @@ class ChainStorage:
             for child in outcome.receipt_ids:
                 origins[child] = origin
                 writes.append((MAKINGS, child, encode_making(height, index, origin)))
-        for receipt in shard.result.outgoing_receipts:
-            if isinstance(receipt.body, DataReceipt):
-                writes.append((MAKINGS, receipt.receipt_id, encode_making(height, index, ZERO_HASH)))
+        row = encode_making(height, index, ZERO_HASH)
+        writes += [
+            (MAKINGS, receipt.receipt_id, row)
+            for receipt in shard.result.outgoing_receipts
+            if isinstance(receipt.body, DataReceipt)
+        ]
         return writes
 
     def _take_origin(self, id_: CryptoHash) -> CryptoHash:
@@ -418,140 +352,6 @@ class ChainStorage:
             making = self.get_making(id_)
             origin = ZERO_HASH if making is None else making.origin
         return origin
-
-    # Reading
-
-    def _must_get(self, table: str, key: bytes) -> bytes:
-        row = self._store.get(table, key)
-        if row is None:
-            raise StorageError(f"table {table} lacks the row {key.hex()}: the data is damaged")
-        return row
-
-    def get_height(self, block_hash: CryptoHash) -> BlockHeight | None:
-        """The height of a block; None if it is not on this chain."""
-        row = self._store.get(HEIGHTS, block_hash)
-        return None if row is None else BlockHeight(int.from_bytes(row, "big"))
-
-    def get_block(self, height: BlockHeight) -> Block | None:
-        """The block at that height; None if it was skipped, is not there yet, or is pruned."""
-        row = self._store.get(BLOCKS, height_key(height)) if 0 <= height < 2**64 else None
-        return None if row is None else decode_block(row)
-
-    def must_get_block(self, height: BlockHeight) -> Block:
-        """A block that is known to be there."""
-        return decode_block(self._must_get(BLOCKS, height_key(height)))
-
-    def get_next_block(self, height: BlockHeight) -> Block | None:
-        """The first block above that height."""
-        rows = self._store.scan(BLOCKS, height_key(height + 1), limit=1)
-        return decode_block(rows[0][1]) if rows else None
-
-    def iterate_blocks(self, start: int, end: int) -> Iterator[Block]:
-        """The blocks with start <= height < end."""
-        while start < end:
-            rows = self._store.scan(BLOCKS, height_key(start), height_key(end), limit=256)
-            if not rows:
-                return
-            yield from (decode_block(row) for _, row in rows)
-            start = int.from_bytes(rows[-1][0], "big") + 1
-
-    def get_chunk_place(self, chunk_hash: CryptoHash) -> tuple[int, int] | None:
-        """The height and shard position of a chunk."""
-        row = self._store.get(CHUNK_PLACES, chunk_hash)
-        return None if row is None else (int.from_bytes(row[:8], "big"), int.from_bytes(row[8:], "big"))
-
-    def get_chunk(self, height: int, shard_index: int) -> Chunk | None:
-        """The chunk that was included at that height."""
-        row = self._store.get(CHUNKS, shard_key(height, shard_index))
-        if row is None:
-            return None
-        header, prev_height, *transactions = unpack_items(row)
-        receipts: tuple[Receipt, ...] = ()
-        if height != self._parameters.genesis_height:
-            receipts = self.get_outgoing(int.from_bytes(prev_height, "big"), shard_index)
-        return Chunk(
-            decode_chunk_header(header),
-            tuple(decode_signed_transaction(row) for row in transactions),
-            receipts,
-        )
-
-    def get_outgoing(self, height: int, shard_index: int) -> tuple[Receipt, ...]:
-        """The receipts that left the shard when its chunk at that height was applied."""
-        row = self._store.get(OUTGOING, shard_key(height, shard_index))
-        return () if row is None else tuple(decode_receipt(item) for item in unpack_items(row))
-
-    def get_place(self, id_: CryptoHash) -> Place | None:
-        """Where a transaction or receipt is."""
-        row = self._store.get(PLACES, id_) if len(id_) == 32 else None
-        return None if row is None else decode_place(row)
-
-    def get_making(self, receipt_id: CryptoHash) -> Making | None:
-        """Where a receipt was made."""
-        row = self._store.get(MAKINGS, receipt_id) if len(receipt_id) == 32 else None
-        return None if row is None else decode_making(row)
-
-    def get_pruned_hash(self, height: BlockHeight) -> CryptoHash | None:
-        """The hash of a block that was pruned not too long ago."""
-        row = self._store.get(PRUNED, height_key(height))
-        return None if row is None else CryptoHash(row)
-
-    def get_transaction(self, place: Place) -> SignedTransaction:
-        """The transaction at its place."""
-        row = self._must_get(CHUNKS, shard_key(place.height, place.shard_index))
-        return decode_signed_transaction(get_item(row, place.item_index + 2))
-
-    def get_processed_receipt(self, place: Place) -> Receipt:
-        """The receipt at the place of its execution."""
-        row = self._must_get(RECEIPTS, shard_key(place.height, place.shard_index))
-        return decode_receipt(get_item(row, place.item_index))
-
-    def get_outcome(self, place: Place) -> Outcome:
-        """The outcome at its place."""
-        assert place.outcome_index is not None
-        row = self._must_get(OUTCOMES, shard_key(place.height, place.shard_index))
-        return decode_outcome(get_item(row, place.outcome_index))
-
-    def get_outcomes(self, height: int, shard_index: int) -> list[Outcome]:
-        """All outcomes of a shard at a height."""
-        row = self._store.get(OUTCOMES, shard_key(height, shard_index))
-        return [] if row is None else [decode_outcome(item) for item in unpack_items(row)]
-
-    def get_leaves(self, height: int, shard_index: int) -> list[bytes]:
-        """Their Merkle leaves, in the same order."""
-        row = self._store.get(LEAVES, shard_key(height, shard_index)) or b""
-        return [row[at : at + 32] for at in range(0, len(row), 32)]
-
-    def get_final_height(self, height: BlockHeight) -> BlockHeight:
-        """The newest final height as the block at ``height`` saw it."""
-        return BlockHeight(_decode_progress(self._must_get(PROGRESS, height_key(height))).final_height)
-
-    def get_epoch(self, epoch_id: CryptoHash) -> EpochInfo | None:
-        """An epoch's validators."""
-        row = self._store.get(EPOCHS, epoch_id) if len(epoch_id) == 32 else None
-        return None if row is None else _decode_epoch(row)
-
-    def must_get_epoch(self, epoch_id: CryptoHash) -> EpochInfo:
-        """An epoch that is known to be there."""
-        return _decode_epoch(self._must_get(EPOCHS, epoch_id))
-
-    def get_epoch_start(self, epoch_id: CryptoHash) -> BlockHeight | None:
-        """The height of an epoch's first block; None if it has not begun."""
-        row = self._store.get(EPOCH_STARTS, epoch_id)
-        return None if row is None else BlockHeight(int.from_bytes(row, "big"))
-
-    def get_summary(self, epoch_id: CryptoHash) -> EpochSummary | None:
-        """What a finished epoch came to."""
-        row = self._store.get(SUMMARIES, epoch_id)
-        return None if row is None else _decode_summary(row)
-
-    def get_merkle_node(self, level: int, index: int) -> CryptoHash | None:
-        """A whole inner node (or leaf, at level 0) of the tree of all blocks."""
-        row = self._store.get(MERKLE, _node_key(level, index))
-        return None if row is None else CryptoHash(row)
-
-    def get_meta(self, key: bytes) -> bytes | None:
-        """A row of the node's own, such as its snapshots."""
-        return self._store.get(META, b"node/" + key)
 
     def set_meta(self, key: bytes, value: bytes | None) -> None:
         """Change one. On disk when it returns."""
@@ -605,9 +405,8 @@ class ChainStorage:
         if start >= end:
             return writes
         for block in self.iterate_blocks(start, end):
-            for chunk in block.chunks:
-                if chunk.height_included == block.header.height:
-                    writes.append((CHUNK_PLACES, chunk.hash, None))
+            new = (chunk for chunk in block.chunks if chunk.height_included == block.header.height)
+            writes += [(CHUNK_PLACES, chunk.hash, None) for chunk in new]
         for table in (BLOCKS, PROGRESS, CHUNKS, OUTGOING, OUTCOMES, LEAVES, RECEIPTS):
             for key, row in self._store.scan(table, low, high):
                 writes.append((table, key, None))
@@ -617,10 +416,10 @@ class ChainStorage:
 
 def _list_completed_nodes(index: int) -> list[bytes]:
     """The nodes that came with a leaf."""
-    keys, level = [_node_key(0, index)], 0
+    keys, level = [node_key(0, index)], 0
     while index % 2:
         level, index = level + 1, index // 2
-        keys.append(_node_key(level, index))
+        keys.append(node_key(level, index))
     return keys
 
 
@@ -628,7 +427,7 @@ def _list_obsolete_nodes(index: int) -> list[bytes]:
     """The nodes that no proof needs once all leaves up to this one are forgotten."""
     keys, level = [], 0
     while index % 2:
-        keys += [_node_key(level, index - 1), _node_key(level, index)]
+        keys += [node_key(level, index - 1), node_key(level, index)]
         level, index = level + 1, index // 2
     return keys
 
