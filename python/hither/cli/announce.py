@@ -1,0 +1,98 @@
+"""What ``hither up`` prints and writes when the network is ready. Pure: text and data in, text and data out."""
+
+from typing import Any
+
+from hither.chain.genesis import (
+    DEVELOPMENT_VALIDATOR,
+    Genesis,
+    derive_development_key,
+    get_shard_layout,
+)
+from hither.codec.units import format_near
+from hither.crypto.keys import public_key_to_str, secret_key_to_str
+from hither.crypto.signing import compute_public_key
+from hither.params import get_runtime_config
+from hither.primitives.types import ProtocolVersion
+from hither.runtime.fees import get_fees
+
+
+def list_funded_accounts(genesis: Genesis) -> list[dict[str, Any]]:
+    """The accounts of the genesis whose key everybody knows: id, keys, balance there, shard."""
+    layout = get_shard_layout(genesis.config)
+    keys = {
+        record["AccessKey"]["account_id"]: record["AccessKey"]["public_key"]
+        for record in genesis.records
+        if "AccessKey" in record
+    }
+    accounts = []
+    for record in genesis.records:
+        if "Account" not in record:
+            continue
+        account_id = record["Account"]["account_id"]
+        secret = derive_development_key(account_id)
+        public_key = public_key_to_str(compute_public_key(secret))
+        if keys.get(account_id) != public_key:
+            continue  # Added by someone else, with a key that we do not have.
+        accounts.append(
+            {
+                "account_id": account_id,
+                "public_key": public_key,
+                "secret_key": secret_key_to_str(secret),
+                "genesis_balance": record["Account"]["account"]["amount"],
+                "shard_id": layout.get_shard_id(account_id),
+            }
+        )
+    return accounts
+
+
+def make_endpoints(genesis: Genesis, rpc_url: str, process_id: int, version: str) -> dict[str, Any]:
+    """The content of ``endpoints.json``."""
+    return {
+        "format_version": 1,
+        "pid": process_id,
+        "hither_version": version,
+        "near": {
+            "rpc_url": rpc_url,
+            "caip2": f"near:{genesis.config.chain_id}",
+            "chain_id": genesis.config.chain_id,
+            "protocol_version": genesis.config.protocol_version,
+            "pid": process_id,
+            "accounts": list_funded_accounts(genesis),
+        },
+    }
+
+
+def compute_transfer_cost(protocol_version: int, gas_price: int) -> tuple[int, int]:
+    """Gas that a transfer between two accounts burns, and what that costs in yoctonear."""
+    fees = get_fees(get_runtime_config(ProtocolVersion(protocol_version)))
+    gas = fees.plain_transfer_burnt_other + fees.plain_transfer_remaining
+    return gas, gas * gas_price
+
+
+def describe_network(endpoints: dict[str, Any], genesis: Genesis, home: str, ready_s: float) -> list[str]:
+    """The screen that a person sees when everything answers."""
+    near, config = endpoints["near"], genesis.config
+    layout = get_shard_layout(config)
+    count = len(layout.shard_ids)
+    shards = f"{count} shards, boundaries {', '.join(layout.boundary_accounts)}" if count > 1 else "1 shard"
+    gas, cost = compute_transfer_cost(config.protocol_version, int(config.min_gas_price))
+    lines = [
+        f"hither {endpoints['hither_version']}: chain {config.chain_id}, protocol {config.protocol_version}, {shards}",
+        f"ready in {ready_s:.2f} s; state in {home}",
+        "",
+        f"JSON-RPC  {near['rpc_url']}",
+        "",
+        f"{'account':<14}{'shard':>5}  {'balance at genesis':<20}secret key (known to everybody: for development only)",
+    ]
+    order = {DEVELOPMENT_VALIDATOR: 1, "near": 2}
+    for account in sorted(near["accounts"], key=lambda row: order.get(row["account_id"], 0)):
+        balance = format_near(int(account["genesis_balance"]))
+        lines.append(
+            f"{account['account_id']:<14}{account['shard_id']:>5}  {balance:<20}{account['secret_key']}"
+        )
+    return [
+        *lines,
+        "",
+        f"A transfer burns {gas / 10**12:.3f} Tgas: {format_near(cost)} at the lowest gas price.",
+        "Ctrl-C stops; the state stays. `hither tx HASH` shows a transaction.",
+    ]

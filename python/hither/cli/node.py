@@ -1,0 +1,147 @@
+"""``hither node``: the chain alone. ``hither-sandbox`` calls the same functions."""
+
+import time
+from pathlib import Path
+
+import click
+import msgspec
+
+from hither.chain.genesis import DevelopmentOptions, Genesis, InvalidGenesis
+from hither.chain.reader import BlockMode
+from hither.cli.endpoints import resolve_home
+from hither.cli.problems import home_option, stop
+from hither.node.home import HomeProblem, init_home, lock_home, read_home
+from hither.params import DEFAULT_PROTOCOL_VERSION, NEWEST_PROTOCOL_VERSION, OLDEST_PROTOCOL_VERSION
+
+DEFAULT_RPC_ADDRESS = "127.0.0.1:3030"
+
+# What --block-time says -> the mode, and the interval that goes with it.
+BLOCK_TIME: dict[str, tuple[BlockMode, int | None]] = {
+    "instant": (BlockMode.INSTANT, None),
+    "600ms": (BlockMode.INTERVAL, 600),
+    "1s": (BlockMode.INTERVAL, 1000),
+    "manual": (BlockMode.MANUAL, None),
+}
+
+block_time_option = click.option(
+    "--block-time",
+    type=click.Choice(list(BLOCK_TIME)),
+    default="instant",
+    show_default=True,
+    help="When blocks are made.",
+)
+protocol_version_option = click.option(
+    "--protocol-version",
+    type=click.IntRange(OLDEST_PROTOCOL_VERSION, NEWEST_PROTOCOL_VERSION),
+    help="Of a new chain.",
+)
+rpc_address_option = click.option(
+    "--rpc-addr", default=DEFAULT_RPC_ADDRESS, show_default=True, help="Where JSON-RPC listens."
+)
+
+
+def make_boundaries(count: int) -> tuple[str, ...]:
+    """Boundary accounts that cut names by their first letter into so many shards."""
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    return tuple(letters[len(letters) * index // count] for index in range(1, count))
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """``host:port``."""
+    host, separator, port = text.rpartition(":")
+    if not separator or not port.isdigit() or int(port) > 65535:
+        raise click.BadParameter(f"{text!r}: expected HOST:PORT, for example 127.0.0.1:3030")
+    return host.strip("[]"), int(port)
+
+
+def init(home: Path, options: DevelopmentOptions) -> Genesis:
+    """Write a new home, or find the same chain there already."""
+    try:
+        return init_home(home, options, time.time_ns())
+    except (HomeProblem, InvalidGenesis) as problem:
+        stop(str(problem))
+
+
+def run(home: Path, rpc_address: str, block_time: str, *, is_shown: bool) -> None:
+    """Run the node of a home until SIGINT or SIGTERM."""
+    started = time.monotonic()
+    host, port = parse_address(rpc_address)
+    try:
+        with lock_home(home):
+            from hither.cli.running import RunOptions, run_in_foreground
+
+            options = RunOptions(host, port, BLOCK_TIME[block_time], is_shown=is_shown, started_s=started)
+            run_in_foreground(read_home(home), options)
+    except HomeProblem as problem:
+        stop(str(problem))
+
+
+def dump_state(home: Path, file: Path | None, *, is_streamed: bool) -> Path:
+    """Write genesis and records of the newest block, also while the node runs."""
+    from hither.node.dump import dump
+
+    try:
+        genesis = dump(read_home(home))
+    except HomeProblem as problem:
+        stop(str(problem))
+    config = msgspec.to_builtins(genesis.config)
+    if not is_streamed:
+        target = file or home / "output.json"
+        target.write_bytes(msgspec.json.encode(config | {"records": genesis.records}))
+        return target
+    target = file or home / "output"
+    target.mkdir(parents=True, exist_ok=True)
+    (target / "records.json").write_bytes(msgspec.json.encode(genesis.records))
+    (target / "genesis.json").write_bytes(
+        msgspec.json.encode(config | {"records": [], "records_file": "records.json"})
+    )
+    return target
+
+
+@click.group("node")
+def command() -> None:
+    """The chain alone, without the rest of a network."""
+
+
+@command.command("init")
+@click.option("--chain-id", default="localnet", show_default=True, help="Name of the chain.")
+@click.option("--shards", type=click.IntRange(1, 8), default=1, show_default=True, help="How many shards.")
+@protocol_version_option
+@home_option
+def init_command(chain_id: str, shards: int, protocol_version: int | None, home: str | None) -> None:
+    """Write genesis, configuration and keys of a development chain into the home directory."""
+    folder = resolve_home(home)
+    genesis = init(
+        folder,
+        DevelopmentOptions(
+            chain_id=chain_id,
+            protocol_version=protocol_version or DEFAULT_PROTOCOL_VERSION,
+            boundary_accounts=make_boundaries(shards),
+        ),
+    )
+    click.echo(f"{folder}: chain {genesis.config.chain_id} at protocol {genesis.config.protocol_version}")
+
+
+@command.command("run")
+@rpc_address_option
+@block_time_option
+@home_option
+def run_command(rpc_addr: str, block_time: str, home: str | None) -> None:
+    """Run the node until Ctrl-C."""
+    run(resolve_home(home), rpc_addr, block_time, is_shown=False)
+
+
+@command.group("view-state")
+def view_state_command() -> None:
+    """Look at the state of a home directory, also while its node runs."""
+
+
+@view_state_command.command("dump-state")
+@click.option("--stream", is_flag=True, help="Write a folder with genesis.json and records.json.")
+@click.option(
+    "--file", type=click.Path(path_type=Path), help="Where to [default: HOME/output.json or HOME/output]."
+)
+@home_option
+def dump_state_command(stream: bool, file: Path | None, home: str | None) -> None:
+    """Write the state of the newest block as a genesis."""
+    click.echo(f"wrote {dump_state(resolve_home(home), file, is_streamed=stream)}")

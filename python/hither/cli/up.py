@@ -1,0 +1,128 @@
+"""``hither up``: a development network in the foreground, until Ctrl-C."""
+
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from hither.chain.genesis import DEVELOPMENT_BOUNDARIES, DevelopmentOptions
+from hither.cli.endpoints import NoNetwork, read_endpoints, resolve_home
+from hither.cli.node import (
+    BLOCK_TIME,
+    block_time_option,
+    make_boundaries,
+    protocol_version_option,
+)
+from hither.cli.ports import describe_owner, find_free_port, is_free
+from hither.cli.problems import home_option, stop
+from hither.node.home import DATA_FOLDER, FORMAT_FILE, LOCK_FILE, HomeProblem, init_home, lock_home, read_home
+from hither.params import DEFAULT_PROTOCOL_VERSION
+
+DEFAULT_PORT = 3030
+HOST = "127.0.0.1"
+LOG_FILE = "up.log"
+DETACH_WAIT_S_MAX = 60
+
+
+@click.command("up")
+@click.option("--fresh", is_flag=True, help="Forget the state of the last run and begin anew.")
+@click.option("--detach", is_flag=True, help="Return when the network is ready; `hither down` stops it.")
+@click.option("--shards", type=click.IntRange(1, 8), default=3, show_default=True, help="Of a new chain.")
+@click.option("--port-offset", type=click.IntRange(0, 60_000), default=0, help="Added to each default port.")
+@click.option("--quiet", is_flag=True, help="Do not show transactions as they happen.")
+@protocol_version_option
+@block_time_option
+@home_option
+def command(
+    fresh: bool,
+    detach: bool,
+    shards: int,
+    port_offset: int,
+    quiet: bool,
+    protocol_version: int | None,
+    block_time: str,
+    home: str | None,
+) -> None:
+    """Start a development network; Ctrl-C stops it and keeps its state.
+
+    Prints where it answers and ten funded accounts with their keys. Programs read the same from
+    endpoints.json in the home directory, which is there while the network is.
+    """
+    folder, port = resolve_home(home), DEFAULT_PORT + port_offset
+    started = time.monotonic()
+    must_be_free(port)
+    if detach:
+        start_detached(folder)
+        return
+    try:
+        with lock_home(folder):
+            if fresh:
+                wipe(folder)
+            options = DevelopmentOptions(
+                protocol_version=protocol_version or DEFAULT_PROTOCOL_VERSION,
+                boundary_accounts=make_boundaries(shards) if shards != 3 else DEVELOPMENT_BOUNDARIES,
+            )
+            init_home(folder, options, time.time_ns())
+            from hither.cli.running import RunOptions, run_in_foreground
+
+            run_in_foreground(
+                read_home(folder),
+                RunOptions(HOST, port, BLOCK_TIME[block_time], is_shown=not quiet, started_s=started),
+            )
+    except HomeProblem as problem:
+        stop(str(problem))
+
+
+def must_be_free(port: int) -> None:
+    """Stop with the owner's name and another port if that one is taken."""
+    if is_free(HOST, port):
+        return
+    other = find_free_port(HOST, port + 1)
+    stop(
+        f"port {port} is in use by {describe_owner(port)}",
+        f"stop it, or use port {other}: hither up --port-offset {other - DEFAULT_PORT}",
+    )
+
+
+def wipe(home: Path) -> None:
+    """Remove what a node has written. A folder that is not a node's home is left alone."""
+    if not any(path.name != LOCK_FILE for path in home.iterdir()):
+        return
+    if not (home / FORMAT_FILE).exists():
+        stop(f"{home} is not a home of hither, so --fresh does not touch it", "name another with --home")
+    shutil.rmtree(home / DATA_FOLDER, ignore_errors=True)
+    for path in home.glob("*.json"):
+        path.unlink()
+
+
+def start_detached(home: Path) -> None:
+    """Start the same command in the background and wait until it is ready."""
+    home.mkdir(parents=True, exist_ok=True)
+    arguments = [argument for argument in sys.argv[1:] if argument != "--detach"]
+    with (home / LOG_FILE).open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "hither.cli.main", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + DETACH_WAIT_S_MAX
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            last = (home / LOG_FILE).read_text(errors="replace").strip().rpartition("\n")[2]
+            stop(f"the network did not start: {last}", f"the whole log is {home / LOG_FILE}")
+        try:
+            endpoints = read_endpoints(home)
+        except NoNetwork:
+            time.sleep(0.02)
+            continue
+        if endpoints["pid"] == process.pid:
+            click.echo(f"JSON-RPC  {endpoints['near']['rpc_url']}")
+            click.echo(f"process {process.pid}, log {home / LOG_FILE}; `hither down` stops it")
+            return
+    process.terminate()
+    stop(f"the network was not ready after {DETACH_WAIT_S_MAX} s", f"the log is {home / LOG_FILE}")
