@@ -1,0 +1,345 @@
+"""What a client does, as flows: reads, view calls, and sending with nonces and retries.
+
+``Session`` holds what is shared between operations of one client: the policy, the cached block
+hash, the protocol of sending. It performs no I/O.
+"""
+
+import contextlib
+from base64 import b64decode, b64encode
+from collections.abc import Iterator, Sequence
+from enum import Enum
+from typing import Any, Final
+
+import msgspec
+
+from hither.client.actions import Args, encode_args, parse_account_id
+from hither.client.errors import (
+    ClientError,
+    ContractFailed,
+    ExecutionFailed,
+    InvalidRequest,
+    InvalidTransaction,
+    RequestTimeout,
+    TransactionTimeout,
+    TransportError,
+    UnknownAccessKey,
+    UnknownTransaction,
+)
+from hither.client.flow import AskTime, Flow, RetryPolicy, call
+from hither.client.results import (
+    AccessKeyState,
+    AccountState,
+    BlockSummary,
+    CallResult,
+    Code,
+    TransactionResult,
+    read_permission,
+)
+from hither.client.signer import Lane, Signer
+from hither.codec import base58
+from hither.crypto.keys import PublicKey, public_key_to_str
+from hither.primitives.action import Action, Delegate
+from hither.primitives.transaction import SignedTransaction, encode_signed_transaction
+from hither.primitives.types import AccountId, CryptoHash
+
+BLOCK_HASH_AGE_SECONDS_MAX: Final = 30.0
+DEFAULT_WAIT_SECONDS: Final = 60.0
+SIGN_ATTEMPTS: Final = 8
+DELEGATE_LIFE_BLOCKS: Final = 200
+
+
+class WaitUntil(Enum):
+    """How far a transaction must have come before ``send`` returns."""
+
+    NONE = "NONE"
+    INCLUDED = "INCLUDED"
+    EXECUTED_OPTIMISTIC = "EXECUTED_OPTIMISTIC"
+    INCLUDED_FINAL = "INCLUDED_FINAL"
+    EXECUTED = "EXECUTED"
+    FINAL = "FINAL"
+
+
+class Finality(Enum):
+    """Which head a read is about."""
+
+    OPTIMISTIC = "optimistic"
+    NEAR_FINAL = "near-final"
+    FINAL = "final"
+
+
+At = Finality | int | str
+"""A finality, a height, or a block hash."""
+
+
+def _reference(at: At) -> dict[str, Any]:
+    return {"finality": at.value} if isinstance(at, Finality) else {"block_id": at}
+
+
+class SendOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How to send: how far to wait, and for how long at most."""
+
+    wait_until: WaitUntil = WaitUntil.EXECUTED_OPTIMISTIC
+    timeout_seconds: float = DEFAULT_WAIT_SECONDS
+    raise_on_failure: bool = True
+
+
+class Session:
+    """Shared by the operations of one client."""
+
+    def __init__(self, policy: RetryPolicy | None = None) -> None:
+        self.policy = policy or RetryPolicy()
+        self._block_hash: CryptoHash | None = None
+        self._block_hash_time = 0.0
+
+    # Reads
+
+    def read(self, method: str, params: Any) -> Flow[Any]:
+        """A request that changes nothing."""
+        return (yield from call(method, params, self.policy))
+
+    def query(self, request_type: str, at: At, **params: Any) -> Flow[Any]:
+        """A read of state; errors that come as results are raised."""
+        answer = yield from self.read("query", {"request_type": request_type, **_reference(at), **params})
+        if isinstance(answer, dict) and "error" in answer:
+            text = str(answer["error"])
+            if request_type == "call_function":
+                raise ContractFailed(text, answer.get("block_height"))
+            body = {"name": "HANDLER_ERROR", "cause": {"name": "UNKNOWN_ACCESS_KEY"}, "data": text}
+            raise UnknownAccessKey(body, 200)
+        return answer
+
+    def get_account(self, account_id: str, at: At) -> Flow[AccountState]:
+        """The account. Raises ``UnknownAccount``."""
+        answer = yield from self.query("view_account", at, account_id=parse_account_id(account_id))
+        return msgspec.convert(answer, AccountState, strict=False)
+
+    def get_access_key(self, account_id: str, key: PublicKey, at: At) -> Flow[AccessKeyState]:
+        """One key. Raises ``UnknownAccessKey``."""
+        text = public_key_to_str(key)
+        answer = yield from self.query(
+            "view_access_key", at, account_id=parse_account_id(account_id), public_key=text
+        )
+        return AccessKeyState(answer["nonce"], read_permission(answer["permission"]))
+
+    def get_access_keys(self, account_id: str, at: At) -> Flow[dict[str, AccessKeyState]]:
+        """All keys, by their text; in pages where the node wants that."""
+        found: dict[str, AccessKeyState] = {}
+        page: dict[str, Any] = {}
+        while True:
+            try:
+                answer = yield from self.query(
+                    "view_access_key_list", at, account_id=parse_account_id(account_id), **page
+                )
+            except ClientError as error:
+                if error.code != "TOO_MANY_ACCESS_KEYS" or page:
+                    raise
+                page = {"limit": 100}
+                continue
+            for item in answer["keys"]:
+                state = item["access_key"]
+                permission = read_permission(state["permission"])
+                found[item["public_key"]] = AccessKeyState(state["nonce"], permission)
+            if answer.get("last_key") is None:
+                return found
+            at = answer["block_hash"]
+            page = {"limit": 100, "after_key": answer["last_key"]}
+
+    def get_code(self, account_id: str, at: At) -> Flow[Code]:
+        """The code that an account runs."""
+        answer = yield from self.query("view_code", at, account_id=parse_account_id(account_id))
+        return Code(b64decode(answer["code_base64"]), answer["hash"])
+
+    def get_state(self, account_id: str, prefix: bytes, at: At) -> Flow[dict[bytes, bytes]]:
+        """A contract's own records, by key."""
+        encoded = b64encode(prefix).decode()
+        answer = yield from self.query(
+            "view_state", at, account_id=parse_account_id(account_id), prefix_base64=encoded
+        )
+        return {b64decode(item["key"]): b64decode(item["value"]) for item in answer["values"]}
+
+    def view(self, contract_id: str, method: str, args: Args, at: At) -> Flow[CallResult]:
+        """Call a method that cannot write. Raises ``ContractFailed``."""
+        answer = yield from self.query(
+            "call_function",
+            at,
+            account_id=parse_account_id(contract_id),
+            method_name=method,
+            args_base64=b64encode(encode_args(args)).decode(),
+        )
+        value, logs = bytes(answer["result"]), tuple(answer["logs"])
+        return CallResult(value, logs, answer["block_height"], answer["block_hash"])
+
+    def get_block(self, at: At) -> Flow[BlockSummary]:
+        """Height, hash, time and gas price of a block."""
+        answer = yield from self.read("block", _reference(at))
+        header = answer["header"]
+        return BlockSummary(
+            header["height"], header["hash"], int(header["timestamp_nanosec"]), int(header["gas_price"])
+        )
+
+    # Sending
+
+    def _get_recent_block_hash(self) -> Flow[CryptoHash]:
+        """A final block's hash, from the cache while it is fresh."""
+        now = yield AskTime()
+        if self._block_hash is None or now - self._block_hash_time > BLOCK_HASH_AGE_SECONDS_MAX:
+            block = yield from self.get_block(Finality.FINAL)
+            self._block_hash = CryptoHash(base58.decode(block.hash, 32))
+            self._block_hash_time = now
+        return self._block_hash
+
+    def forget_block_hash(self) -> None:
+        """Ask for a fresh one next time."""
+        self._block_hash = None
+
+    def _prepare_lane(self, signer: Signer, lane: Lane) -> Flow[None]:
+        """Ask the chain for the lane's nonce unless it is known."""
+        if lane.nonce is not None:
+            return
+        if lane.nonce_index is None:
+            state = yield from self.get_access_key(signer.account_id, lane.public_key, Finality.OPTIMISTIC)
+            lane.observe(state.nonce)
+            return
+        key = public_key_to_str(lane.public_key)
+        answer = yield from self.query(
+            "view_gas_key_nonces", Finality.OPTIMISTIC, account_id=signer.account_id, public_key=key
+        )
+        lane.observe(answer["nonces"][lane.nonce_index])
+
+    def send(
+        self, signer: Signer, receiver_id: str, actions: Sequence[Action], options: SendOptions
+    ) -> Flow[TransactionResult]:
+        """Sign and send; a nonce that was too low or an expired block hash is replaced and signed again.
+
+        That is safe: a transaction with a used nonce or an expired block hash can never run.
+        """
+        receiver = parse_account_id(receiver_id)
+        if not actions:
+            raise InvalidRequest("a transaction needs an action")
+        lane = signer.choose_lane()
+        with _counted(lane):
+            for attempt in range(SIGN_ATTEMPTS):
+                yield from self._prepare_lane(signer, lane)
+                block_hash = yield from self._get_recent_block_hash()
+                signed = signer.sign_transaction(lane, lane.take(), receiver, block_hash, actions)
+                try:
+                    return (yield from self.submit(signed, options))
+                except InvalidTransaction as error:
+                    found = yield from self._recover(error, lane, signed, options)
+                    if found is not None:
+                        return found
+                    if attempt == SIGN_ATTEMPTS - 1:
+                        raise
+        raise AssertionError("the last attempt returns or raises")
+
+    def _recover(
+        self, error: InvalidTransaction, lane: Lane, signed: SignedTransaction, options: SendOptions
+    ) -> Flow[TransactionResult | None]:
+        """Prepare for signing again, or find the transaction after all. Raises what signing cannot cure."""
+        if error.kind == "Expired":
+            self.forget_block_hash()
+            return None
+        if error.kind != "InvalidNonce":
+            raise error
+        chain_nonce = error.fields.get("ak_nonce")
+        if not isinstance(chain_nonce, int):
+            raise error
+        lane.observe(chain_nonce)
+        # An earlier attempt whose answer was lost may be what used the nonce.
+        try:
+            return (
+                yield from self.wait_for(base58.encode(signed.hash), signed.transaction.signer_id, options)
+            )
+        except UnknownTransaction:
+            return None
+
+    def submit(self, signed: SignedTransaction, options: SendOptions) -> Flow[TransactionResult]:
+        """Send a signed transaction, as often as needed: a node takes it again without effect."""
+        text = b64encode(encode_signed_transaction(signed)).decode()
+        params = {"signed_tx_base64": text, "wait_until": options.wait_until.value}
+        transaction_hash = base58.encode(signed.hash)
+        started = yield AskTime()
+        while True:
+            try:
+                answer = yield from call("send_tx", params, self.policy)
+            except RequestTimeout:
+                now = yield AskTime()
+                if now - started >= options.timeout_seconds:
+                    raise TransactionTimeout(transaction_hash) from None
+                continue
+            return _finish(TransactionResult(answer, transaction_hash), options)
+
+    def wait_for(
+        self, transaction_hash: str, sender_id: str, options: SendOptions
+    ) -> Flow[TransactionResult]:
+        """The result of a transaction sent before, once it has come as far as asked. Raises ``UnknownTransaction``."""
+        params = {"tx_hash": transaction_hash, "sender_account_id": parse_account_id(sender_id)}
+        known = yield from self.read("tx", {**params, "wait_until": "NONE"})
+        result = TransactionResult(known, transaction_hash)
+        if _is_as_far_as(result.status, options.wait_until):
+            return _finish(result, options)
+        started = yield AskTime()
+        while True:
+            try:
+                answer = yield from self.read("tx", {**params, "wait_until": options.wait_until.value})
+            except RequestTimeout:
+                now = yield AskTime()
+                if now - started >= options.timeout_seconds:
+                    raise TransactionTimeout(transaction_hash) from None
+                continue
+            return _finish(TransactionResult(answer, transaction_hash), options)
+
+    # Meta-transactions
+
+    def delegate(
+        self, signer: Signer, receiver_id: str, actions: Sequence[Action], life_blocks: int
+    ) -> Flow[Delegate]:
+        """Sign actions for somebody else to submit; they are valid for so many blocks from now."""
+        lane = signer.choose_lane()
+        yield from self._prepare_lane(signer, lane)
+        block = yield from self.get_block(Finality.OPTIMISTIC)
+        receiver = parse_account_id(receiver_id)
+        return signer.sign_delegate(lane, lane.take(), receiver, actions, block.height + life_blocks)
+
+    def relay(self, relayer: Signer, delegate: Delegate, options: SendOptions) -> Flow[TransactionResult]:
+        """Submit somebody's delegate action and pay for it."""
+        receiver: AccountId = delegate.delegate_action.sender_id
+        return (yield from self.send(relayer, receiver, [delegate], options))
+
+
+_RANK: Final = {
+    "NONE": 0,
+    "INCLUDED": 1,
+    "EXECUTED_OPTIMISTIC": 2,
+    "INCLUDED_FINAL": 3,
+    "EXECUTED": 4,
+    "FINAL": 5,
+}
+
+
+def _is_as_far_as(status: str, wanted: WaitUntil) -> bool:
+    """Final inclusion says nothing about execution."""
+    if wanted is WaitUntil.EXECUTED_OPTIMISTIC and status == "INCLUDED_FINAL":
+        return False
+    return _RANK.get(status, 0) >= _RANK[wanted.value]
+
+
+def _finish(result: TransactionResult, options: SendOptions) -> TransactionResult:
+    if options.raise_on_failure and result.failure is not None:
+        raise ExecutionFailed(result.failure, result)
+    return result
+
+
+@contextlib.contextmanager
+def _counted(lane: Lane) -> Iterator[None]:
+    """One more transaction of this lane is on its way."""
+    lane.in_flight += 1
+    try:
+        yield
+    finally:
+        lane.in_flight -= 1
+
+
+def is_outcome_unknown(error: BaseException) -> bool:
+    """Whether a transaction may run in spite of this error."""
+    return isinstance(error, TransportError | TransactionTimeout | RequestTimeout)
