@@ -78,9 +78,9 @@ class Program:
         self.steps.append(bytes(words))
         return len(self.steps) - 1
 
-    def log_register(self, register: int) -> None:
-        """Log what is in a register."""
-        self.step("log_utf8", 2**64 - 1, register)
+    def return_register(self, register: int) -> None:
+        """Give back what is in a register."""
+        self.step("value_return", 2**64 - 1, register)
 
     def encode(self) -> bytes:
         """The call's input."""
