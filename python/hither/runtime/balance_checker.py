@@ -19,6 +19,7 @@ from hither.primitives.types import Balance
 from hither.runtime.fees import Fees, prepaid_exec_and_send_gas, total_deposit
 from hither.state import Trie, keys
 
+_NEWER_VERSION_MARK: Final = b"\xff" * 16
 _ACCOUNT_SIZE: Final = 72
 _GAS_KEY_TAGS: Final = (2, 3)
 _NONCE_SIZE: Final = 8
@@ -47,7 +48,7 @@ def compute_record_balance(fees: Fees, key: bytes, value: bytes) -> int:
     """The money in one record of the state."""
     column = key[0]
     if column == keys.ACCOUNT:
-        if len(value) == _ACCOUNT_SIZE:
+        if len(value) == _ACCOUNT_SIZE and not value.startswith(_NEWER_VERSION_MARK):
             return int.from_bytes(value[:16], "little") + int.from_bytes(value[16:32], "little")
         account = decode_account_record(value)
         return account.amount + getattr(account, "locked", 0)
