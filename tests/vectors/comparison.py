@@ -120,3 +120,11 @@ def group_our_changes(caused: CausedChanges) -> ChangesByKey:
             kind = "deletion" if value is None else "update"
             entries.append({"cause": describe_cause(cause), "type": f"{what}_{kind}", "change": change})
     return grouped
+
+
+def list_our_touched(caused: CausedChanges) -> list[Json]:
+    """What was touched, record by record in the order of keys, as ``changes_in_block`` lists it."""
+    parsed = [_parse_key(trie_key) for trie_key in sorted(trie_key for trie_key, _ in caused)]
+    return [
+        {"type": f"{one[0]}_touched", "account_id": one[1]["account_id"]} for one in parsed if one is not None
+    ]

@@ -33,7 +33,6 @@ NOT_COMPARED: dict[str, str] = {
     "height.body": RPC,
     "height.block.header.timestamp*": INPUT,
     "height.block.header.height": INPUT,
-    "height.changes_in_block*": RPC,
     "tx_status.case": LABEL,
     "tx_status.tx_hash": LABEL,
     "tx_status.sender_account_id": LABEL,

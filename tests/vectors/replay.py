@@ -53,6 +53,7 @@ from tests.vectors.comparison import (
     compare,
     group_our_changes,
     group_recorded_changes,
+    list_our_touched,
 )
 from tests.vectors.coverage import Coverage, LineCheck
 from tests.vectors.queries import answer_query
@@ -209,6 +210,8 @@ class Replay:
     def _compare_changes(self, caused: CausedChanges, check: LineCheck) -> None:
         """All writes to accounts, keys, code and data, each with its cause, in the order of each record."""
         ours_by_key = group_our_changes(caused)
+        if ours_by_key:
+            check.expect(list_our_touched(caused), "changes_in_block")
         recorded = check.take("changes")
         recorded_by_key = {} if recorded is MISSING else group_recorded_changes(recorded)
         for key in [*recorded_by_key, *(key for key in ours_by_key if key not in recorded_by_key)]:
