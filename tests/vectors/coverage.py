@@ -45,7 +45,7 @@ NOT_COMPARED: dict[str, str] = {
     "query.http_status": RPC,
     "query.result*": RPC,
 }
-"""Pattern of paths and why; the first that fits counts. Inputs stay inputs although our block repeats them."""
+"""Pattern of paths and why; the first that fits counts. Inputs stay inputs though our block repeats them."""
 
 
 def get_excuse_optional(path: str) -> str | None:
