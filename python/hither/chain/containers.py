@@ -27,7 +27,7 @@ from hither.primitives.outcome import (
 from hither.primitives.types import AccountId, Balance, CryptoHash, Gas
 
 _COUNT = struct.Struct("<I")
-_PLACE = struct.Struct("<QHII")
+_PLACE = struct.Struct("<BQHII")
 _MAKING = struct.Struct("<QH32s")
 NO_INDEX = 0xFFFFFFFF
 
@@ -66,10 +66,11 @@ def unpack_items(row: bytes) -> list[bytes]:
 class Place(msgspec.Struct, frozen=True, gc=False):
     """Where a transaction or receipt was executed.
 
-    ``outcome_index`` is its place among the outcomes (None: it has none, like data),
+    ``is_transaction`` tells the two apart. ``outcome_index`` is its place among the outcomes (None: it has none, like data),
     ``item_index`` its place among the chunk's transactions or the processed receipts.
     """
 
+    is_transaction: bool
     height: int
     shard_index: int
     outcome_index: int | None
@@ -87,15 +88,17 @@ class Making(msgspec.Struct, frozen=True, gc=False):
     origin: CryptoHash
 
 
-def encode_place(height: int, shard_index: int, outcome_index: int | None, item_index: int) -> bytes:
+def encode_place(place: Place) -> bytes:
     """A place as a row."""
-    return _PLACE.pack(height, shard_index, NO_INDEX if outcome_index is None else outcome_index, item_index)
+    outcome_index = NO_INDEX if place.outcome_index is None else place.outcome_index
+    return _PLACE.pack(place.is_transaction, place.height, place.shard_index, outcome_index, place.item_index)
 
 
 def decode_place(row: bytes) -> Place:
     """The place of a row."""
-    height, shard_index, outcome_index, item_index = _PLACE.unpack(row)
-    return Place(height, shard_index, None if outcome_index == NO_INDEX else outcome_index, item_index)
+    is_transaction, height, shard_index, outcome_index, item_index = _PLACE.unpack(row)
+    found = None if outcome_index == NO_INDEX else outcome_index
+    return Place(bool(is_transaction), height, shard_index, found, item_index)
 
 
 def encode_making(height: int, shard_index: int, origin: bytes) -> bytes:

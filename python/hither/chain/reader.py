@@ -97,6 +97,23 @@ class NotConfirmed(ChainError):
         self.id = id_
 
 
+class BlockAheadOfHead(ChainError):
+    """A proof was asked for under a head that is older than the block."""
+
+    def __init__(self, block_hash: CryptoHash, head_block_hash: CryptoHash) -> None:
+        super().__init__("the block is ahead of the head block")
+        self.block_hash = block_hash
+        self.head_block_hash = head_block_hash
+
+
+class NotFinal(ChainError):
+    """The question is about final blocks, and this one is not final yet."""
+
+    def __init__(self, block_hash: CryptoHash) -> None:
+        super().__init__("the block is not final")
+        self.block_hash = block_hash
+
+
 class UnknownEpoch(ChainError):
     """No such epoch, or it is not finished where only finished ones can be told."""
 
@@ -344,7 +361,10 @@ class ChainReader(Protocol):
         """The block after it; None when it is the newest."""
 
     def get_chunk(self, chunk_hash: CryptoHash) -> "Chunk":
-        """The chunk: header, transactions, receipts that came out of the one before. Raises UnknownChunk."""
+        """The chunk: header, transactions, receipts that came out of the one before. Raises UnknownChunk.
+
+        Asked for by its hash it is not part of a block, so ``height_included`` is 0, as in NEAR's node.
+        """
 
     def get_chunk_of_block(self, reference: BlockReference, shard_id: int) -> "Chunk":
         """The chunk that the block holds for the shard; its header says when it was included.
@@ -376,7 +396,10 @@ class ChainReader(Protocol):
         """
 
     def get_block_proof(self, block_hash: CryptoHash, head_block_hash: CryptoHash) -> MerklePath:
-        """The path from a block to the ``block_merkle_root`` of a later final one. Raises UnknownBlock."""
+        """The path from a block to the ``block_merkle_root`` of a later final one.
+
+        Raises UnknownBlock, NotFinal, BlockAheadOfHead.
+        """
 
     def get_receipt(self, receipt_id: CryptoHash) -> Receipt | None: ...
 

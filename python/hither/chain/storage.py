@@ -12,6 +12,7 @@ import msgspec
 
 from hither.chain.application import AppliedBlock, AppliedShard, make_block_info
 from hither.chain.containers import (
+    Place,
     decode_outcome,
     encode_making,
     encode_outcome,
@@ -327,11 +328,11 @@ class ChainStorage(ChainRows):
             # The repeat of a transaction in one chunk has no outcome of its own: the first one stands.
             if signed.hash in outcome_indices and signed.hash not in origins:
                 origins[signed.hash] = signed.hash
-                row = encode_place(height, index, outcome_indices[signed.hash], at)
-                writes.append((PLACES, signed.hash, row))
+                place = Place(True, height, index, outcome_indices[signed.hash], at)
+                writes.append((PLACES, signed.hash, encode_place(place)))
         for at, receipt in enumerate(shard.result.processed_receipts):
-            row = encode_place(height, index, outcome_indices.get(receipt.receipt_id), at)
-            writes.append((PLACES, receipt.receipt_id, row))
+            place = Place(False, height, index, outcome_indices.get(receipt.receipt_id), at)
+            writes.append((PLACES, receipt.receipt_id, encode_place(place)))
         for outcome in outcomes:
             origin = self._take_origin(outcome.id)
             for child in outcome.receipt_ids:
