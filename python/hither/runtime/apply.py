@@ -8,8 +8,6 @@ Source: nearcore ``Runtime::apply``.
 
 from collections.abc import Collection, Iterable, Sequence
 
-from hither_native import ChunkState, Trie, Vm
-
 from hither.primitives.receipt import Receipt
 from hither.primitives.sharding import ValidatorStake
 from hither.primitives.transaction import SignedTransaction
@@ -25,6 +23,8 @@ from hither.runtime.transactions import process_transactions
 from hither.runtime.types import ApplyContext, ApplyResult
 from hither.runtime.validator_accounts import update_validator_accounts
 from hither.runtime.yields import resolve_yield_timeouts
+from hither.state import ChunkState, Trie
+from hither.vm import Vm
 
 
 class InvalidReceipt(AssertionError):
@@ -44,8 +44,9 @@ def apply_chunk(
 
     ``incoming_receipts`` are those that other shards, and this one, sent to this
     shard at the heights before, in order. ``verified`` are hashes of transactions whose
-    signatures were found good before, so that they are not checked twice. A chunk missing from its block is applied
-    without transactions and receipts: only what happens at every height happens.
+    signatures were found good before, so that they are not checked twice. A chunk missing
+    from its block is applied without transactions and receipts: only what happens at every
+    height happens.
     """
     state = ChunkState(trie)
     minted = Balance(0)

@@ -2,8 +2,6 @@
 
 from collections import deque
 
-from hither_native import ChunkState, Vm
-
 from hither.params import ProtocolFeature
 from hither.primitives.outcome import Outcome
 from hither.primitives.receipt import Receipt
@@ -12,6 +10,8 @@ from hither.runtime.bandwidth_scheduler import BandwidthGrants
 from hither.runtime.fees import Fees
 from hither.runtime.receipt_sink import DelayedReceipts, ReceiptSink
 from hither.runtime.types import ApplyContext
+from hither.state import ChunkState
+from hither.vm import Vm
 
 
 class ChunkRun:
@@ -19,8 +19,8 @@ class ChunkRun:
 
     The only mutable object that receipts share. ``gas_burnt`` and
     ``compute_usage`` are of this chunk; refunds count though they cost nothing.
-    ``tokens_burnt`` leaves the supply, ``minted`` and ``subsidized_amount`` enter it. The switches are read for each
-    receipt, so they are looked up once here.
+    ``tokens_burnt`` leaves the supply, ``minted`` and ``subsidized_amount`` enter it. The
+    switches are read for each receipt, so they are looked up once here.
     """
 
     __slots__ = (

@@ -178,7 +178,7 @@ def _add_failure(
     error: TransactionError,
     cost: TransactionCost | None = None,
 ) -> None:
-    """The outcome of a transaction that made no receipt; ``cost`` if its conversion was burnt all the same."""
+    """The outcome of a transaction that made no receipt; ``cost`` if the conversion was burnt."""
     gas = Gas(0) if cost is None else cost.gas_burnt
     burnt = Balance(0) if cost is None else cost.burnt_amount
     no_receipts: tuple[CryptoHash, ...] = ()

@@ -1,14 +1,13 @@
 """Rewards and stake returns, at the first block of an epoch (nearcore ``update_validator_accounts``)."""
 
 import msgspec
-from hither_native import ChunkState
 
 from hither.primitives.account import Account
 from hither.primitives.types import AccountId, Balance
 from hither.runtime import causes
 from hither.runtime.fees import checked_balance
 from hither.runtime.types import ValidatorAccountsUpdate
-from hither.state import records
+from hither.state import ChunkState, records
 
 
 def update_validator_accounts(state: ChunkState, update: ValidatorAccountsUpdate) -> Balance:

@@ -1,7 +1,6 @@
 """FunctionCall: run a method of the receiver's contract and take over what it made."""
 
 import msgspec
-from hither_native import Call, CallOutcome, NewReceipt
 
 from hither.crypto.keys import encode_public_key
 from hither.primitives.account import (
@@ -20,6 +19,7 @@ from hither.runtime.fees import checked_balance
 from hither.runtime.receipt_frame import ReceiptFrame
 from hither.runtime.yields import enqueue_yield_timeouts
 from hither.state import keys
+from hither.vm import Call, CallOutcome, NewReceipt
 
 
 def apply_function_call(

@@ -1,7 +1,5 @@
 """How many bytes keys and contracts count on an account."""
 
-from hither_native import ChunkState
-
 from hither.crypto.keys import KeyHandle
 from hither.params import RuntimeConfig
 from hither.primitives.account import (
@@ -12,7 +10,7 @@ from hither.primitives.account import (
 )
 from hither.primitives.types import AccountId
 from hither.runtime.fees import NONCE_INDEX_SIZE, NONCE_SIZE
-from hither.state import keys
+from hither.state import ChunkState, keys
 
 
 def compute_key_usage(config: RuntimeConfig, handle: KeyHandle, access_key: AccessKey) -> int:
