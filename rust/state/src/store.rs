@@ -4,11 +4,12 @@
 //! are short transactions of their own. A commit that does not fit into the memory
 //! map makes it larger and is tried again. Nothing that weakens durability is on.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, MdbError, RoTxn, WithoutTls};
@@ -48,17 +49,84 @@ struct Open {
     _writer_lock: Option<File>,
 }
 
-/// Writes that wait for the next synced commit, by table and key.
-type Pending = BTreeMap<String, BTreeMap<Vec<u8>, Option<Vec<u8>>>>;
+/// Writes by table and key.
+type Writes = BTreeMap<String, BTreeMap<Vec<u8>, Option<Vec<u8>>>>;
+
+/// Unsynced commits are on disk at the latest when they come to this size.
+const WAITING_SIZE_MAX: usize = 64 << 20;
+
+/// What is committed but not yet on disk.
+#[derive(Default)]
+struct Waiting {
+    fresh: Writes,
+    fresh_size: usize,
+    /// What a commit is writing at this moment; `fresh` came later and counts first.
+    leaving: Option<Arc<Writes>>,
+}
+
+impl Waiting {
+    fn get(&self, table: &str, key: &[u8]) -> Option<&Option<Vec<u8>>> {
+        let find = |writes: &'_ Writes| writes.get(table).is_some_and(|writes| writes.contains_key(key));
+        if find(&self.fresh) {
+            return self.fresh.get(table)?.get(key);
+        }
+        self.leaving.as_ref()?.get(table)?.get(key)
+    }
+
+    fn range(&self, table: &str, bounds: KeyBounds<'_>) -> BTreeMap<Vec<u8>, Option<Vec<u8>>> {
+        let mut found = BTreeMap::new();
+        for writes in self.leaving.as_deref().into_iter().chain([&self.fresh]) {
+            if let Some(writes) = writes.get(table) {
+                let range = writes.range::<[u8], _>(bounds);
+                found.extend(range.map(|(key, value)| (key.clone(), value.clone())));
+            }
+        }
+        found
+    }
+
+    fn add(&mut self, writes: &[StoreWrite<'_>]) {
+        for (table, key, value) in writes {
+            self.fresh_size += key.len() + value.map_or(0, <[u8]>::len);
+            let value = value.map(<[u8]>::to_vec);
+            match self.fresh.get_mut(*table) {
+                Some(writes) => writes.insert(key.to_vec(), value),
+                None => self.fresh.entry((*table).to_owned()).or_default().insert(key.to_vec(), value),
+            };
+        }
+    }
+
+    /// Begin to write all of it.
+    fn leave(&mut self) -> Arc<Writes> {
+        self.fresh_size = 0;
+        let leaving = Arc::new(std::mem::take(&mut self.fresh));
+        self.leaving = Some(leaving.clone());
+        leaving
+    }
+
+    /// The write failed: everything waits again.
+    fn come_back(&mut self) {
+        let Some(leaving) = self.leaving.take() else { return };
+        for (table, writes) in leaving.iter() {
+            let fresh = self.fresh.entry(table.clone()).or_default();
+            for (key, value) in writes {
+                self.fresh_size += key.len() + value.as_ref().map_or(0, Vec::len);
+                fresh.entry(key.clone()).or_insert_with(|| value.clone());
+            }
+        }
+    }
+}
+
+type KeyBounds<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
 
 pub struct Store {
     path: PathBuf,
     is_read_only: bool,
+    tables: HashSet<String>,
     /// Taken for writing only to change the map's size or to close: no transaction is open then.
     open: RwLock<Option<Open>>,
     /// Held during a commit.
     commit_lock: Mutex<()>,
-    pending: Mutex<Pending>,
+    waiting: Mutex<Waiting>,
 }
 
 impl Store {
@@ -67,9 +135,10 @@ impl Store {
         let store = Store {
             path: path.to_owned(),
             is_read_only,
+            tables: tables.iter().cloned().collect(),
             open: RwLock::new(None),
             commit_lock: Mutex::new(()),
-            pending: Mutex::new(Pending::new()),
+            waiting: Mutex::default(),
         };
         let opened = store.open_env(tables)?;
         *store.open.write() = Some(opened);
@@ -140,7 +209,7 @@ impl Store {
 
     pub fn get(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         self.check_key(table, key)?;
-        if let Some(value) = self.pending.lock().get(table).and_then(|writes| writes.get(key)) {
+        if let Some(value) = self.waiting.lock().get(table, key) {
             return Ok(value.clone());
         }
         self.read(table, |table, txn| Ok(table.get(txn, key)?.map(<[u8]>::to_vec)), None)
@@ -160,7 +229,7 @@ impl Store {
             self.check_table(table)?;
             return Ok(Vec::new());
         }
-        let waiting = self.pending_range(table, bounds);
+        let waiting = self.waiting.lock().range(table, bounds);
         let enough = limit.map_or(usize::MAX, |limit| limit.saturating_add(waiting.len()));
         let collect = |table: &Table, txn: &RoTxn<'_, WithoutTls>| {
             let mut pairs = Vec::new();
@@ -195,7 +264,7 @@ impl Store {
         mut visit: impl FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), StoreError> {
         let bounds = key_bounds(start, end)?;
-        if !self.pending_range(table, bounds).is_empty() {
+        if !self.waiting.lock().range(table, bounds).is_empty() {
             let pairs = self.scan(table, start, end, None, false)?;
             pairs.iter().all(|(key, value)| visit(key, value));
             return Ok(());
@@ -212,20 +281,9 @@ impl Store {
         self.read(table, walk, Some(()))
     }
 
-    fn pending_range(
-        &self,
-        table: &str,
-        bounds: (Bound<&[u8]>, Bound<&[u8]>),
-    ) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
-        let pending = self.pending.lock();
-        let Some(writes) = pending.get(table) else {
-            return Vec::new();
-        };
-        writes.range::<[u8], _>(bounds).map(|(key, value)| (key.clone(), value.clone())).collect()
-    }
-
     /// All of it or nothing. With `is_synced` it is on disk on return, together with everything
-    /// that waited; without, it waits in memory for that, and only this object sees it.
+    /// that waited; without, it waits in memory for that, and only this object sees it. A failed
+    /// commit keeps what waited waiting.
     pub fn commit(&self, writes: &[StoreWrite<'_>], is_synced: bool) -> Result<(), StoreError> {
         if self.is_read_only {
             return Err(StoreError::InvalidInput(format!(
@@ -240,45 +298,49 @@ impl Store {
             return Err(self.failed("it is closed"));
         }
         if !is_synced {
-            let mut pending = self.pending.lock();
-            for (table, key, value) in writes {
-                let value = value.map(<[u8]>::to_vec);
-                pending.entry((*table).to_owned()).or_default().insert(key.to_vec(), value);
+            let mut waiting = self.waiting.lock();
+            waiting.add(writes);
+            if waiting.fresh_size <= WAITING_SIZE_MAX {
+                return Ok(());
             }
-            return Ok(());
+            drop(waiting);
+            return self.commit(&[], true);
         }
         let _turn = self.commit_lock.lock();
-        let waiting = self.pending.lock().clone();
+        let earlier = self.waiting.lock().leave();
+        let outcome = self.commit_now(&earlier, writes);
+        let mut waiting = self.waiting.lock();
+        match &outcome {
+            Ok(()) => waiting.leaving = None,
+            Err(_) => waiting.come_back(),
+        }
+        outcome
+    }
+
+    fn commit_now(&self, earlier: &Writes, writes: &[StoreWrite<'_>]) -> Result<(), StoreError> {
+        let earlier = || {
+            earlier.iter().flat_map(|(name, writes)| {
+                writes.iter().map(move |(key, value)| (name.as_str(), key.as_slice(), value.as_deref()))
+            })
+        };
         loop {
-            match self.try_commit(&waiting, writes) {
-                Ok(()) => break,
-                Err(heed::Error::Mdb(MdbError::MapFull)) => self.grow_map(&waiting, writes)?,
+            match self.try_commit(earlier().chain(writes.iter().copied())) {
+                Ok(()) => return Ok(()),
+                Err(heed::Error::Mdb(MdbError::MapFull)) => {
+                    let size = |(_, key, value): StoreWrite<'_>| key.len() + value.map_or(0, <[u8]>::len);
+                    self.grow_map(earlier().chain(writes.iter().copied()).map(size).sum())?;
+                }
                 Err(error) => return Err(self.heed_error("write", &error)),
             }
         }
-        self.forget_pending(&waiting);
-        Ok(())
     }
 
-    /// Leave out what was just committed, keep what came meanwhile.
-    fn forget_pending(&self, committed: &Pending) {
-        let mut pending = self.pending.lock();
-        for (table, writes) in committed {
-            let Some(left) = pending.get_mut(table) else { continue };
-            left.retain(|key, value| writes.get(key) != Some(value));
-        }
-        pending.retain(|_, writes| !writes.is_empty());
-    }
-
-    fn try_commit(&self, waiting: &Pending, writes: &[StoreWrite<'_>]) -> Result<(), heed::Error> {
+    fn try_commit<'a>(&self, writes: impl Iterator<Item = StoreWrite<'a>>) -> Result<(), heed::Error> {
         let guard = self.open.read();
         let open = guard.as_ref().ok_or(heed::Error::Mdb(MdbError::Panic))?;
         let table = |name: &str| open.tables[name].expect("a writer makes every table");
         let mut txn = open.env.write_txn()?;
-        let earlier = waiting.iter().flat_map(|(name, writes)| {
-            writes.iter().map(move |(key, value)| (name.as_str(), key.as_slice(), value.as_deref()))
-        });
-        for (name, key, value) in earlier.chain(writes.iter().copied()) {
+        for (name, key, value) in writes {
             match value {
                 Some(value) => table(name).put(&mut txn, key, value)?,
                 None => {
@@ -289,16 +351,10 @@ impl Store {
         txn.commit()
     }
 
-    fn grow_map(&self, waiting: &Pending, writes: &[StoreWrite<'_>]) -> Result<(), StoreError> {
-        let new: usize = writes.iter().map(|(_, key, value)| key.len() + value.map_or(0, <[u8]>::len)).sum();
-        let old: usize = waiting
-            .values()
-            .flatten()
-            .map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len))
-            .sum();
+    fn grow_map(&self, needed: usize) -> Result<(), StoreError> {
         let guard = self.open.write();
         let open = guard.as_ref().ok_or_else(|| self.failed("it is closed"))?;
-        let size = round_map_size(open.env.info().map_size * 2 + 2 * (new + old));
+        let size = round_map_size(open.env.info().map_size * 2 + 2 * needed);
         // SAFETY: holding the lock for writing, no transaction of this process is open.
         unsafe { open.env.resize(size) }.map_err(|error| self.heed_error("grow", &error))
     }
@@ -343,7 +399,7 @@ impl Store {
 
     /// Commit what waits and let go of the files. A second time does nothing.
     pub fn close(&self) -> Result<(), StoreError> {
-        if !self.is_read_only && !self.pending.lock().is_empty() {
+        if !self.is_read_only && !self.waiting.lock().fresh.is_empty() {
             self.commit(&[], true)?;
         }
         self.open.write().take();
@@ -355,11 +411,10 @@ impl Store {
     }
 
     fn check_table(&self, table: &str) -> Result<(), StoreError> {
-        let guard = self.open.read();
-        if self.must_be_open(&guard)?.tables.contains_key(table) {
-            return Ok(());
+        match self.tables.contains(table) {
+            true => Ok(()),
+            false => Err(StoreError::InvalidInput(format!("there is no table {table:?}"))),
         }
-        Err(StoreError::InvalidInput(format!("there is no table {table:?}")))
     }
 
     fn check_key(&self, table: &str, key: &[u8]) -> Result<(), StoreError> {
@@ -411,10 +466,7 @@ impl Drop for Store {
 }
 
 /// LMDB cannot look for an empty key, nor for one that it could not hold.
-fn key_bounds<'a>(
-    start: &'a [u8],
-    end: Option<&'a [u8]>,
-) -> Result<(Bound<&'a [u8]>, Bound<&'a [u8]>), StoreError> {
+fn key_bounds<'a>(start: &'a [u8], end: Option<&'a [u8]>) -> Result<KeyBounds<'a>, StoreError> {
     if start.len().max(end.map_or(0, <[u8]>::len)) > KEY_SIZE_MAX {
         return Err(StoreError::InvalidInput(format!("a bound has at most {KEY_SIZE_MAX} bytes")));
     }
@@ -442,7 +494,7 @@ fn round_map_size(size: usize) -> usize {
     size.max(MAP_SIZE_MIN).next_multiple_of(MAP_SIZE_UNIT)
 }
 
-fn merge(pairs: Vec<Pair>, waiting: Vec<(Vec<u8>, Option<Vec<u8>>)>, is_reverse: bool) -> Vec<Pair> {
+fn merge(pairs: Vec<Pair>, waiting: BTreeMap<Vec<u8>, Option<Vec<u8>>>, is_reverse: bool) -> Vec<Pair> {
     let mut merged: BTreeMap<Vec<u8>, Option<Vec<u8>>> =
         pairs.into_iter().map(|(key, value)| (key, Some(value))).collect();
     merged.extend(waiting);

@@ -182,5 +182,5 @@ def test_damage_is_found_at_the_start(tmp_path: Path, table: str) -> None:
         chain.append()
     ((key, value), *_) = [pair for pair in chain.store.scan(table) if len(pair[1]) > 45]
     chain.store.commit([(table, key, value[:-1] + bytes([value[-1] ^ 1]))])
-    with pytest.raises((StateDamaged, StoreError), match="root|damaged"):
+    with pytest.raises((StateDamaged, StoreError), match=r"root|damaged"):
         StateStore(chain.store, SMALL).load()

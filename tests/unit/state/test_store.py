@@ -193,3 +193,36 @@ def test_killed_writer_leaves_whole_commits(tmp_path: Path) -> None:
     keys = [key for key, _ in store.scan("blocks")]
     assert keys == [key for key, _ in store.scan("state")]
     assert keys[-1] >= reported[-1].to_bytes(4, "big")
+
+
+def test_many_unsynced_writes_do_not_pile_up_in_memory(tmp_path: Path) -> None:
+    """Past 64 MB they go to disk by themselves."""
+    store = must_open(tmp_path)
+    for index in range(80):
+        store.commit([("state", b"%d" % index, bytes(1_000_000))], sync=False)
+    reader = must_run(
+        "import sys; from hither_native import Store\n"
+        "print(len(Store(sys.argv[1], tables=['state'], read_only=True).scan('state')))",
+        str(tmp_path),
+    )
+    assert 60 < int(reader) < 80
+    assert len(store.scan("state")) == 80
+
+
+def test_what_waited_still_waits_after_a_failed_commit(tmp_path: Path) -> None:
+    """No space: the unsynced write is not lost, and goes along when there is space again."""
+    code = """if True:
+        import resource, sys
+        from hither_native import Store, StoreError
+        store = Store(sys.argv[1], tables=["state"])
+        store.commit([("state", b"waiting", b"1")], sync=False)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, resource.RLIM_INFINITY))
+        try:
+            store.commit([("state", b"large", bytes(3_000_000))])
+        except StoreError:
+            print(store.get("state", b"waiting"), store.get("state", b"large"))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        store.commit([("state", b"later", b"3")])
+    """
+    assert must_run(code, str(tmp_path)) == "b'1' None"
+    assert must_open(tmp_path).scan("state") == [(b"later", b"3"), (b"waiting", b"1")]
