@@ -28,12 +28,13 @@ Line = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One group's lines, in the order of the file within each kind."""
+    """One group's lines: all in the order of the file, and by kind."""
 
     name: str
     first_height: int
     last_height: int
     lines: dict[str, list[Line]] = field(default_factory=dict)
+    ordered: list[Line] = field(default_factory=list)
 
     def get(self, kind: str) -> list[Line]:
         """All lines of a kind: group, send, case, rpc, tx_status, height, query."""
@@ -72,6 +73,7 @@ class RecordedChain:
         for raw in gzip.decompress((self.folder / entry["file"]).read_bytes()).splitlines():
             line = decode(raw)
             group.lines.setdefault(line["t"], []).append(line)
+            group.ordered.append(line)
         return group
 
 

@@ -12,7 +12,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from hither.chain.application import AppliedBlock, ShardWork, apply_block
 from hither.chain.epochs.sampling import sample_block_producer, sample_chunk_producer
 from hither.chain.genesis import parse_genesis
 from hither.chain.genesis_block import make_genesis_chunks, make_genesis_head, make_genesis_tries
+from hither.chain.head import ChainHead
 from hither.chain.parameters import Signers, make_parameters
 from hither.chain.production import BlockPlan, include_chunk, make_block, make_chunk
 from hither.codec import base58
@@ -79,10 +80,17 @@ class ExecutedOutcome:
 class Replay:
     """A recorded chain in progress."""
 
-    def __init__(self, chain: RecordedChain, vm: Vm) -> None:
+    def __init__(
+        self,
+        chain: RecordedChain,
+        vm: Vm,
+        keep: Callable[[ChainHead, AppliedBlock], None] | None = None,
+    ) -> None:
+        """``keep`` is given every head and what its block brought."""
         genesis = parse_genesis(chain.genesis)
         self.chain = chain
         self._vm = vm
+        self._keep = keep
         self.parameters = make_parameters(genesis)
         self._signers = Signers({VALIDATOR: secret_key_from_seed(ED25519, sha256(VALIDATOR_SECRET))})
         self.head = make_genesis_head(self.parameters, make_genesis_tries(genesis, self.parameters))
@@ -146,6 +154,8 @@ class Replay:
             own = {chunk.header.shard_id: chunk for chunk in chunks.values()}
             self.head, applied = apply_block(self.head, self.parameters, block, own, self._apply)
             self._remember(applied)
+            if self._keep is not None:
+                self._keep(self.head, applied)
             changes = [change for shard in applied.shards for change in shard.result.sealed.caused_changes]
         self._compare_changes(changes, check)
         self._tries[base58.encode(block.hash)] = (height, [shard.trie for shard in self.head.shards])
