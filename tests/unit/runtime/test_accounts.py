@@ -10,7 +10,7 @@ from hither.primitives.account import (
     UninitialisedAccount,
 )
 from hither.primitives.action import AddKey, CreateAccount, DeleteAccount, Transfer
-from hither.primitives.types import AccountId, Balance, Nonce
+from hither.primitives.types import AccountId, Balance, CryptoHash, Nonce
 from tests.unit.runtime.world import GAS_PRICE, NEAR, World, get_errors, make_key
 
 IMPLICIT = make_key("implicit").data.hex()
@@ -105,6 +105,18 @@ def test_a_deleted_account_leaves_its_money_to_the_beneficiary() -> None:
     assert world.get_account("alice.near") is None
     assert world.get_key("alice.near") is None
     assert world.must_account("bob.near").amount > amount + 999 * NEAR
+
+
+@pytest.mark.parametrize("version", [84, 85])
+def test_the_name_of_a_global_contract_does_not_count_against_deletion_from_85_on(version: int) -> None:
+    world = World(version)
+    contract = GlobalContractByHash(CryptoHash(bytes(32)))
+    world.put_account("alice.near", Account(Balance(NEAR), Balance(0), 10_032, contract, 2))
+    world.supply = world.count_money()
+    errors = get_errors(world.act("alice.near", "alice.near", DeleteAccount(AccountId("bob.near"))))
+    too_large = {"DeleteAccountWithLargeState": {"account_id": "alice.near"}}
+    assert (too_large in errors) == (version == 84)
+    assert (world.get_account("alice.near") is None) == (version == 85)
 
 
 def test_a_refund_never_makes_an_account() -> None:

@@ -29,6 +29,7 @@ from hither.state import keys
 from tests.unit.runtime import programs
 from tests.unit.runtime.programs import get_exerciser
 from tests.unit.runtime.world import GAS_PRICE, NEAR, TGAS, World, get_errors, make_key
+from tests.unit.vm.exerciser import Program, read_code
 
 
 def call(program: bytes = b"", gas: int = 100 * TGAS, deposit: int = 0, method: str = "run") -> FunctionCall:
@@ -146,6 +147,38 @@ def test_a_yield_is_given_up_after_200_blocks() -> None:
     outcomes = world.run()
     assert [log for outcome in outcomes for log in outcome.logs] == ["2"]
     assert world.run() == [], "the queue is empty"
+
+
+def test_a_yields_name_is_free_again_once_it_is_resumed() -> None:
+    """Both mappings between the contract's name and the data id go with the yield (85)."""
+    world = World(88)
+    world.put_contract("ex.near", read_code(88))
+    name = bytes(range(32))
+
+    def run(step: str, *arguments: object) -> list[Outcome]:
+        program = Program()
+        program.step(step, *[program.pair(a) if isinstance(a, bytes) else a for a in arguments])  # type: ignore[misc]
+        return world.act("alice.near", "ex.near", call(program.encode()))
+
+    def count_names() -> int:
+        trie = world.get_trie("ex.near")
+        columns = (keys.YIELD_ID_TO_DATA_ID, keys.DATA_ID_TO_YIELD_ID)
+        return sum(len(trie.scan(bytes((column,)))) for column in columns)
+
+    program = Program()
+    program.step(
+        "promise_yield_create_with_id",
+        program.pair(b"run"),
+        program.pair(Program().encode()),
+        program.amount(0),
+        10 * TGAS,
+        0,
+        program.pair(name),
+    )
+    assert get_errors(world.act("alice.near", "ex.near", call(program.encode()))) == []
+    assert count_names() == 2
+    assert get_errors(run("promise_yield_resume_with_yield_id", name, b"data")) == []
+    assert count_names() == 0
 
 
 def test_an_account_deletion_alone_is_executed_at_once() -> None:
