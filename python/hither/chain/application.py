@@ -54,6 +54,7 @@ class AppliedShard(msgspec.Struct, frozen=True):
 class AppliedBlock(msgspec.Struct, frozen=True):
     """A block, its new chunks, and everything that applying it brought.
 
+    ``dropped`` are waiting transactions that were found useless when its chunks were made.
     ``ended_epoch`` is set when the block is the last of its epoch: its id and summary, and the
     epoch that was decided by it (whose id is the block's hash).
     """
@@ -62,6 +63,7 @@ class AppliedBlock(msgspec.Struct, frozen=True):
     chunks: tuple[Chunk, ...]
     shards: tuple[AppliedShard, ...]
     ended_epoch: tuple[CryptoHash, EpochSummary, EpochInfo] | None = None
+    dropped: tuple[CryptoHash, ...] = ()
 
     @property
     def outcomes(self) -> list[Outcome]:

@@ -92,6 +92,7 @@ class ChainEngine:
         """Make the block, apply it and keep it. It is on disk after the storage's next ``sync``."""
         head, parameters = self.head, self.parameters
         chunks: dict[ShardId, Chunk] = {}
+        all_dropped: list[CryptoHash] = []
         # The first block of a chain has no chunks, as on NEAR: the state it starts from is not applied yet.
         if head.height != parameters.genesis_height:
             context = self.make_admission_context()
@@ -100,6 +101,7 @@ class ChainEngine:
                 chunk = make_chunk(head, parameters, shard_id, chosen, self._signers)
                 chunks[shard_id] = include_chunk(chunk, height)
                 pool.remove([*dropped, *(signed.hash for signed in chosen)])
+                all_dropped += dropped
         plan = BlockPlan(height, timestamp_ns, chunks, is_fast_forward=height != head.height + 1)
         block = make_block(head, parameters, plan, self._signers)
         new_head, applied = apply_block(head, parameters, block, chunks, self._apply_shards)
@@ -108,7 +110,7 @@ class ChainEngine:
         self.storage.append(new_head, applied)
         self.head = new_head
         self._prune()
-        return applied
+        return msgspec.structs.replace(applied, dropped=tuple(all_dropped))
 
     def _apply_shards(self, work: Sequence[ShardWork]) -> list[ApplyResult]:
         """One after the other, or at once where several shards run contracts, which leaves the lock free."""

@@ -42,7 +42,7 @@ from hither.chain.reader import (
     ValidatorInfoUnavailable,
 )
 from hither.chain.storage import ChainStorage
-from hither.chain.validator_info import make_current_info, make_finished_info
+from hither.chain.validator_info import compute_maintenance_windows, make_current_info, make_finished_info
 from hither.crypto.keys import PublicKey
 from hither.primitives.block import Block, BlockHeader, compute_block_outcome_proofs
 from hither.primitives.chunk import Chunk, ChunkHeader
@@ -476,6 +476,11 @@ class StoredChain:
         if following.header.epoch_id == header.epoch_id:
             raise ValidatorInfoUnavailable
         return self.get_validator_info(header.epoch_id)
+
+    def get_maintenance_windows(self, account_id: AccountId) -> tuple[tuple[BlockHeight, BlockHeight], ...]:
+        """Stretches of the epoch's rest in which the account makes neither block nor chunk."""
+        length = self.parameters.epoch_config.epoch_length
+        return compute_maintenance_windows(self._head, length, account_id)
 
     def get_block_producers_ordered(self, reference: BlockReference) -> tuple[ValidatorStake, ...]:
         """The block producers of that block's epoch in the order of the light client's hash."""

@@ -1,5 +1,6 @@
 """What ``validators`` tells about an epoch (nearcore chain/epoch-manager/src/lib.rs: get_validator_info)."""
 
+from hither.chain.epochs.sampling import sample_block_producer, sample_chunk_producer
 from hither.chain.epochs.types import (
     ChunkProduction,
     EpochInfo,
@@ -136,3 +137,38 @@ def _list_shards(epoch: EpochInfo) -> list[tuple[ShardId, ...]]:
         for index in dict.fromkeys(settlement):
             shards[index].append(epoch.shard_layout.shard_ids[shard_index])
     return [tuple(sorted(of_validator)) for of_validator in shards]
+
+
+def compute_maintenance_windows(
+    head: ChainHead, epoch_length: int, account_id: AccountId
+) -> tuple[tuple[BlockHeight, BlockHeight], ...]:
+    """Stretches of heights, from the head to the end of its epoch, in which the account makes nothing.
+
+    Starts are included, ends are not.
+    """
+    epoch = head.epoch
+    end = head.position.first.height + epoch_length
+    own = epoch.get_validator_index(account_id)
+    if own is None:
+        return ((head.height, BlockHeight(end)),) if head.height < end else ()
+    if len(epoch.validators) == 1:
+        return ()
+    windows: list[tuple[BlockHeight, BlockHeight]] = []
+    start: int | None = None
+    for height in range(head.height, end):
+        if not _is_on_duty(epoch, own, BlockHeight(height)):
+            start = height if start is None else start
+        elif start is not None:
+            windows.append((BlockHeight(start), BlockHeight(height)))
+            start = None
+    if start is not None:
+        windows.append((BlockHeight(start), BlockHeight(end)))
+    return tuple(windows)
+
+
+def _is_on_duty(epoch: EpochInfo, validator: int, height: BlockHeight) -> bool:
+    """Whether the validator makes the block or any chunk of the height."""
+    if sample_block_producer(epoch, height) == validator:
+        return True
+    shards = epoch.shard_layout.shard_ids
+    return any(sample_chunk_producer(epoch, shard_id, height) == validator for shard_id in shards)

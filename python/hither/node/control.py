@@ -1,0 +1,325 @@
+"""What changes a running chain, asked from the event loop (``ChainControl``)."""
+
+import asyncio
+import secrets
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from hither.chain.admission import AdmissionContext, admit, check_unsigned_parts
+from hither.chain.application import AppliedBlock
+from hither.chain.engine import ChainEngine, StatePatch, make_admission_context
+from hither.chain.head import ChainHead
+from hither.chain.pool import PooledEntry
+from hither.chain.reader import (
+    BlockMode,
+    ChainEvent,
+    ControlRefused,
+    ExecutionStatus,
+    Finality,
+    InvalidTransaction,
+    PooledTransaction,
+    Tip,
+    TransactionStatus,
+)
+from hither.chain.stored_chain import StoredChain, make_tip
+from hither.crypto.signing import are_valid_signatures
+from hither.node.chain_thread import ChainThread
+from hither.node.state_patch import make_patches
+from hither.node.waiters import TransactionWaiters
+from hither.primitives.transaction import SignedTransaction
+from hither.primitives.types import BlockHeight, CryptoHash
+
+BATCH_MAX: Final = 512
+"""Signatures are checked so many at a time, on all cores."""
+
+_SNAPSHOTS: Final = b"snapshots"
+
+_Submission = tuple[SignedTransaction, BlockHeight, "asyncio.Future[PooledTransaction]"]
+
+
+class NodeControl:
+    """Lives in the event loop; the chain's thread does the work."""
+
+    def __init__(
+        self, reader: StoredChain, engine: ChainEngine, thread: ChainThread, *, is_development: bool
+    ) -> None:
+        self._reader = reader
+        self._engine = engine
+        self._thread = thread
+        self._is_development = is_development
+        self._head = engine.head
+        self._context: AdmissionContext | None = None
+        self._waiters = TransactionWaiters(reader)
+        self._waiting: dict[CryptoHash, SignedTransaction] = {}
+        self._submissions: deque[_Submission] = deque()
+        self._verifier: asyncio.Task[None] | None = None
+        self._head_changed: asyncio.Future[None] | None = None
+        self._streams: set[BlockEvents] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Belong to this loop from now on."""
+        self._loop = loop
+
+    def stop(self) -> None:
+        """End what waits."""
+        for stream in list(self._streams):
+            stream.close()
+        if self._verifier is not None:
+            self._verifier.cancel()
+
+    @property
+    def is_development(self) -> bool:
+        """Whether the development controls are allowed."""
+        return self._is_development
+
+    # Transactions
+
+    def get_waiting(self, transaction_hash: CryptoHash) -> SignedTransaction | None:
+        """A transaction that was taken and is not in a block yet."""
+        return self._waiting.get(transaction_hash)
+
+    def count_waiting(self) -> int:
+        """How many there are."""
+        return len(self._waiting)
+
+    async def submit(self, transaction: SignedTransaction) -> PooledTransaction:
+        """Check as NEAR does at submission and put into the pool. Raises InvalidTransaction."""
+        if self._is_known(transaction.hash):
+            return PooledTransaction(transaction.hash, False)
+        base_height = check_unsigned_parts(transaction, self._get_context())
+        future: asyncio.Future[PooledTransaction] = asyncio.get_running_loop().create_future()
+        self._submissions.append((transaction, base_height, future))
+        if self._verifier is None:
+            self._verifier = asyncio.create_task(self._verify_submissions())
+        return await future
+
+    async def submit_many(
+        self, transactions: Sequence[SignedTransaction]
+    ) -> list[PooledTransaction | InvalidTransaction]:
+        """The same for many at once; errors are returned in place."""
+        results = await asyncio.gather(*map(self.submit, transactions), return_exceptions=True)
+        answers: list[PooledTransaction | InvalidTransaction] = []
+        for result in results:
+            if not isinstance(result, (PooledTransaction, InvalidTransaction)):
+                assert isinstance(result, BaseException)
+                raise result
+            answers.append(result)
+        return answers
+
+    def _is_known(self, transaction_hash: CryptoHash) -> bool:
+        return self._reader.get_transaction(transaction_hash) is not None
+
+    def _get_context(self) -> AdmissionContext:
+        if self._context is None:
+            self._context = make_admission_context(self._engine.parameters, self._head, self._engine.storage)
+        return self._context
+
+    async def _verify_submissions(self) -> None:
+        """Check signatures in batches, outside the interpreter lock, while more come in."""
+        loop = asyncio.get_running_loop()
+        try:
+            while self._submissions:
+                count = min(BATCH_MAX, len(self._submissions))
+                batch = [self._submissions.popleft() for _ in range(count)]
+                items = [
+                    (signed.transaction.public_key, signed.hash, signed.signature) for signed, _, _ in batch
+                ]
+                good = await loop.run_in_executor(None, are_valid_signatures, items)
+                self._admit_batch(batch, good)
+        finally:
+            self._verifier = None
+
+    def _admit_batch(self, batch: Iterable[_Submission], good: Iterable[bool]) -> None:
+        context = self._get_context()
+        entries: list[PooledEntry] = []
+        for (signed, base_height, future), is_good in zip(batch, good, strict=True):
+            if future.done():
+                continue
+            try:
+                if not is_good:
+                    raise InvalidTransaction("InvalidSignature")
+                entry = admit(signed, base_height, context)
+            except InvalidTransaction as error:
+                future.set_exception(error)
+                continue
+            is_new = signed.hash not in self._waiting
+            if is_new:
+                self._waiting[signed.hash] = signed
+                entries.append(entry)
+            future.set_result(PooledTransaction(signed.hash, is_new))
+        if entries:
+            self._thread.add_transactions(entries)
+
+    # Waiting
+
+    async def wait_for_head(self, after: Tip) -> Tip:
+        """Return as soon as the newest block differs from ``after``."""
+        while True:
+            tip = self._reader.get_head()
+            if tip.last_block_hash != after.last_block_hash:
+                return tip
+            if self._head_changed is None:
+                self._head_changed = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._head_changed)
+
+    async def wait_for_transaction(
+        self, transaction_hash: CryptoHash, until: ExecutionStatus, timeout_ms: int
+    ) -> TransactionStatus | None:
+        """Its status once it has come at least as far as ``until``; None on time-out."""
+        future = self._waiters.wait(transaction_hash, until)
+        try:
+            return await asyncio.wait_for(future, timeout_ms / 1000)
+        except TimeoutError:
+            return None
+
+    def handle_publication(self, head: ChainHead, blocks: Sequence[AppliedBlock], is_revert: bool) -> None:
+        """A new head was published."""
+        self._head, self._context = head, None
+        if is_revert:
+            self._waiting.clear()
+            self._waiters.handle_revert()
+        else:
+            self._forget_waiting(blocks)
+            self._waiters.handle_blocks(blocks, head.final_height)
+        changed, self._head_changed = self._head_changed, None
+        if changed is not None and not changed.done():
+            changed.set_result(None)
+        for stream in self._streams:
+            stream.add(self._reader, blocks)
+
+    def _forget_waiting(self, blocks: Sequence[AppliedBlock]) -> None:
+        waiting = self._waiting
+        if not waiting:
+            return
+        for block in blocks:
+            for chunk in block.chunks:
+                for signed in chunk.transactions:
+                    waiting.pop(signed.hash, None)
+            for transaction_hash in block.dropped:
+                waiting.pop(transaction_hash, None)
+
+    def watch(self, *, queue_size: int = 1024) -> "BlockEvents":
+        """Everything that happens from now on."""
+        stream = BlockEvents(self._streams, queue_size)
+        self._streams.add(stream)
+        return stream
+
+    # Development controls
+
+    def _must_be_development(self) -> None:
+        if not self._is_development:
+            raise ControlRefused("this is not a development chain: its controls are off")
+
+    async def fast_forward(self, delta_height: int) -> Tip:
+        """Skip heights; in instant mode the new block is final as well when this returns."""
+        self._must_be_development()
+        await asyncio.wrap_future(self._thread.fast_forward(delta_height))
+        return self._reader.get_head()
+
+    async def patch_state(self, records: Sequence[Any]) -> Tip:
+        """Write records into the state; visible in the returned block. Raises ControlRefused."""
+        self._must_be_development()
+        patches: dict[Any, StatePatch] = make_patches(records, self._reader)
+        if not patches:
+            return self._reader.get_head()
+        await asyncio.wrap_future(self._thread.patch(patches))
+        return self._reader.get_head()
+
+    async def mine(self, count: int = 1) -> Tip:
+        """Make so many blocks now."""
+        self._must_be_development()
+        await asyncio.wrap_future(self._thread.mine(count))
+        return self._reader.get_head()
+
+    async def set_time(self, timestamp_ns: int) -> Tip:
+        """Move the clock forward; a block shows it. Raises ControlRefused for the past."""
+        self._must_be_development()
+        await asyncio.wrap_future(self._thread.set_time(timestamp_ns))
+        return self._reader.get_head()
+
+    async def set_block_mode(self, mode: BlockMode, interval_ms: int | None = None) -> None:
+        """Change when blocks are made."""
+        self._must_be_development()
+        await asyncio.wrap_future(self._thread.set_mode(mode.value, interval_ms))
+
+    async def snapshot(self) -> str:
+        """Remember the present. Survives a restart."""
+        self._must_be_development()
+        snapshot: str = await asyncio.wrap_future(self._thread.call(self._take_snapshot))
+        return snapshot
+
+    def _take_snapshot(self) -> str:
+        """In the chain's thread, between two blocks."""
+        snapshots = self._load_snapshots()
+        snapshot_id = secrets.token_hex(8)
+        # The height that readers see: what they saw is what they come back to.
+        snapshots[snapshot_id] = self._reader.get_head().height
+        self._engine.storage.set_meta(_SNAPSHOTS, msgspec.json.encode(snapshots))
+        return snapshot_id
+
+    async def revert(self, snapshot_id: str) -> Tip:
+        """Go back to a snapshot. It and all later ones are used up."""
+        self._must_be_development()
+        height = self._load_snapshots().get(snapshot_id)
+        if height is None:
+            raise ControlRefused(f"there is no snapshot {snapshot_id!r}; it may have been used")
+        if height < self._reader.get_earliest_height():
+            raise ControlRefused(f"snapshot {snapshot_id!r} is older than what this node keeps")
+        await asyncio.wrap_future(self._thread.revert(BlockHeight(height)))
+        await asyncio.wrap_future(self._thread.call(lambda: self._forget_snapshots(snapshot_id)))
+        return self._reader.get_head(Finality.OPTIMISTIC)
+
+    def _forget_snapshots(self, snapshot_id: str) -> None:
+        """Drop it and those taken after it: dictionaries keep the order of taking."""
+        kept: dict[str, int] = {}
+        for key, height in self._load_snapshots().items():
+            if key == snapshot_id:
+                break
+            kept[key] = height
+        self._engine.storage.set_meta(_SNAPSHOTS, msgspec.json.encode(kept))
+
+    def _load_snapshots(self) -> dict[str, int]:
+        row = self._engine.storage.get_meta(_SNAPSHOTS)
+        return {} if row is None else msgspec.json.decode(row, type=dict[str, int])
+
+
+class BlockEvents:
+    """An asynchronous iterator over new blocks. One that lags loses its oldest."""
+
+    def __init__(self, streams: "set[BlockEvents]", queue_size: int) -> None:
+        self._streams = streams
+        self._events: deque[ChainEvent] = deque(maxlen=queue_size)
+        self._ready = asyncio.Event()
+        self._is_closed = False
+
+    def __aiter__(self) -> "BlockEvents":
+        return self
+
+    async def __anext__(self) -> ChainEvent:
+        while not self._events:
+            if self._is_closed:
+                raise StopAsyncIteration
+            self._ready.clear()
+            await self._ready.wait()
+        return self._events.popleft()
+
+    def add(self, reader: StoredChain, blocks: Sequence[AppliedBlock]) -> None:
+        """Take what these blocks brought."""
+        for block in blocks:
+            transactions = tuple(signed for chunk in block.chunks for signed in chunk.transactions)
+            receipts = tuple(r for shard in block.shards for r in shard.result.processed_receipts)
+            outcomes = reader.get_block_outcomes(block.block.hash)
+            tip = make_tip(block.block.header)
+            self._events.append(ChainEvent(tip, outcomes, transactions, receipts))
+        if blocks:
+            self._ready.set()
+
+    def close(self) -> None:
+        """No more events."""
+        self._is_closed = True
+        self._streams.discard(self)
+        self._ready.set()

@@ -1,0 +1,153 @@
+"""A running chain: what a home directory holds, the thread that moves it, and the doors to it.
+
+``Node.open`` reads the home, ``start`` begins to make blocks, ``stop`` ends with everything on
+disk. ``reader`` answers questions from any thread; ``control`` belongs to the event loop.
+"""
+
+import asyncio
+import hashlib
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import msgspec
+
+from hither.chain.application import AppliedBlock
+from hither.chain.engine import ChainEngine
+from hither.chain.genesis import Genesis
+from hither.chain.genesis_block import make_genesis_chunks, make_genesis_head, make_genesis_tries
+from hither.chain.head import ChainHead
+from hither.chain.parameters import ChainParameters, Signers, make_parameters
+from hither.chain.reader import BlockMode
+from hither.chain.rows import TABLES, StorageError
+from hither.chain.sequencer.embedded import BLOCK_TIME_MS
+from hither.chain.storage import ChainStorage
+from hither.chain.stored_chain import PoolView, StoredChain
+from hither.crypto.signing import compute_public_key
+from hither.node.chain_thread import ChainThread, start_sequencer
+from hither.node.control import NodeControl
+from hither.node.home import GENESIS_FILE, Home, HomeProblem
+from hither.primitives.state_record import InvalidStateRecord
+from hither.primitives.transaction import SignedTransaction
+from hither.primitives.types import CryptoHash
+from hither.state import StateDamaged, Store, StoreError
+from hither.vm import Vm
+
+CONTRACT_CACHE_FOLDER: Final = "contracts"
+SWITCH_INTERVAL_S: Final = 0.0005
+"""A thread that waits for the interpreter waits so long at most, not Python's 5 ms."""
+
+_GENESIS_DIGEST: Final = b"genesis.json"
+
+
+class NodeOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How a node runs. ``clock_ns`` is the time of day."""
+
+    mode: BlockMode = BlockMode.INSTANT
+    interval_ms: int = BLOCK_TIME_MS
+    is_archive: bool = False
+    is_development: bool = True
+    clock_ns: Callable[[], int] = time.time_ns
+
+
+class Node:
+    """One chain of one home directory in this process."""
+
+    def __init__(
+        self, home: Home, options: NodeOptions, store: Store, engine: ChainEngine, genesis: Genesis, vm: Vm
+    ) -> None:
+        self.home = home
+        self.vm = vm
+        self._store = store
+        self._engine = engine
+        key = home.validator_key
+        self.reader = StoredChain(
+            genesis,
+            engine.parameters,
+            engine.storage,
+            engine.head,
+            PoolView(self._get_waiting, self._count_waiting),
+            (key.account_id, compute_public_key(key.secret_key)),
+        )
+        sequencer = start_sequencer(engine, options.mode.value, options.interval_ms, options.clock_ns())
+        self._thread = ChainThread(engine, sequencer, self._publish, options.clock_ns)
+        self.control = NodeControl(self.reader, engine, self._thread, is_development=options.is_development)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @classmethod
+    def open(cls, home: Home, options: NodeOptions | None = None) -> "Node":
+        """Read the home, or begin its chain from genesis. Raises HomeProblem.
+
+        The caller holds the home's lock.
+        """
+        options = options or NodeOptions()
+        parameters = make_parameters(home.genesis)
+        home.data_path.mkdir(parents=True, exist_ok=True)
+        try:
+            store = Store(str(home.data_path), tables=TABLES)
+        except StoreError as error:
+            raise HomeProblem(f"{home.data_path}: {error}") from error
+        try:
+            storage = ChainStorage(store, parameters)
+            head = load_or_start(home, parameters, storage)
+        except (StorageError, StateDamaged, InvalidStateRecord) as error:
+            store.close()
+            raise HomeProblem(f"{home.data_path}: {error}") from error
+        cache = home.data_path / CONTRACT_CACHE_FOLDER
+        cache.mkdir(exist_ok=True)
+        vm = Vm(str(cache))
+        signers = Signers({home.validator_key.account_id: home.validator_key.secret_key})
+        shards = len(parameters.shard_layout.shard_ids)
+        threads = ThreadPoolExecutor(shards, thread_name_prefix="shard") if shards > 1 else None
+        engine = ChainEngine(parameters, storage, head, signers, vm, threads)
+        engine.is_archive = options.is_archive
+        # The records are in the state now; a large genesis need not stay in memory.
+        return cls(home, options, store, engine, Genesis(home.genesis.config, []), vm)
+
+    async def start(self) -> None:
+        """Begin to make blocks."""
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        self._loop = asyncio.get_running_loop()
+        self.control.start(self._loop)
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """End with everything on disk."""
+        await asyncio.to_thread(self._thread.stop)
+        self.control.stop()
+        self._store.close()
+
+    @property
+    def failure(self) -> BaseException | None:
+        """Why the chain stopped by itself, if it did."""
+        return self._thread.failure
+
+    def _get_waiting(self, transaction_hash: CryptoHash) -> SignedTransaction | None:
+        return self.control.get_waiting(transaction_hash)
+
+    def _count_waiting(self) -> int:
+        return self.control.count_waiting()
+
+    def _publish(self, head: ChainHead, blocks: Sequence[AppliedBlock], is_revert: bool) -> None:
+        """In the chain's thread: show the new head, then tell the event loop."""
+        self.reader.publish(head, is_revert=is_revert)
+        assert self._loop is not None
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.control.handle_publication, head, blocks, is_revert)
+
+
+def load_or_start(home: Home, parameters: ChainParameters, storage: ChainStorage) -> ChainHead:
+    """The head of the stored chain, or genesis where there is none yet."""
+    digest = hashlib.sha256((home.path / GENESIS_FILE).read_bytes()).digest()
+    if storage.get_genesis_hash() is not None:
+        if storage.get_meta(_GENESIS_DIGEST) != digest:
+            raise StorageError(
+                "the chain in it was begun with another genesis.json; remove the folder to begin anew"
+            )
+        return storage.load()
+    head = make_genesis_head(parameters, make_genesis_tries(home.genesis, parameters))
+    storage.start(head, make_genesis_chunks(head))
+    storage.set_meta(_GENESIS_DIGEST, digest)
+    return head
