@@ -51,6 +51,12 @@ class ActionResult:
         self.tokens_burnt = 0
         self.subsidized_amount = 0
 
+    def add_fee(self, gas: int) -> None:
+        """Count a fee that takes as much compute as gas."""
+        self.gas_burnt += gas
+        self.gas_used += gas
+        self.compute_usage += gas
+
     def merge(self, following: "ActionResult") -> None:
         """Add the result of the next action of the same receipt."""
         assert following.gas_burnt_for_function_call <= following.gas_burnt <= following.gas_used
@@ -95,6 +101,8 @@ class ActionResult:
 
     def make_profile(self) -> tuple[ProfileEntry, ...]:
         """The profile as outcomes list it: by category, then by name."""
+        if not self.profile:
+            return ()
         return tuple(
             ProfileEntry(category, cost, Gas(gas)) for (category, cost), gas in sorted(self.profile.items())
         )

@@ -164,23 +164,30 @@ def _perform_actions(frame: ReceiptFrame) -> tuple[ActionResult, tuple[Contract,
     """
     run, actions = frame.run, frame.body.actions
     fee = run.fees.receipt.execute
-    result = ActionResult(fee, fee)
-    contracts: list[Contract] | None = [] if run.is_contract_listed else None
+    result: ActionResult | None = None
+    contracts: list[Contract] = []
     if run.is_proof_limited_per_receipt:
         frame.recorded_size_before = run.state.recorded_size
     for index, action in enumerate(actions):
-        if contracts is not None:
-            contracts.append(frame.account.contract if isinstance(frame.account, Account) else None)
+        contracts.append(frame.account.contract if isinstance(frame.account, Account) else None)
         following = apply_action(frame, action, index)
-        if following.error is None and following.new_receipts:
+        if following.error is not None:
+            following.set_error(following.error)
+        elif following.new_receipts:
             _validate_new_receipts(run, following)
-        result.merge(following)
+        if result is None:
+            result = following
+            result.add_fee(fee)
+        else:
+            result.merge(following)
         if run.is_proof_limited_per_action and result.error is None:
             _check_proof_size(frame, result)
         if result.error is not None:
             result.error_index = index
             break
-    if contracts is None:
+    if result is None:
+        result = ActionResult(fee, fee)
+    if not run.is_contract_listed:
         return result, None
     padding = (None,) * (len(actions) - len(contracts))
     return result, (*contracts, *padding)
@@ -190,7 +197,7 @@ def _validate_new_receipts(run: ChunkRun, result: ActionResult) -> None:
     for receipt in result.new_receipts:
         error = validate_receipt(run.config, receipt, run.version, is_new=True)
         if error is not None:
-            result.error = {"NewReceiptValidationError": error}
+            result.set_error({"NewReceiptValidationError": error})
             return
 
 

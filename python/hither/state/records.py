@@ -96,13 +96,15 @@ def get_account_record_optional(
     state: Readable, account_id: AccountId
 ) -> Account | UninitialisedAccount | None:
     """Whatever stands in the account column."""
-    data = state.get(keys.account(account_id))
-    return None if data is None else decode_account_record(data)
+    data = state.get(b"\x00" + account_id.encode())
+    if data is None:
+        return None
+    return decode_account(data) if len(data) == 72 else decode_account_record(data)
 
 
 def set_account(state: ChunkState, account_id: AccountId, account: Account | UninitialisedAccount) -> None:
     if isinstance(account, Account):
-        state.set(keys.account(account_id), encode_account(account))
+        state.set(b"\x00" + account_id.encode(), encode_account(account))
     else:
         state.set(keys.account(account_id), encode_uninitialised_account(account))
 
