@@ -54,6 +54,7 @@ class AppliedShard(msgspec.Struct, frozen=True):
 class AppliedBlock(msgspec.Struct, frozen=True):
     """A block, its new chunks, and everything that applying it brought.
 
+    ``parent_heights`` says for each of ``chunks`` when the shard's chunk before it was included.
     ``dropped`` are waiting transactions that were found useless when its chunks were made.
     ``ended_epoch`` is set when the block is the last of its epoch: its id and summary, and the
     epoch that was decided by it (whose id is the block's hash).
@@ -64,6 +65,7 @@ class AppliedBlock(msgspec.Struct, frozen=True):
     shards: tuple[AppliedShard, ...]
     ended_epoch: tuple[CryptoHash, EpochSummary, EpochInfo] | None = None
     dropped: tuple[CryptoHash, ...] = ()
+    parent_heights: tuple[int, ...] = ()
 
     @property
     def outcomes(self) -> list[Outcome]:
@@ -156,7 +158,9 @@ def finish_block(
         shards=tuple(shards),
     )
     new_head, ended_epoch = _end_epoch(new_head, parameters)
-    return new_head, AppliedBlock(block, tuple(chunks.values()), tuple(applied), ended_epoch)
+    parents = tuple(shard.chunk.height_included for shard in head.shards if shard.shard_id in chunks)
+    new_chunks = tuple(chunks[shard.shard_id] for shard in head.shards if shard.shard_id in chunks)
+    return new_head, AppliedBlock(block, new_chunks, tuple(applied), ended_epoch, (), parents)
 
 
 def apply_block(

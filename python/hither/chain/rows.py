@@ -39,6 +39,7 @@ OUTCOMES: Final = "outcomes"
 LEAVES: Final = "outcome_leaves"
 RECEIPTS: Final = "processed_receipts"
 PLACES: Final = "places"
+LATE_OUTCOMES: Final = "late_outcomes"
 MAKINGS: Final = "makings"
 PRUNED: Final = "pruned_blocks"
 PROGRESS: Final = "progress"
@@ -57,6 +58,7 @@ TABLES: Final = [
     LEAVES,
     RECEIPTS,
     PLACES,
+    LATE_OUTCOMES,
     MAKINGS,
     PRUNED,
     PROGRESS,
@@ -84,6 +86,7 @@ class ShardRow(msgspec.Struct, frozen=True):
     validator_proposals: tuple[ValidatorStake, ...]
     congestion_info: CongestionInfo
     bandwidth_requests: tuple[BandwidthRequest, ...]
+    waiting: tuple[tuple[bytes, ...], ...] = ()
 
 
 class ProgressRow(msgspec.Struct, frozen=True):
@@ -167,10 +170,10 @@ class ChainRows:
         row = self._store.get(CHUNKS, shard_key(height, shard_index))
         if row is None:
             return None
-        header, prev_height, *transactions = unpack_items(row)
+        header, parent_height, *transactions = unpack_items(row)
         receipts: tuple[Receipt, ...] = ()
         if height != self._parameters.genesis_height:
-            receipts = self.get_outgoing(int.from_bytes(prev_height, "big"), shard_index)
+            receipts = self.get_outgoing(int.from_bytes(parent_height, "big"), shard_index)
         return Chunk(
             decode_chunk_header(header),
             tuple(decode_signed_transaction(row) for row in transactions),
@@ -185,6 +188,11 @@ class ChainRows:
     def get_place(self, id_: CryptoHash) -> Place | None:
         """Where a transaction or receipt is."""
         row = self._store.get(PLACES, id_) if len(id_) == 32 else None
+        return None if row is None else decode_place(row)
+
+    def get_late_outcome(self, receipt_id: CryptoHash) -> Place | None:
+        """Where the outcome is of a receipt that waited for data, or for a resume, after it came in."""
+        row = self._store.get(LATE_OUTCOMES, receipt_id) if len(receipt_id) == 32 else None
         return None if row is None else decode_place(row)
 
     def get_making(self, receipt_id: CryptoHash) -> Making | None:

@@ -31,6 +31,7 @@ from hither.chain.rows import (
     EPOCH_STARTS,
     EPOCHS,
     HEIGHTS,
+    LATE_OUTCOMES,
     LEAVES,
     MAKINGS,
     MERKLE,
@@ -98,7 +99,7 @@ class ChainStorage(ChainRows):
         tries = {shard.shard_id: shard.trie for shard in head.shards}
         for batch in self.state.genesis(head.height, tries):
             self._store.commit(batch, sync=False)
-        writes = self._write_block(head, chunks)
+        writes = self._write_block(head, chunks, (head.height,) * len(chunks))
         writes += [(EPOCHS, epoch_id, msgspec.json.encode(info)) for epoch_id, info in head.epochs.items()]
         writes += [
             (META, _FORMAT, str(FORMAT_VERSION).encode()),
@@ -160,7 +161,8 @@ class ChainStorage(ChainRows):
             row.bandwidth_requests,
             receipts,
         )
-        return ShardProgress(chunk.shard_id, tries[chunk.shard_id], chunk, result)
+        waiting = tuple(tuple(map(decode_receipt, receipts)) for receipts in row.waiting)
+        return ShardProgress(chunk.shard_id, tries[chunk.shard_id], chunk, result, waiting)
 
     def _load_epochs(self, block: Block, row: ProgressRow) -> dict[CryptoHash, EpochInfo]:
         header = block.header
@@ -221,7 +223,7 @@ class ChainStorage(ChainRows):
     def append(self, head: ChainHead, applied: AppliedBlock) -> None:
         """Keep a block and all that it brought. Visible at once, on disk after ``sync``."""
         height = head.height
-        writes = self._write_block(head, applied.chunks)
+        writes = self._write_block(head, applied.chunks, applied.parent_heights)
         for index, shard in enumerate(applied.shards):
             writes += self.state.append(height, shard.shard_id, shard.result.sealed)
             writes += self._write_shard(height, index, shard, applied)
@@ -238,7 +240,9 @@ class ChainStorage(ChainRows):
         """Put on disk, in one step, everything that was appended."""
         self._store.commit([])
 
-    def _write_block(self, head: ChainHead, chunks: tuple[Chunk, ...]) -> list[Write]:
+    def _write_block(
+        self, head: ChainHead, chunks: tuple[Chunk, ...], parent_heights: tuple[int, ...]
+    ) -> list[Write]:
         block, key = head.block, height_key(head.height)
         writes: list[Write] = [
             (BLOCKS, key, encode_block(block)),
@@ -248,9 +252,9 @@ class ChainStorage(ChainRows):
         ]
         writes += self._write_merkle_nodes(block.header.block_ordinal - 1, block.hash)
         positions = {chunk.shard_id: index for index, chunk in enumerate(block.chunks)}
-        for chunk in chunks:
+        for chunk, parent_height in zip(chunks, parent_heights, strict=True):
             place = shard_key(head.height, positions[chunk.header.shard_id])
-            items = [encode_chunk_header(chunk.header), height_key(block.header.prev_height)]
+            items = [encode_chunk_header(chunk.header), height_key(parent_height)]
             items += [encode_signed_transaction(signed) for signed in chunk.transactions]
             writes.append((CHUNKS, place, pack_items(items)))
             writes.append((CHUNK_PLACES, chunk.header.hash, place))
@@ -260,7 +264,6 @@ class ChainStorage(ChainRows):
         keeps = head.height % STATISTICS_PERIOD == 0 or head.position.first is head.position.block
         shards = []
         for shard in head.shards:
-            assert not shard.waiting, "a chain of this node misses chunks only before there are receipts"
             result = shard.result
             is_genesis = shard.chunk.height_included == self._parameters.genesis_height
             shards.append(
@@ -273,6 +276,7 @@ class ChainStorage(ChainRows):
                     result.validator_proposals,
                     result.congestion_info,
                     result.bandwidth_requests,
+                    tuple(tuple(map(encode_receipt, receipts)) for receipts in shard.waiting),
                 )
             )
         row = ProgressRow(
@@ -333,6 +337,7 @@ class ChainStorage(ChainRows):
         for at, receipt in enumerate(shard.result.processed_receipts):
             place = Place(False, height, index, outcome_indices.get(receipt.receipt_id), at)
             writes.append((PLACES, receipt.receipt_id, encode_place(place)))
+        writes += self._write_late_outcomes(height, index, outcome_indices, writes)
         for outcome in outcomes:
             origin = self._take_origin(outcome.id)
             for child in outcome.receipt_ids:
@@ -345,6 +350,18 @@ class ChainStorage(ChainRows):
             if isinstance(receipt.body, DataReceipt)
         ]
         return writes
+
+    @staticmethod
+    def _write_late_outcomes(
+        height: BlockHeight, index: int, outcome_indices: dict[CryptoHash, int], places: list[Write]
+    ) -> list[Write]:
+        """The outcomes of what came in at an earlier height: its own place, there, stays as it is."""
+        here = {key for _, key, _ in places}
+        return [
+            (LATE_OUTCOMES, id_, encode_place(Place(False, height, index, at, 0)))
+            for id_, at in outcome_indices.items()
+            if id_ not in here
+        ]
 
     def _take_origin(self, id_: CryptoHash) -> CryptoHash:
         """The transaction that something executed descends from; zeros for what nobody sent."""
@@ -411,7 +428,25 @@ class ChainStorage(ChainRows):
         for table in (BLOCKS, PROGRESS, CHUNKS, OUTGOING, OUTCOMES, LEAVES, RECEIPTS):
             for key, row in self._store.scan(table, low, high):
                 writes.append((table, key, None))
-                writes += _list_places(table, row)
+                writes += self._list_places(table, row)
+        return writes
+
+    def _list_places(self, table: str, row: bytes) -> list[Write]:
+        """Deletions of the places of what a row holds."""
+        writes: list[Write] = []
+        if table == OUTCOMES:
+            for item in unpack_items(row):
+                outcome = decode_outcome(item)
+                is_late = self.get_late_outcome(outcome.id) is not None
+                writes.append((LATE_OUTCOMES if is_late else PLACES, outcome.id, None))
+                writes += [(MAKINGS, child, None) for child in outcome.receipt_ids]
+        elif table == RECEIPTS:
+            writes = [(PLACES, decode_receipt(item).receipt_id, None) for item in unpack_items(row)]
+        elif table == OUTGOING:
+            for item in unpack_items(row):
+                receipt = decode_receipt(item)
+                if isinstance(receipt.body, DataReceipt):
+                    writes.append((MAKINGS, receipt.receipt_id, None))
         return writes
 
 
@@ -431,21 +466,3 @@ def _list_obsolete_nodes(index: int) -> list[bytes]:
         keys += [node_key(level, index - 1), node_key(level, index)]
         level, index = level + 1, index // 2
     return keys
-
-
-def _list_places(table: str, row: bytes) -> list[Write]:
-    """Deletions of the places of what a row holds."""
-    writes: list[Write] = []
-    if table == OUTCOMES:
-        for item in unpack_items(row):
-            outcome = decode_outcome(item)
-            writes.append((PLACES, outcome.id, None))
-            writes += [(MAKINGS, child, None) for child in outcome.receipt_ids]
-    elif table == RECEIPTS:
-        writes = [(PLACES, decode_receipt(item).receipt_id, None) for item in unpack_items(row)]
-    elif table == OUTGOING:
-        for item in unpack_items(row):
-            receipt = decode_receipt(item)
-            if isinstance(receipt.body, DataReceipt):
-                writes.append((MAKINGS, receipt.receipt_id, None))
-    return writes

@@ -318,7 +318,9 @@ class StoredChain:
     def get_outcome(self, id_: CryptoHash) -> OutcomeWithProof | None:
         """The outcome of a transaction or receipt."""
         place = self._get_place(id_)
-        if place is None or place.outcome_index is None:
+        if place is not None and place.outcome_index is None:
+            place = self._storage.get_late_outcome(id_)
+        if place is None or place.height > self._head.height:
             return None
         block = self._read_block(BlockHeight(place.height))
         if block is None:
@@ -329,7 +331,7 @@ class StoredChain:
             BlockHeight(place.height),
             block.chunks[place.shard_index].shard_id,
             self._storage.get_outcome(place),
-            get_path(self._get_levels(place.height, place.shard_index), place.outcome_index),
+            get_path(self._get_levels(place.height, place.shard_index), outcome_index),
         )
 
     def _get_levels(self, height: int, shard_index: int) -> list[list[bytes]]:
