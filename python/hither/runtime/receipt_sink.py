@@ -94,6 +94,12 @@ class ReceiptSink:
         self._state = state
         self._grants = grants
         self._buffers = OutgoingBuffers(state)
+        config = context.config
+        self._receipt_size_max = config.wasm.limits.max_receipt_size
+        # From 85 on a receipt too large for any link still passes one that is open.
+        self._admission_gas_max: int = GAS_MAX
+        if ProtocolFeature.CLAMP_OUTGOING_GAS_ADMISSION.is_enabled(context.protocol_version):
+            self._admission_gas_max = config.congestion_control.allowed_shard_outgoing_gas
         self._limits = {
             shard_id: self._compute_limit(shard_id, extended)
             for shard_id, extended in context.congestion.items()
@@ -190,15 +196,13 @@ class ReceiptSink:
         Oversized receipts exist (results made large after their size check); they
         count as the largest allowed, else they could never leave.
         """
-        config = self._context.config
         shard_id = get_receiver_shard(self._context.shard_layout, item.receipt)
-        size_bytes = min(item.metadata.congestion_size, config.wasm.limits.max_receipt_size)
+        size_bytes = min(item.metadata.congestion_size, self._receipt_size_max)
         gas = item.metadata.congestion_gas
-        limit = self._limits.setdefault(shard_id, _LinkLimit(GAS_MAX, 0))
-        needed_gas: int = gas
-        if ProtocolFeature.CLAMP_OUTGOING_GAS_ADMISSION.is_enabled(self._context.protocol_version):
-            needed_gas = min(gas, config.congestion_control.allowed_shard_outgoing_gas)
-        if limit.gas < needed_gas or limit.size_bytes < size_bytes:
+        limit = self._limits.get(shard_id)
+        if limit is None:
+            limit = self._limits[shard_id] = _LinkLimit(GAS_MAX, 0)
+        if limit.gas < min(gas, self._admission_gas_max) or limit.size_bytes < size_bytes:
             return False
         self.outgoing_receipts.append(item.receipt)
         limit.gas = max(0, limit.gas - gas)
