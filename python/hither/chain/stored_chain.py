@@ -320,7 +320,7 @@ class StoredChain:
         place = self._get_place(id_)
         if place is not None and place.outcome_index is None:
             place = self._storage.get_late_outcome(id_)
-        if place is None or place.height > self._head.height:
+        if place is None or place.outcome_index is None or place.height > self._head.height:
             return None
         block = self._read_block(BlockHeight(place.height))
         if block is None:
