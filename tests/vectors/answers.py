@@ -116,8 +116,9 @@ class Conversation:
                 asked = self._answer(line, self._list_heights(line))
                 self._low = max(self._low, asked.height)
                 yield asked
-        for line in [*self._group.get("tx_status"), *self._group.get("query")]:
-            yield self._answer(line, [self._node.last_height])
+        for line in [*self._group.get("query"), *self._group.get("tx_status")]:
+            is_of_head = line["t"] == "query" and line["method"] != "query"
+            yield self._answer(line, self._list_heights(line) if is_of_head else [self._node.last_height])
 
     def _pass_time(self, line: Line) -> None:
         """Whoever waited for a transaction asked the next question when it was done."""
