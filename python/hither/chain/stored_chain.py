@@ -331,7 +331,7 @@ class StoredChain:
             BlockHeight(place.height),
             block.chunks[place.shard_index].shard_id,
             self._storage.get_outcome(place),
-            get_path(self._get_levels(place.height, place.shard_index), outcome_index),
+            get_path(self._get_levels(place.height, place.shard_index), place.outcome_index),
         )
 
     def _get_levels(self, height: int, shard_index: int) -> list[list[bytes]]:
