@@ -224,7 +224,7 @@ class RuntimeConfig(msgspec.Struct, frozen=True):
 
 def decode_runtime_config(text: str) -> RuntimeConfig:
     """Read the native module's table; a field that is missing there is an error here."""
-    return msgspec.json.decode(text, type=RuntimeConfig)
+    return msgspec.json.decode(text, type=RuntimeConfig, strict=False)  # Balances are decimal text.
 
 
 def decode_protocol_config_view(text: str) -> dict[str, Any]:

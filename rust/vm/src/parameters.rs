@@ -14,7 +14,7 @@ use near_parameters::{
 use near_primitives_core::num_rational::Rational32;
 use near_primitives_core::types::Balance;
 use near_primitives_core::version::{ProtocolFeature, MIN_SUPPORTED_PROTOCOL_VERSION, PROTOCOL_VERSION};
-use serde_json::{json, Map, Number, Value};
+use serde_json::{json, Map, Value};
 
 use crate::error::Error;
 
@@ -120,8 +120,9 @@ pub fn protocol_features() -> Vec<(String, u32)> {
         .collect()
 }
 
+/// As text: JSON numbers end at 64 bits here.
 fn balance(amount: Balance) -> Value {
-    Number::from_u128(amount.as_yoctonear()).map_or(Value::Null, Value::Number)
+    Value::String(amount.as_yoctonear().to_string())
 }
 
 fn ratio(value: Rational32) -> Value {
