@@ -132,8 +132,8 @@ impl<'a> CallExternal<'a> {
 }
 
 impl External for CallExternal<'_> {
-    fn storage_set<'b>(
-        &'b mut self,
+    fn storage_set(
+        &mut self,
         tracker: &mut dyn StorageAccessTracker,
         key: &[u8],
         value: &[u8],
