@@ -147,7 +147,7 @@ def finish_block(
     position = advance_position(head.position, make_block_info(block, final_height), parameters.epoch_config)
     starts_epoch = position.first is position.block
     statistics = EpochStatistics() if starts_epoch else head.statistics
-    record_block(statistics, position.block, head.height, head.epochs[block.header.epoch_id])
+    statistics = record_block(statistics, position.block, head.height, head.epochs[block.header.epoch_id])
     new_head = ChainHead(
         block=block,
         final_height=final_height,
@@ -170,7 +170,7 @@ def apply_block(
     chunks: Mapping[ShardId, Chunk],
     apply_shards: ApplyShards,
 ) -> tuple[ChainHead, AppliedBlock]:
-    """Apply a block on the head; the head stays as it was, but for its epoch's record."""
+    """Apply a block on the head, which stays as it was."""
     results = apply_shards(plan_work(head, parameters, block, chunks))
     return finish_block(head, parameters, block, chunks, results)
 

@@ -1,7 +1,6 @@
 """The state of a chain after a block: all that the next block is made and applied from.
 
-A head is immutable but for its epoch's record of production; going back to an old head is
-going back in time. Tries of successive heads share their nodes.
+A head is immutable; going back to an old head is going back in time. Tries of successive heads share their nodes.
 """
 
 from collections.abc import Mapping

@@ -215,7 +215,7 @@ class ChainStorage(ChainRows):
                 break
         for block in self.iterate_blocks(start, height + 1):
             info = make_block_info(block, BlockHeight(0))
-            record_block(statistics, info, BlockHeight(block.header.prev_height), epoch)
+            statistics = record_block(statistics, info, BlockHeight(block.header.prev_height), epoch)
         return statistics
 
     # Going on

@@ -4,8 +4,6 @@ Sources: nearcore chain/epoch-manager/src/{lib,epoch_info_aggregator}.rs. There 
 branch, so the record grows forward with each block.
 """
 
-import copy
-
 import msgspec
 
 from hither.chain.epochs.sampling import (
@@ -21,7 +19,10 @@ from hither.chain.epochs.types import (
     EpochStatistics,
     Production,
 )
-from hither.primitives.types import ZERO_HASH, BlockHeight, CryptoHash
+from hither.primitives.types import ZERO_HASH, BlockHeight, CryptoHash, ShardId
+
+_NOTHING = Production()
+_NO_CHUNKS = ChunkProduction()
 
 
 class EpochPosition(msgspec.Struct, frozen=True):
@@ -113,43 +114,42 @@ def advance_position(position: EpochPosition, block: BlockInfo, config: EpochCon
     return EpochPosition(block, position.block, position.first, position.prev_epoch_last_timestamp_ns)
 
 
-def copy_statistics(statistics: EpochStatistics) -> EpochStatistics:
-    """An independent copy."""
-    return copy.deepcopy(statistics)
-
-
 def record_block(
     statistics: EpochStatistics, block: BlockInfo, prev_height: BlockHeight, epoch: EpochInfo
-) -> None:
-    """Add one block to the record of its epoch. Skipped heights count against whose turn they were."""
+) -> EpochStatistics:
+    """The record with one block more. Skipped heights count against whose turn they were."""
+    blocks = dict(statistics.blocks)
     for height in range(prev_height + 1, block.height + 1):
         producer = sample_block_producer(epoch, BlockHeight(height))
-        production = statistics.blocks.setdefault(producer, Production())
-        production.expected += 1
-        production.produced += height == block.height
-    _record_chunks(statistics, block, BlockHeight(prev_height + 1), epoch)
-    statistics.versions[sample_block_producer(epoch, block.height)] = block.latest_protocol_version
-    # Of several proposals of one account in a block the first one counts.
-    for proposal in reversed(block.proposals):
-        statistics.proposals[proposal.account_id] = proposal
+        blocks[producer] = blocks.get(producer, _NOTHING).add(is_produced=height == block.height)
+    versions = dict(statistics.versions)
+    versions[sample_block_producer(epoch, block.height)] = block.latest_protocol_version
+    proposals = statistics.proposals
+    if block.proposals:
+        proposals = dict(proposals)
+        # Of several proposals of one account in a block the first one counts.
+        for proposal in reversed(block.proposals):
+            proposals[proposal.account_id] = proposal
+    chunks = _record_chunks(statistics, block, BlockHeight(prev_height + 1), epoch)
+    return EpochStatistics(blocks, chunks, versions, proposals)
 
 
 def _record_chunks(
     statistics: EpochStatistics, block: BlockInfo, height_created: BlockHeight, epoch: EpochInfo
-) -> None:
+) -> dict[ShardId, dict[int, ChunkProduction]]:
+    chunks = dict(statistics.chunks)
     validators_by_shard = sample_chunk_validators(epoch, height_created)
     for shard_index, is_new in enumerate(block.chunk_mask):
         shard_id = epoch.shard_layout.shard_ids[shard_index]
-        shard = statistics.chunks.setdefault(shard_id, {})
-        producer = shard.setdefault(
-            sample_chunk_producer(epoch, shard_id, height_created),
-            ChunkProduction(Production(), Production()),
-        )
-        producer.production.expected += 1
-        producer.production.produced += is_new
+        shard = chunks[shard_id] = dict(chunks.get(shard_id, {}))
+        producer = sample_chunk_producer(epoch, shard_id, height_created)
+        record = shard.get(producer, _NO_CHUNKS)
+        shard[producer] = ChunkProduction(record.production.add(is_produced=is_new), record.endorsement)
         bitmap = block.chunk_endorsements[shard_index] if is_new else b""
         for position, validator in enumerate(validators_by_shard[shard_index]):
-            record = shard.setdefault(validator, ChunkProduction(Production(), Production()))
-            record.endorsement.expected += 1
-            if is_new and bitmap[position // 8] >> (position % 8) & 1:
-                record.endorsement.produced += 1
+            is_endorsed = is_new and bool(bitmap[position // 8] >> (position % 8) & 1)
+            record = shard.get(validator, _NO_CHUNKS)
+            shard[validator] = ChunkProduction(
+                record.production, record.endorsement.add(is_produced=is_endorsed)
+            )
+    return chunks

@@ -124,22 +124,26 @@ class BlockInfo(msgspec.Struct, frozen=True, gc=False):
     chunk_endorsements: tuple[bytes, ...]
 
 
-class Production(msgspec.Struct, gc=False):
+class Production(msgspec.Struct, frozen=True, gc=False):
     """How much was delivered of what was due."""
 
     produced: int = 0
     expected: int = 0
+
+    def add(self, *, is_produced: bool) -> "Production":
+        """One more that was due."""
+        return Production(self.produced + is_produced, self.expected + 1)
 
     def is_less_than(self, percent: int) -> bool:
         """Whether the share delivered is under ``percent``; nothing due is never under."""
         return self.produced * 100 < percent * self.expected
 
 
-class ChunkProduction(msgspec.Struct, gc=False):
+class ChunkProduction(msgspec.Struct, frozen=True, gc=False):
     """Chunks produced and chunks endorsed."""
 
-    production: Production
-    endorsement: Production
+    production: Production = Production()
+    endorsement: Production = Production()
 
 
 class ValidatorStatistics(msgspec.Struct, frozen=True, gc=False):
@@ -150,8 +154,8 @@ class ValidatorStatistics(msgspec.Struct, frozen=True, gc=False):
     endorsements: Production
 
 
-class EpochStatistics(msgspec.Struct):
-    """What the blocks of an epoch recorded so far (NEAR's ``EpochInfoAggregator``).
+class EpochStatistics(msgspec.Struct, frozen=True):
+    """What the blocks of an epoch recorded so far (NEAR's ``EpochInfoAggregator``); never changed in place.
 
     Keys are positions in the epoch's ``validators``; ``chunks`` is by shard first.
     ``proposals`` holds the newest one of each account.

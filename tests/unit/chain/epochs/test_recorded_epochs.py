@@ -88,7 +88,7 @@ class RecordedEpochs:
             assert header["epoch_sync_data_hash"] is None
         prev_height = self.position.block.height
         self.position = advance_position(self.position, block, self.config)
-        record_block(self.statistics, self.position.block, prev_height, self.epochs[ids[0]])
+        self.statistics = record_block(self.statistics, self.position.block, prev_height, self.epochs[ids[0]])
         if self.position.is_last_in_epoch(self.config):
             end = EpochEnd(
                 current=self.epochs[ids[0]],
