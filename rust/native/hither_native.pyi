@@ -1,7 +1,7 @@
 """The native module: cryptography, state and the contract VM.
 
 Only the doors import it: ``hither.crypto``, ``hither.params``, ``hither.state``,
-``hither.vm``. Long work releases the interpreter lock.
+``hither.vm``, ``hither.mpc.protocols``. Long work releases the interpreter lock.
 """
 
 from typing import final
@@ -289,3 +289,66 @@ class NewReceipt:
         """Borsh of the list of actions."""
     @property
     def is_promise_yield(self) -> bool: ...
+
+# threshold protocols
+
+class ProtocolFailure(RuntimeError):
+    """A threshold protocol run gave no result. Arguments: the reason, and the culprit's number or None."""
+
+@final
+class Secret:
+    """Key shares, triples, presignatures: bytes that do not show in a log. Encrypt what ``expose`` gives."""
+
+    def __new__(cls, data: bytes, /) -> Secret: ...
+    def expose(self) -> bytes: ...
+
+@final
+class ProtocolRun:
+    """One participant's side of a protocol run. Poke it until it waits; poke again after each message."""
+
+    def poke(self) -> tuple[int | None, bool, bytes | Secret] | None:
+        """None: wait. (receiver, False, message): send it, to all others when the receiver is None.
+
+        (None, True, result): the run is over. Raises ProtocolFailure, after which the run is over too.
+        """
+    def message(self, sender: int, data: bytes, /) -> None:
+        """A message of an authenticated sender. Raises InvalidInput for what nobody should send; the run goes on."""
+
+def run_protocols(runs: list[tuple[int, ProtocolRun]], /) -> list[tuple[int, Secret]]:
+    """Run all participants in this process, lock released. The runs are used up. Raises ProtocolFailure."""
+
+def start_keygen(
+    curve_name: str, context: bytes, participants: list[int], me: int, threshold: int, /
+) -> ProtocolRun:
+    """``curve_name`` is secp256k1 or ed25519; ``context`` names the key event. Result: the share."""
+
+def start_reshare(
+    curve_name: str,
+    context: bytes,
+    participants: list[int],
+    me: int,
+    threshold: int,
+    /,
+    *,
+    old_participants: list[int],
+    old_threshold: int,
+    old_public_key: bytes,
+    old_share: Secret | None,
+) -> ProtocolRun: ...
+def start_triple(participants: list[int], me: int, threshold: int, /) -> ProtocolRun: ...
+def start_ecdsa_presign(share: Secret, signers: list[int], first: Secret, second: Secret, /) -> ProtocolRun: ...
+def start_ecdsa_sign(
+    share: Secret, signers: list[int], tweak: bytes, message_hash: bytes, entropy: bytes, presignature: Secret, /
+) -> ProtocolRun:
+    """Result: compressed nonce point (33 bytes), s (32), recovery id (1). The presignature is used up."""
+
+def start_eddsa_presign(share: Secret, signers: list[int], /) -> ProtocolRun: ...
+def start_eddsa_sign(
+    share: Secret, signers: list[int], me: int, tweak: bytes, message: bytes, presignature: Secret | None = None, /
+) -> ProtocolRun:
+    """Result: 64 bytes. With a presignature in one round, else in two."""
+
+def public_key_of_share(curve_name: str, share: Secret, /) -> bytes: ...
+def compute_tweak(predecessor_id: str, path: str, /) -> bytes: ...
+def derive_public_key(curve_name: str, public_key: bytes, tweak: bytes, /) -> bytes | None:
+    """Compressed keys. None when the tweak is no scalar (secp256k1) or the key would be zero."""

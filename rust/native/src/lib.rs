@@ -5,6 +5,7 @@ mod error;
 mod params;
 mod state;
 mod store;
+mod threshold;
 mod vm;
 
 use pyo3::prelude::*;
@@ -17,5 +18,6 @@ fn hither_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     params::register(module)?;
     state::register(module)?;
     store::register(module)?;
+    threshold::register(module)?;
     vm::register(module)
 }

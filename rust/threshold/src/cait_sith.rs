@@ -15,6 +15,7 @@ use hkdf::Hkdf;
 use k256::{AffinePoint, ProjectivePoint, Scalar};
 use sha3::Sha3_256;
 
+use crate::encoding::{write_ids, write_number, Malformed, Reader};
 use crate::group::{Group, Secp256k1};
 use crate::keygen::KeyShare;
 use crate::protocol::{
@@ -40,6 +41,59 @@ pub struct Presignature {
     k: Scalar,
     sigma: Scalar,
     signers: Vec<ParticipantId>,
+}
+
+impl Triple {
+    /// For the store.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for scalar in [&self.share.a, &self.share.b, &self.share.c] {
+            bytes.extend(Secp256k1::encode_scalar(scalar));
+        }
+        for point in [self.public.big_a, self.public.big_b, self.public.big_c] {
+            bytes.extend(Secp256k1::encode_point(&point.into()));
+        }
+        write_number(&mut bytes, self.public.threshold);
+        let participants: Vec<u32> = self.public.participants.iter().map(|id| (*id).into()).collect();
+        write_ids(&mut bytes, &participants);
+        bytes
+    }
+
+    /// # Errors
+    /// When the bytes are not a triple.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(bytes, "triple");
+        let mut scalar = || reader.scalar::<Secp256k1>();
+        let share = TripleShare { a: scalar()?, b: scalar()?, c: scalar()? };
+        let mut point = || reader.point::<Secp256k1>().map(|point| point.to_affine());
+        let (big_a, big_b, big_c) = (point()?, point()?, point()?);
+        let threshold = reader.number()? as usize;
+        let participants = theirs(&reader.ids()?);
+        reader.finish(Self { share, public: TriplePub { big_a, big_b, big_c, participants, threshold } })
+    }
+}
+
+impl Presignature {
+    /// For the store.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Secp256k1::encode_point(&self.big_r.into());
+        bytes.extend(Secp256k1::encode_scalar(&self.k));
+        bytes.extend(Secp256k1::encode_scalar(&self.sigma));
+        write_ids(&mut bytes, &self.signers);
+        bytes
+    }
+
+    /// # Errors
+    /// When the bytes are not a presignature.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(bytes, "presignature");
+        let big_r = reader.point::<Secp256k1>()?.to_affine();
+        let (k, sigma) = (reader.scalar::<Secp256k1>()?, reader.scalar::<Secp256k1>()?);
+        let signers = reader.ids()?;
+        reader.finish(Self { big_r, k, sigma, signers })
+    }
 }
 
 /// What is to be signed; the same at every signer.

@@ -10,6 +10,7 @@ use frost_ed25519 as frost;
 use rand_core::CryptoRngCore;
 use zeroize::Zeroize;
 
+use crate::encoding::{write_number, Malformed, Reader};
 use crate::group::{Ed25519, Group};
 use crate::keygen::KeyShare;
 use crate::protocol::{
@@ -33,6 +34,43 @@ pub struct SigningRequest {
 pub struct Presignature {
     nonces: frost::round1::SigningNonces,
     commitments: BTreeMap<frost::Identifier, frost::round1::SigningCommitments>,
+}
+
+impl Presignature {
+    /// For the store.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let nonces = self.nonces.serialize().expect("nonces are scalars");
+        write_number(&mut bytes, nonces.len());
+        bytes.extend(nonces);
+        write_number(&mut bytes, self.commitments.len());
+        for (identifier, commitments) in &self.commitments {
+            bytes.extend(participant(*identifier).expect("made from a participant").to_le_bytes());
+            let commitments = commitments.serialize().expect("commitments are points");
+            write_number(&mut bytes, commitments.len());
+            bytes.extend(commitments);
+        }
+        bytes
+    }
+
+    /// # Errors
+    /// When the bytes are not a presignature.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(bytes, "presignature");
+        let malformed = |_| Malformed("presignature");
+        let size = reader.count(1)?;
+        let nonces = frost::round1::SigningNonces::deserialize(reader.take(size)?).map_err(malformed)?;
+        let mut commitments = BTreeMap::new();
+        for _ in 0..reader.count(8)? {
+            let id = reader.number()?;
+            let size = reader.count(1)?;
+            let theirs =
+                frost::round1::SigningCommitments::deserialize(reader.take(size)?).map_err(malformed)?;
+            commitments.insert(checked_identifier(id).ok_or_else(|| reader.malformed())?, theirs);
+        }
+        reader.finish(Self { nonces, commitments })
+    }
 }
 
 /// Exchange commitments now, so that signing takes one round later.
@@ -81,9 +119,12 @@ struct DerivedKey {
     public: frost::keys::PublicKeyPackage,
 }
 
+fn checked_identifier(id: ParticipantId) -> Option<frost::Identifier> {
+    u16::try_from(id.checked_add(1)?).ok()?.try_into().ok()
+}
+
 fn identifier(id: ParticipantId) -> frost::Identifier {
-    let number = u16::try_from(id + 1).expect("participant numbers were checked");
-    number.try_into().expect("it is not zero")
+    checked_identifier(id).expect("participant numbers were checked")
 }
 
 fn participant(identifier: frost::Identifier) -> Option<ParticipantId> {

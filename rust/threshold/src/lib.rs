@@ -5,12 +5,14 @@
 
 pub mod cait_sith;
 pub mod derivation;
+pub mod encoding;
 pub mod frost;
 pub mod group;
 pub mod keygen;
 pub mod local;
 pub mod polynomial;
 pub mod protocol;
+pub mod run;
 
 #[cfg(test)]
 mod tests;

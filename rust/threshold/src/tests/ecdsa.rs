@@ -151,3 +151,22 @@ fn the_published_tweak_is_reproduced() {
         .collect();
     assert_eq!(tweak, expected);
 }
+
+#[test]
+fn what_is_stored_comes_back_and_damage_is_noticed() {
+    let shares = make_key::<Secp256k1>(&[0, 1, 2], 2, 7);
+    let triple = make_triples(&[0, 1, 2], 2).remove(&1).unwrap().encode();
+    let presignature = make_presignatures(&shares, &[0, 1]).remove(&1).unwrap().encode();
+    let share = shares[&1].encode();
+    assert_eq!(Triple::decode(&triple).unwrap().encode(), triple);
+    assert_eq!(Presignature::decode(&presignature).unwrap().encode(), presignature);
+    assert_eq!(KeyShare::<Secp256k1>::decode(&share).unwrap().encode(), share);
+    for size in 0..triple.len() {
+        assert!(Triple::decode(&triple[..size]).is_err());
+    }
+    assert!(Presignature::decode(&[presignature.as_slice(), &[0]].concat()).is_err());
+    // Another secret than the public share tells.
+    let mut other = share.clone();
+    other[8 + 31] ^= 1;
+    assert!(KeyShare::<Secp256k1>::decode(&other).is_err());
+}

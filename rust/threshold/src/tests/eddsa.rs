@@ -78,7 +78,8 @@ fn a_presigned_signature_takes_one_round_and_only_the_presigned_set() {
     assert!(wrong.is_ok());
     let runs: BTreeMap<_, _> = [0, 2]
         .map(|id| {
-            let run = sign_presigned(&shares[&id], request(&[0, 2], id), stock.remove(&id).unwrap()).unwrap();
+            let stored = Presignature::decode(&stock.remove(&id).unwrap().encode()).unwrap();
+            let run = sign_presigned(&shares[&id], request(&[0, 2], id), stored).unwrap();
             (id, Box::new(run) as Boxed<[u8; 64]>)
         })
         .into();
