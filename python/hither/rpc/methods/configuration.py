@@ -59,9 +59,20 @@ def _reduce(value: Any) -> Any:
     return (numerator // divisor, denominator // divisor)
 
 
+def _view_genesis(genesis: GenesisConfig) -> dict[str, Any]:
+    """The genesis in JSON; its time has as many digits as are needed, in groups of three."""
+    plain: dict[str, Any] = msgspec.to_builtins(genesis)
+    whole, _, rest = genesis.genesis_time.rstrip("Z").partition(".")
+    digits = rest.ljust(9, "0")[:9]
+    while digits.endswith("000"):
+        digits = digits[:-3]
+    plain["genesis_time"] = f"{whole}.{digits}Z" if digits else f"{whole}Z"
+    return plain
+
+
 def view_protocol_config(genesis: GenesisConfig, protocol_version: int) -> dict[str, Any]:
     """The rules in force: those of the genesis, of its epochs, and the figures of the version."""
-    plain = msgspec.to_builtins(genesis)
+    plain = _view_genesis(genesis)
     epoch = get_epoch_config(genesis)
     config: dict[str, Any] = {"protocol_version": protocol_version}
     config.update((name, plain[name]) for name in _FROM_GENESIS)
@@ -76,7 +87,7 @@ def view_protocol_config(genesis: GenesisConfig, protocol_version: int) -> dict[
 def get_genesis_config(context: Context, parameters: None) -> Any:
     """``genesis_config``: the genesis without its records."""
     del parameters
-    return msgspec.to_builtins(context.reader.genesis.config)
+    return _view_genesis(context.reader.genesis.config)
 
 
 def get_protocol_config(context: Context, reference: BlockReference) -> dict[str, Any]:
