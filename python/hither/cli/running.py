@@ -1,0 +1,106 @@
+"""Running a node with its server in this process, until a signal or a failure ends it."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+
+import click
+import uvloop
+
+from hither import __version__
+from hither.chain.reader import BlockMode
+from hither.cli.announce import describe_network, make_endpoints
+from hither.cli.endpoints import remove_endpoints, write_endpoints
+from hither.cli.ports import describe_owner
+from hither.cli.problems import stop
+from hither.cli.receipt_tree import COLOURS, PLAIN
+from hither.cli.watcher import Watcher
+from hither.node.home import Home
+from hither.node.node import Node, NodeOptions
+from hither.rpc.server import bind, serve
+
+SUPERVISION_INTERVAL_S = 0.2
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Where the server listens and when blocks are made; ``is_shown``: for a person who watches."""
+
+    host: str
+    port: int
+    block_time: tuple[BlockMode, int | None]
+    is_shown: bool
+    started_s: float
+
+
+def run_in_foreground(home: Home, options: RunOptions) -> None:
+    """Run until SIGINT or SIGTERM. The caller holds the home's lock. A failure of the node ends the program."""
+    try:
+        failure = uvloop.run(_run(home, options))
+    except _PortTaken as error:
+        stop(str(error), "stop it, or choose another port")
+    if failure is not None:
+        stop(f"the chain stopped: {failure}", f"its data in {home.path} is as of the last block")
+
+
+class _PortTaken(Exception):
+    """Somebody listens there already."""
+
+
+async def _run(home: Home, options: RunOptions) -> BaseException | None:
+    try:
+        listener = bind(options.host, options.port)
+    except OSError as error:
+        owner = describe_owner(options.port)
+        raise _PortTaken(
+            f"cannot listen on {options.host}:{options.port}: {error.strerror}, {owner}"
+        ) from error
+    mode, interval_ms = options.block_time
+    node_options = (
+        NodeOptions(mode=mode) if interval_ms is None else NodeOptions(mode=mode, interval_ms=interval_ms)
+    )
+    node = Node.open(home, node_options)
+    ending = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ending.set)
+    await node.start()
+    try:
+        async with serve(node.reader, node.control, node.vm, listener) as server:
+            watching = _announce(home, node, server.address, options)
+            try:
+                await _wait(ending, node)
+            finally:
+                remove_endpoints(home.path, os.getpid())
+                if watching is not None:
+                    watching.cancel()
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await watching
+    finally:
+        await node.stop()
+    return node.failure
+
+
+def _announce(home: Home, node: Node, address: str, options: RunOptions) -> asyncio.Task[None] | None:
+    """Tell programs, and a person if one watches, that everything answers."""
+    url = f"http://{address.replace('0.0.0.0', '127.0.0.1')}"
+    endpoints = make_endpoints(home.genesis, url, os.getpid(), __version__)
+    write_endpoints(home.path, endpoints)
+    if not options.is_shown:
+        return None
+    ready_s = time.monotonic() - options.started_s
+    for line in describe_network(endpoints, home.genesis, str(home.path), ready_s):
+        click.echo(line)
+    style = COLOURS if sys.stdout.isatty() else PLAIN
+    return asyncio.create_task(Watcher(node.reader, click.echo, style).run(node.control))
+
+
+async def _wait(ending: asyncio.Event, node: Node) -> None:
+    """Until a signal, or until the chain has stopped by itself."""
+    while not ending.is_set() and node.failure is None:
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(ending.wait(), SUPERVISION_INTERVAL_S)
