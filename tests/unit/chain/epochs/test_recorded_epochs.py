@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 import pytest
-from tests.unit.chain.recordings import read_genesis, read_heights, read_lines
 
 from hither.chain.epochs.tracker import advance_position, record_block, start_position
 from hither.chain.epochs.types import BlockInfo, EpochInfo, EpochStatistics
@@ -21,6 +20,7 @@ from hither.codec import base58
 from hither.crypto.keys import public_key_from_str
 from hither.primitives.sharding import ValidatorStake
 from hither.primitives.types import ZERO_HASH
+from tests.unit.chain.recordings import read_genesis, read_heights, read_lines
 
 CHAINS = ("", "three-shards", "congestion", "congestion-three-shards")
 
