@@ -10,10 +10,60 @@ from hither.chain.reader import BlockReference
 from hither.params import get_protocol_config_view
 from hither.rpc.context import Context, Method, read_nothing
 from hither.rpc.methods.blocks import ask_about_block, name_header
+from hither.rpc.methods.node_settings import SETTINGS
 from hither.rpc.values import read_block_reference
 
 FIRST_VERSION_WITHOUT_SEATS_PER_SHARD: Final = 87
 """The release of protocol 87 no longer tells two figures that nothing uses."""
+
+LAST_VERSION_OF_OLD_FIGURES: Final = 84
+"""The release of this version tells fewer figures, and two more switches."""
+
+# Where in the answer -> the figures that are not there yet.
+_NOT_IN_OLD: Final[dict[tuple[str, ...], tuple[str, ...]]] = {
+    (): ("account_creation_charge", "min_gas_purchase_price"),
+    ("transaction_costs",): ("ml_dsa_65_verification_cost",),
+    ("wasm_config",): (
+        "bls12381_not_in_group_fix",
+        "chain_id_host_fn",
+        "ml_dsa_verify_host_fn",
+        "one_yocto_on_promise",
+        "p256_verify_host_fn",
+        "sha3_host_fns",
+        "universal_accounts",
+        "yield_with_id_host_fns",
+    ),
+    ("wasm_config", "ext_costs"): (
+        "ml_dsa_verify_base",
+        "ml_dsa_verify_byte",
+        "p256_verify_base",
+        "p256_verify_byte",
+        "sha3_256_base",
+        "sha3_256_byte",
+        "sha3_384_base",
+        "sha3_384_byte",
+        "sha3_512_base",
+        "sha3_512_byte",
+        "universal_state_init_to_account_id_base",
+        "universal_state_init_to_account_id_byte",
+        "yield_create_with_id_base",
+    ),
+    ("wasm_config", "limit_config"): (
+        "max_blocks_per_contract",
+        "max_blocks_per_function",
+        "max_deploy_actions_per_receipt",
+        "max_function_body_size",
+        "max_instrumented_code_size",
+        "max_operand_stack_bytes_per_function",
+        "max_params_per_contract",
+        "max_params_per_function",
+        "max_receipt_total_input_size",
+        "max_state_init_entries",
+        "max_types_per_contract",
+        "max_universal_state_init_keys",
+    ),
+}
+_ONLY_IN_OLD: Final = {"deterministic_account_ids": True, "eth_implicit_global_contract": True}
 
 _FROM_GENESIS: Final = (
     "genesis_time",
@@ -70,6 +120,36 @@ def _view_genesis(genesis: GenesisConfig) -> dict[str, Any]:
     return plain
 
 
+def shorten_time(time: str) -> str:
+    """The fraction of a second in 0, 3, 6 or 9 digits, as few as hold it."""
+    whole, _, fraction = time.removesuffix("Z").partition(".")
+    while fraction.endswith("000"):
+        fraction = fraction[:-3]
+    return f"{whole}.{fraction}Z" if fraction else f"{whole}Z"
+
+
+def view_genesis_config(config: GenesisConfig) -> dict[str, Any]:
+    """The genesis without its records, its time as short as it can be."""
+    view: dict[str, Any] = msgspec.to_builtins(config)
+    view["genesis_time"] = shorten_time(config.genesis_time)
+    return view
+
+
+def view_runtime_config(protocol_version: int) -> dict[str, Any]:
+    """The figures of a version, as far as the release that began with it tells them."""
+    view = get_protocol_config_view(protocol_version)
+    if protocol_version > LAST_VERSION_OF_OLD_FIGURES:
+        return view
+    for path, names in _NOT_IN_OLD.items():
+        part = view
+        for name in path:
+            part = part[name]
+        for name in names:
+            del part[name]
+    view["wasm_config"].update(_ONLY_IN_OLD)
+    return view
+
+
 def view_protocol_config(genesis: GenesisConfig, protocol_version: int) -> dict[str, Any]:
     """The rules in force: those of the genesis, of its epochs, and the figures of the version."""
     plain = _view_genesis(genesis)
@@ -80,14 +160,14 @@ def view_protocol_config(genesis: GenesisConfig, protocol_version: int) -> dict[
     if protocol_version < FIRST_VERSION_WITHOUT_SEATS_PER_SHARD:
         config["num_block_producer_seats_per_shard"] = plain["num_block_producer_seats_per_shard"]
         config["avg_hidden_validator_seats_per_shard"] = []
-    config["runtime_config"] = get_protocol_config_view(protocol_version)
+    config["runtime_config"] = view_runtime_config(protocol_version)
     return config
 
 
-def get_genesis_config(context: Context, parameters: None) -> Any:
-    """``genesis_config``: the genesis without its records."""
+def get_genesis_config(context: Context, parameters: None) -> dict[str, Any]:
+    """``genesis_config``."""
     del parameters
-    return _view_genesis(context.reader.genesis.config)
+    return view_genesis_config(context.reader.genesis.config)
 
 
 def get_protocol_config(context: Context, reference: BlockReference) -> dict[str, Any]:
@@ -103,17 +183,12 @@ def get_client_config(context: Context, parameters: None) -> dict[str, Any]:
     del parameters
     settings, genesis = context.settings, context.reader.genesis.config
     version = settings.node_version
-    return {
+    return SETTINGS | {
         "version": msgspec.to_builtins(version),
         "chain_id": context.reader.chain_id,
         "rpc_addr": settings.rpc_address,
         "epoch_length": genesis.epoch_length,
         "num_block_producer_seats": genesis.num_block_producer_seats,
-        "produce_empty_blocks": True,
-        "min_num_peers": 0,
-        "save_tx_outcomes": True,
-        "save_state_changes": True,
-        "tracked_shards_config": "AllShards",
         "trie_viewer_state_size_limit": settings.view_state_size_max,
         "max_gas_burnt_view": settings.view_gas_max,
     }
