@@ -5,8 +5,9 @@ one earlier in the chunk is passed over without an outcome (from 85 on).
 """
 
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
-from hither.crypto.keys import compute_key_handle
+from hither.crypto.keys import KeyHandle, compute_key_handle
 from hither.crypto.signing import are_valid_signatures
 from hither.params import ProtocolFeature
 from hither.primitives.account import AccessKey, Account, UninitialisedAccount
@@ -14,7 +15,7 @@ from hither.primitives.ids import compute_receipt_id
 from hither.primitives.outcome import Failure, Outcome, SuccessReceiptId
 from hither.primitives.receipt import ActionReceipt, Receipt
 from hither.primitives.transaction import SignedTransaction, Transaction
-from hither.primitives.types import Balance, CryptoHash, Gas
+from hither.primitives.types import Balance, CryptoHash, Gas, Nonce
 from hither.runtime import causes
 from hither.runtime.chunk_run import ChunkRun
 from hither.runtime.fees import IntegerOverflow, TransactionCost, compute_transaction_cost
@@ -44,7 +45,7 @@ def process_transactions(
     local_receipts: list[Receipt] = []
     for signed, error in zip(transactions, errors, strict=True):
         if error is not None:
-            _note_reads(run, signed.transaction)
+            _read_signer(run, signed.transaction, compute_key_handle(signed.transaction.public_key))
             _add_failure(run, signed, error)
             continue
         receipt = _process_transaction(run, signed)
@@ -78,26 +79,41 @@ def _find_errors(
     return errors
 
 
-def _note_reads(run: ChunkRun, transaction: Transaction) -> None:
-    """NEAR's node reads signer and key of invalid transactions too; the reads count in the proof."""
-    handle = compute_key_handle(transaction.public_key)
-    records.get_account_record_optional(run.state, transaction.signer_id)
-    records.get_access_key_optional(run.state, transaction.signer_id, handle)
+class _Signer(NamedTuple):
+    """What the state has of a transaction's signer."""
+
+    account: Account | UninitialisedAccount | None
+    access_key: AccessKey | None
+    gas_key_nonce: Nonce | None
+
+
+def _read_signer(run: ChunkRun, transaction: Transaction, handle: KeyHandle) -> _Signer:
+    """Read account, key and nonce, whether or not they are needed: the reads count in the proof.
+
+    NEAR's node reads them for invalid transactions too.
+    """
+    state, signer_id = run.state, transaction.signer_id
+    nonce = None
+    if transaction.nonce_index is not None:
+        nonce = records.get_gas_key_nonce_optional(state, signer_id, handle, transaction.nonce_index)
+    return _Signer(
+        records.get_account_record_optional(state, signer_id),
+        records.get_access_key_optional(state, signer_id, handle),
+        nonce,
+    )
 
 
 def _process_transaction(run: ChunkRun, signed: SignedTransaction) -> Receipt | None:
     """Charge a well-formed transaction; its receipt, or None with the failure recorded."""
     transaction = signed.transaction
+    signer_id, handle = transaction.signer_id, compute_key_handle(transaction.public_key)
+    signer = _read_signer(run, transaction, handle)
     try:
         cost = compute_transaction_cost(run.fees, transaction, run.context.gas_price)
     except IntegerOverflow:
-        _note_reads(run, transaction)
         _add_failure(run, signed, "CostOverflow")
         return None
-    signer_id, handle = transaction.signer_id, compute_key_handle(transaction.public_key)
-    account = records.get_account_record_optional(run.state, signer_id)
-    access_key = records.get_access_key_optional(run.state, signer_id, handle)
-    charge = _charge(run, transaction, cost, account, access_key)
+    charge = _charge(run, transaction, cost, signer)
     if isinstance(charge, Refusal):
         _add_failure(run, signed, charge.error)
         return None
@@ -130,13 +146,10 @@ def _process_transaction(run: ChunkRun, signed: SignedTransaction) -> Receipt | 
 
 
 def _charge(
-    run: ChunkRun,
-    transaction: Transaction,
-    cost: TransactionCost,
-    account: Account | UninitialisedAccount | None,
-    access_key: AccessKey | None,
+    run: ChunkRun, transaction: Transaction, cost: TransactionCost, signer: _Signer
 ) -> Charge | Refusal:
     height = run.context.block_height
+    account, access_key, nonce = signer
     if account is None:
         return Refusal({"InvalidSignerId": {"signer_id": transaction.signer_id}})
     if access_key is None:
@@ -147,14 +160,6 @@ def _charge(
         ):
             return verify_and_charge_bootstrap(run.config, transaction, cost, account, height)
         return Refusal(access_key_not_found(transaction))
-    nonce = None
-    if transaction.nonce_index is not None:
-        nonce = records.get_gas_key_nonce_optional(
-            run.state,
-            transaction.signer_id,
-            compute_key_handle(transaction.public_key),
-            transaction.nonce_index,
-        )
     return verify_and_charge(run.config, transaction, cost, account, access_key, nonce, height)
 
 
