@@ -104,6 +104,11 @@ class StoredChain:
             self._blocks, self._levels = {}, {}
         self._head = head
 
+    @property
+    def head(self) -> ChainHead:
+        """The published head."""
+        return self._head
+
     # The chain itself
 
     @property

@@ -50,8 +50,8 @@ class NodeControl:
         self._engine = engine
         self._thread = thread
         self._is_development = is_development
-        self._head = engine.head
         self._context: AdmissionContext | None = None
+        self._context_head = reader.head
         self._waiters = TransactionWaiters(reader)
         self._waiting: dict[CryptoHash, SignedTransaction] = {}
         self._submissions: deque[_Submission] = deque()
@@ -114,8 +114,10 @@ class NodeControl:
         return self._reader.get_transaction(transaction_hash) is not None
 
     def _get_context(self) -> AdmissionContext:
-        if self._context is None:
-            self._context = make_admission_context(self._engine.parameters, self._head, self._engine.storage)
+        head = self._reader.head
+        if self._context is None or self._context_head is not head:
+            self._context_head = head
+            self._context = make_admission_context(self._engine.parameters, head, self._engine.storage)
         return self._context
 
     async def _verify_submissions(self) -> None:
@@ -178,7 +180,6 @@ class NodeControl:
 
     def handle_publication(self, head: ChainHead, blocks: Sequence[AppliedBlock], is_revert: bool) -> None:
         """A new head was published."""
-        self._head, self._context = head, None
         if is_revert:
             self._waiting.clear()
             self._waiters.handle_revert()

@@ -1,0 +1,168 @@
+"""A node that is killed keeps its promises: every transaction that it called final is there after."""
+
+import os
+import random
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from hither.chain.genesis import DEVELOPMENT_BOUNDARIES, DevelopmentOptions
+from hither.chain.genesis_block import make_genesis_tries
+from hither.chain.parameters import make_parameters
+from hither.chain.reader import ExecutionStatus, UnknownTransactionOrReceipt
+from hither.chain.verification import reexecute
+from hither.node.home import init_home, read_home
+from hither.node.node import Node
+from hither.vm import Vm
+from tests.e2e.node_load import digest
+
+SENDERS = 150
+FAILPOINTS = ("applied", "before commit", "committed")
+ROOT = Path(__file__).parents[2]
+
+
+class Victim:
+    """Runs the load and counts what it promised."""
+
+    def __init__(self, home: Path, *arguments: str, failpoint: str | None = None) -> None:
+        environment = os.environ | {"PYTHONPATH": f"{ROOT / 'python'}:{ROOT}"}
+        if failpoint is not None:
+            environment["HITHER_FAILPOINT"] = failpoint
+        command = [sys.executable, "-m", "tests.e2e.node_load", str(home), str(SENDERS), *arguments]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, cwd=ROOT)
+        self._left = b""
+        self.promised: dict[str, str] = {}
+        self.is_ready = False
+
+    def read_for(self, seconds: float) -> bool:
+        """Take what it says for so long; False when it has ended."""
+        assert self._process.stdout is not None
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            ready, _, _ = select.select([self._process.stdout], [], [], left)
+            if ready and not self._read():
+                return False
+        return True
+
+    def _read(self) -> bool:
+        assert self._process.stdout is not None
+        data = os.read(self._process.stdout.fileno(), 65536)
+        *lines, self._left = (self._left + data).split(b"\n")
+        for line in lines:
+            if line == b"ready":
+                self.is_ready = True
+            else:
+                hash_, outcomes = line.decode().split()
+                self.promised[hash_] = outcomes
+        return bool(data)
+
+    def kill(self) -> None:
+        """End it without warning, and read what it still said."""
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+        while self._read():
+            pass
+
+    def wait_until_dead(self, seconds: float) -> None:
+        """For one that kills itself."""
+        while self.read_for(0.2):
+            seconds -= 0.2
+            assert seconds > 0, "it reached no failpoint"
+        assert self._process.wait() == -signal.SIGKILL
+
+    def wait_until_ready(self) -> None:
+        while not self.is_ready:
+            assert self.read_for(0.05), "the node ended while starting"
+
+
+def make_home(home: Path) -> None:
+    accounts = tuple(f"user{at}.near" for at in range(SENDERS))
+    options = DevelopmentOptions(
+        boundary_accounts=DEVELOPMENT_BOUNDARIES, accounts=accounts, epoch_length=500
+    )
+    init_home(home, options, time.time_ns())
+
+
+def find_broken(home: Path, promised: dict[str, str]) -> list[str]:
+    """Promised transactions that are not there, or not as promised."""
+    node = Node.open(read_home(home))
+    broken = []
+    for hash_, outcomes in promised.items():
+        try:
+            status = node.reader.get_transaction_status(bytes.fromhex(hash_))
+        except UnknownTransactionOrReceipt:
+            broken.append(hash_)
+            continue
+        if status.execution is not ExecutionStatus.FINAL or digest(status) != outcomes:
+            broken.append(hash_)
+    node._store.close()
+    return broken
+
+
+def kill_repeatedly(home: Path, kills: int, seed: int) -> dict[str, str]:
+    """Half of the kills at random moments, half at failpoints; what was promised in all."""
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    promised: dict[str, str] = {}
+    for at in range(kills):
+        if at % 2:
+            failpoint = f"{FAILPOINTS[at // 2 % len(FAILPOINTS)]}:{chance.randint(1, 60)}"
+            victim = Victim(home, failpoint=failpoint)
+            victim.wait_until_dead(60)
+        else:
+            victim = Victim(home)
+            victim.wait_until_ready()
+            victim.read_for(chance.uniform(0.05, 1.0))
+            victim.kill()
+        promised |= victim.promised
+        assert find_broken(home, victim.promised) == []
+    return promised
+
+
+def check_kills(home: Path, kills: int) -> None:
+    make_home(home)
+    promised = kill_repeatedly(home, kills, seed=random.randrange(2**32))
+    assert len(promised) > 20 * kills
+    assert find_broken(home, promised) == []
+    opened = read_home(home)
+    parameters = make_parameters(opened.genesis)
+    node = Node.open(opened)
+    vm = Vm(str(home / "verification"))
+    head = reexecute(parameters, make_genesis_tries(opened.genesis, parameters), node._engine.storage, vm)
+    assert head.hash == node.reader.get_head().last_block_hash
+    assert [s.trie.root for s in head.shards] == [s.trie.root for s in node._engine.head.shards]
+    node._store.close()
+
+
+def test_what_was_final_outlives_four_kills(tmp_path: Path) -> None:
+    """One at random and one at each failpoint of the commit."""
+    check_kills(tmp_path / "home", 4)
+
+
+@pytest.mark.slow
+def test_what_was_final_outlives_many_kills(tmp_path: Path) -> None:
+    """And the whole chain, applied again from genesis, has the roots of its headers."""
+    check_kills(tmp_path / "home", 25)
+
+
+@pytest.mark.long
+def test_what_was_final_outlives_very_many_kills(tmp_path: Path) -> None:
+    check_kills(tmp_path / "home", 200)
+
+
+@pytest.mark.slow
+def test_a_node_that_does_not_sync_breaks_its_promises(tmp_path: Path) -> None:
+    """The test above can fail: without the commit's sync, promised transactions are gone."""
+    home = tmp_path / "home"
+    make_home(home)
+    victim = Victim(home, "--without-sync")
+    victim.wait_until_ready()
+    while len(victim.promised) < 300:
+        assert victim.read_for(0.1)
+    victim.kill()
+    assert len(find_broken(home, victim.promised)) == len(victim.promised)
