@@ -19,6 +19,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 TARGET = "wasm32-unknown-unknown"
+# near-sdk calls the host only where `near` is set; without it, it falls back on Rust's own panics and hashes.
+FLAGS = ("-Ctarget-cpu=mvp", "--cfg=near")
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ ARTIFACTS = (
     Artifact("fungible_token", "fungible_token"),
     Artifact("nft", "nft"),
     Artifact("ping_pong", "ping_pong"),
+    Artifact("signer", "signer"),
 )
 
 
@@ -50,7 +53,7 @@ def compute_source_hash(artifact: Artifact) -> str:
         package / "Cargo.toml",
         *sorted(package.glob("src/**/*.rs")),
     ]
-    digest = hashlib.sha256(f"{artifact.name} {artifact.features}".encode())
+    digest = hashlib.sha256(f"{artifact.name} {artifact.features} {FLAGS}".encode())
     for file in files:
         content = file.read_bytes()
         digest.update(f"\n{file.relative_to(ROOT).as_posix()} {len(content)}\n".encode() + content)
@@ -75,7 +78,11 @@ def build(artifact: Artifact, cache: Path) -> bytes:
     # The registry's folder carries its host's name: each is mapped away together with the rest of the path.
     folders = dict.fromkeys(sorted(cargo_home.glob("registry/src/*")), "/crates")
     folders |= {ROOT: "/contracts", target: "/target", toolchain: "/toolchain"}
-    flags = ["-Ctarget-cpu=mvp", *(f"--remap-path-prefix={path}={name}" for path, name in folders.items())]
+    flags = [
+        "-Ctarget-cpu=mvp",
+        "--cfg=near",
+        *(f"--remap-path-prefix={path}={name}" for path, name in folders.items()),
+    ]
     environment = {
         key: value for key, value in os.environ.items() if "RUSTFLAGS" not in key and key != "RUSTC_WRAPPER"
     }

@@ -124,8 +124,6 @@ def _describe_action(action: Any) -> str:
             return f"{_printable(fields['method_name'])}({_describe_arguments(fields['args'])}){attached}"
         case "Stake":
             return f"stake {format_near(int(fields['stake']))}"
-        case "DeployContract":
-            return f"deploy contract ({len(fields['code']) * 3 // 4:,} bytes)"
         case "DeleteAccount":
             return f"delete account to {fields['beneficiary_id']}"
         case "Delegate":

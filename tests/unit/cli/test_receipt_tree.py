@@ -91,7 +91,7 @@ def test_loops_and_very_long_trees_end() -> None:
     [
         ("CreateAccount", "create account"),
         ({"Transfer": {"deposit": str(10**24)}}, "transfer 1 N"),
-        ({"DeployContract": {"code": base64.b64encode(b"123456").decode()}}, "deploy contract (6 bytes)"),
+        ({"DeployContract": {"code": "c2hvd24gYXMgYSBoYXNo"}}, "deploy contract"),
         ({"DeleteAccount": {"beneficiary_id": "eve.near"}}, "delete account to eve.near"),
         ({"FunctionCall": {"method_name": "m", "args": "/w==", "deposit": "1"}}, "m(3 bytes) with "),
         ({"UseGlobalContract": {}}, "use global contract"),
