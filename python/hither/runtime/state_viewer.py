@@ -39,6 +39,10 @@ from hither.vm import Call, Vm
 
 PAGE_ITEMS_MAX: Final = 10_000
 PAGE_SIZE_BYTES_MAX: Final = 50_000
+LAST_VERSION_WITH_LIMIT_AS_LINK_ERROR: Final = 84
+"""The release of this version words it so where instructions exceed the gas limit of a view."""
+
+_LIMIT_EXCEEDED: Final = "HostError(GasLimitExceeded)"
 NO_KEY: Final = encode_public_key(PublicKey(ED25519, bytes(32)))
 
 
@@ -108,7 +112,7 @@ class InvalidPage(ViewError):
 
 
 class ContractFailed(ViewError):
-    """The call failed. ``text`` is the VM's own description, ``error`` NEAR's ``FunctionCallError`` as JSON."""
+    """The call failed. ``text`` is the VM's description, ``error`` NEAR's ``FunctionCallError`` as JSON."""
 
     def __init__(self, text: str, error: Any) -> None:
         super().__init__(text)
@@ -344,7 +348,10 @@ def call_function(vm: Vm, trie: Trie, surroundings: ViewSurroundings, call: View
         surroundings.interrupt_after_ms,
     )
     if outcome.error_text is not None or outcome.error_json is not None:
-        error = msgspec.json.decode(outcome.error_json or "null")
-        raise ContractFailed(f"wasm execution failed with error: {outcome.error_text}", error)
+        text, error = outcome.error_text, msgspec.json.decode(outcome.error_json or "null")
+        is_old = surroundings.protocol_version <= LAST_VERSION_WITH_LIMIT_AS_LINK_ERROR
+        if is_old and text == _LIMIT_EXCEEDED:
+            text, error = f'LinkError {{ msg: "{text}" }}', {"LinkError": {"msg": text}}
+        raise ContractFailed(f"wasm execution failed with error: {text}", error)
     value = outcome.return_value
     return ViewResult(value if isinstance(value, bytes) else b"", tuple(outcome.logs))

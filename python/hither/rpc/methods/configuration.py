@@ -109,17 +109,6 @@ def _reduce(value: Any) -> Any:
     return (numerator // divisor, denominator // divisor)
 
 
-def _view_genesis(genesis: GenesisConfig) -> dict[str, Any]:
-    """The genesis in JSON; its time has as many digits as are needed, in groups of three."""
-    plain: dict[str, Any] = msgspec.to_builtins(genesis)
-    whole, _, rest = genesis.genesis_time.rstrip("Z").partition(".")
-    digits = rest.ljust(9, "0")[:9]
-    while digits.endswith("000"):
-        digits = digits[:-3]
-    plain["genesis_time"] = f"{whole}.{digits}Z" if digits else f"{whole}Z"
-    return plain
-
-
 def shorten_time(time: str) -> str:
     """The fraction of a second in 0, 3, 6 or 9 digits, as few as hold it."""
     whole, _, fraction = time.removesuffix("Z").partition(".")
@@ -152,7 +141,7 @@ def view_runtime_config(protocol_version: int) -> dict[str, Any]:
 
 def view_protocol_config(genesis: GenesisConfig, protocol_version: int) -> dict[str, Any]:
     """The rules in force: those of the genesis, of its epochs, and the figures of the version."""
-    plain = _view_genesis(genesis)
+    plain = view_genesis_config(genesis)
     epoch = get_epoch_config(genesis)
     config: dict[str, Any] = {"protocol_version": protocol_version}
     config.update((name, plain[name]) for name in _FROM_GENESIS)
