@@ -155,11 +155,6 @@ def test_a_yields_name_is_free_again_once_it_is_resumed() -> None:
     world.put_contract("ex.near", read_code(88))
     name = bytes(range(32))
 
-    def run(step: str, *arguments: object) -> list[Outcome]:
-        program = Program()
-        program.step(step, *[program.pair(a) if isinstance(a, bytes) else a for a in arguments])  # type: ignore[misc]
-        return world.act("alice.near", "ex.near", call(program.encode()))
-
     def count_names() -> int:
         trie = world.get_trie("ex.near")
         columns = (keys.YIELD_ID_TO_DATA_ID, keys.DATA_ID_TO_YIELD_ID)
@@ -177,7 +172,9 @@ def test_a_yields_name_is_free_again_once_it_is_resumed() -> None:
     )
     assert get_errors(world.act("alice.near", "ex.near", call(program.encode()))) == []
     assert count_names() == 2
-    assert get_errors(run("promise_yield_resume_with_yield_id", name, b"data")) == []
+    resume = Program()
+    resume.step("promise_yield_resume_with_yield_id", resume.pair(name), resume.pair(b"data"))
+    assert get_errors(world.act("alice.near", "ex.near", call(resume.encode()))) == []
     assert count_names() == 0
 
 
