@@ -22,6 +22,7 @@ from hither.chain.rows import TABLES
 from hither.chain.storage import ChainStorage
 from hither.chain.stored_chain import PoolView, StoredChain
 from hither.crypto.hashing import sha256
+from hither.crypto.keys import SecretKey
 from hither.crypto.signing import compute_public_key, sign
 from hither.primitives.action import Action, Transfer
 from hither.primitives.transaction import (
@@ -35,6 +36,17 @@ from hither.vm import Vm
 
 START_NS = 1_700_000_000_000_000_000
 BLOCK_NS = 600_000_000
+
+
+def sign_transfer(
+    sender: str, receiver: str, block_hash: bytes, nonce: int, amount: int = 10**20
+) -> SignedTransaction:
+    """A transfer under the sender's well-known key."""
+    key = derive_development_key(sender)
+    transaction = Transaction(
+        sender, compute_public_key(key), nonce, receiver, block_hash, (Transfer(amount),)
+    )
+    return sign_transaction_form(transaction, sign(key, sha256(encode_transaction(transaction))))
 
 
 class SmallChain:
@@ -109,6 +121,12 @@ class SmallChain:
         transaction = Transaction(
             signer_id, compute_public_key(key), nonce, receiver_id, self.engine.head.hash, actions
         )
+        return self.sign_with(key, transaction)
+
+    @staticmethod
+    def sign_with(key: SecretKey, transaction: Transaction) -> SignedTransaction:
+        """The transaction under that key, whatever it named."""
+        transaction = msgspec.structs.replace(transaction, public_key=compute_public_key(key))
         return sign_transaction_form(transaction, sign(key, sha256(encode_transaction(transaction))))
 
     def transfer(

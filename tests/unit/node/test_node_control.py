@@ -1,0 +1,355 @@
+"""A node in this process: submission, waiting, development controls."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hither.chain.genesis import DEVELOPMENT_BOUNDARIES, DevelopmentOptions
+from hither.chain.reader import (
+    BlockMode,
+    ControlRefused,
+    ExecutionStatus,
+    Finality,
+    InvalidTransaction,
+    PooledTransaction,
+)
+from hither.node.home import HomeProblem, init_home, read_home
+from hither.node.node import Node, NodeOptions
+from hither.primitives.transaction import SignedTransaction
+from hither.primitives.types import Signature
+from tests.unit.chain.chains import sign_transfer
+
+FINAL = ExecutionStatus.FINAL
+
+
+def make_home(folder: Path, **options: Any) -> Path:
+    chosen = DevelopmentOptions(**({"boundary_accounts": DEVELOPMENT_BOUNDARIES} | options))
+    init_home(folder, chosen, time.time_ns())
+    return folder
+
+
+def run(home: Path, scenario: Callable[[Node], Awaitable[None]], options: NodeOptions | None = None) -> None:
+    """Open the home, run the scenario on the running node, and stop it."""
+
+    async def main() -> None:
+        node = Node.open(read_home(home), options)
+        await node.start()
+        try:
+            await asyncio.wait_for(scenario(node), 30)
+        finally:
+            await node.stop()
+        assert node.failure is None
+
+    asyncio.run(main())
+
+
+def transfer(node: Node, sender: str, receiver: str, at: int = 1) -> SignedTransaction:
+    head = node.reader.get_head()
+    return sign_transfer(sender, receiver, head.last_block_hash, head.height * 1000 + at)
+
+
+async def send(node: Node, signed: SignedTransaction, until: ExecutionStatus = FINAL) -> None:
+    await node.control.submit(signed)
+    status = await node.control.wait_for_transaction(signed.hash, until, 10_000)
+    assert status is not None
+    assert status.execution >= until
+
+
+async def wait_for_height(node: Node, height: int) -> None:
+    while (head := node.reader.get_head()).height < height:
+        await node.control.wait_for_head(head)
+
+
+@pytest.mark.parametrize("until", list(ExecutionStatus)[1:])
+def test_each_status_is_waited_for(tmp_path: Path, until: ExecutionStatus) -> None:
+    """Instant blocks come until the transaction is final, whatever is waited for."""
+
+    async def scenario(node: Node) -> None:
+        await wait_for_height(node, 1)
+        started = time.monotonic()
+        await send(node, transfer(node, "alice.near", "peggy.near"), until)
+        assert time.monotonic() - started < 0.5, "no heartbeat was needed"
+
+    run(make_home(tmp_path), scenario)
+
+
+def test_waiting_for_a_transaction_that_never_comes_ends(tmp_path: Path) -> None:
+    async def scenario(node: Node) -> None:
+        assert await node.control.wait_for_transaction(bytes(32), FINAL, 50) is None
+
+    run(make_home(tmp_path), scenario)
+
+
+def test_a_transaction_that_is_known_is_taken_again_without_effect(tmp_path: Path) -> None:
+    async def scenario(node: Node) -> None:
+        await wait_for_height(node, 1)
+        signed = transfer(node, "alice.near", "peggy.near")
+        assert await node.control.submit(signed) == PooledTransaction(signed.hash, True)
+        assert node.reader.get_transaction(signed.hash) == signed
+        assert await node.control.submit(signed) == PooledTransaction(signed.hash, False)
+        await node.control.wait_for_transaction(signed.hash, FINAL, 10_000)
+        assert await node.control.submit(signed) == PooledTransaction(signed.hash, False)
+
+    run(make_home(tmp_path), scenario)
+
+
+def test_a_bad_signature_is_refused_after_what_costs_less(tmp_path: Path) -> None:
+    """NEAR's order: expiry, actions, then the signature, then the account."""
+
+    async def scenario(node: Node) -> None:
+        await wait_for_height(node, 1)
+        good = transfer(node, "alice.near", "peggy.near")
+        forged = Signature(0, bytes(64))
+        bad = SignedTransaction(good.transaction, forged, good.hash, good.size)
+        with pytest.raises(InvalidTransaction) as caught:
+            await node.control.submit(bad)
+        assert caught.value.error == "InvalidSignature"
+        nobody = transfer(node, "nobody.near", "peggy.near")
+        with pytest.raises(InvalidTransaction) as caught:
+            await node.control.submit(SignedTransaction(nobody.transaction, forged, nobody.hash, nobody.size))
+        assert caught.value.error == "InvalidSignature"
+
+    run(make_home(tmp_path), scenario)
+
+
+def test_many_are_submitted_at_once(tmp_path: Path) -> None:
+    """Errors stand in their places; the others all become final."""
+
+    async def scenario(node: Node) -> None:
+        await wait_for_height(node, 1)
+        names = ("alice.near", "bob.near", "nobody.near", "ivan.near", "trent.near")
+        many = [transfer(node, name, "peggy.near") for name in names]
+        results = await node.control.submit_many(many)
+        assert [isinstance(result, PooledTransaction) for result in results] == [
+            True,
+            True,
+            False,
+            True,
+            True,
+        ]
+        assert isinstance(results[2], InvalidTransaction)
+        for at in (0, 1, 3, 4):
+            assert await node.control.wait_for_transaction(many[at].hash, FINAL, 10_000) is not None
+        assert node.reader.get_pending_count() == 0
+
+    run(make_home(tmp_path), scenario)
+
+
+def test_what_was_submitted_into_a_stopped_chain_waits(tmp_path: Path) -> None:
+    """In manual mode a transaction is known, without an outcome, until a block is mined."""
+
+    async def scenario(node: Node) -> None:
+        await node.control.mine(2)
+        signed = transfer(node, "alice.near", "peggy.near")
+        await node.control.submit(signed)
+        assert node.reader.get_transaction_status(signed.hash).execution is ExecutionStatus.NONE
+        assert node.reader.get_pending_count() == 1
+        height = (await node.control.mine(1)).height
+        assert node.reader.get_transaction_status(signed.hash).execution is ExecutionStatus.INCLUDED
+        assert node.reader.get_pending_count() == 0
+        assert (await node.control.mine(4)).height == height + 4
+        assert node.reader.get_transaction_status(signed.hash).execution is FINAL
+
+    run(make_home(tmp_path), scenario, NodeOptions(mode=BlockMode.MANUAL))
+
+
+def test_fast_forward_is_visible_and_final_when_it_returns(tmp_path: Path) -> None:
+    async def scenario(node: Node) -> None:
+        await wait_for_height(node, 1)
+        before = node.reader.get_head()
+        tip = await node.control.fast_forward(100)
+        assert tip.height >= before.height + 101
+        assert node.reader.get_head(Finality.FINAL).height >= before.height + 101
+        assert tip.timestamp_ns >= before.timestamp_ns + 100 * 600_000_000
+
+    run(make_home(tmp_path), scenario)
+
+
+def test_fast_forward_goes_through_epochs(tmp_path: Path) -> None:
+    """Each epoch ends on its way, so validators and rewards are as if time had passed."""
+
+    async def scenario(node: Node) -> None:
+        await wait_for_height(node, 1)
+        await node.control.fast_forward(1000)
+        info = node.reader.get_validator_info()
+        assert info.epoch_height >= 9
+        assert info.current_validators[0].stake > 0
+
+    run(make_home(tmp_path, epoch_length=100), scenario)
+
+
+def test_time_is_set_forward_only(tmp_path: Path) -> None:
+    async def scenario(node: Node) -> None:
+        target = time.time_ns() + 86_400 * 10**9
+        assert (await node.control.set_time(target)).timestamp_ns >= target
+        with pytest.raises(ControlRefused):
+            await node.control.set_time(target - 10**9)
+
+    run(make_home(tmp_path), scenario)
+
+
+def test_a_time_that_was_set_stays_set_after_a_restart(tmp_path: Path) -> None:
+    """The chain's clock never goes back, so it goes on from the newest block."""
+    target = time.time_ns() + 86_400 * 10**9
+
+    async def set_time(node: Node) -> None:
+        await node.control.set_time(target)
+
+    async def look(node: Node) -> None:
+        assert (await node.control.mine(1)).timestamp_ns > target
+
+    home = make_home(tmp_path)
+    run(home, set_time)
+    run(home, look)
+
+
+def test_a_snapshot_is_come_back_to(tmp_path: Path) -> None:
+    """Also after a restart; it and the later ones are used up."""
+    ids: list[str] = []
+
+    async def take(node: Node) -> None:
+        await wait_for_height(node, 1)
+        ids.append(await node.control.snapshot())
+        ids.append(str(node.reader.get_head().last_block_hash.hex()))
+        await send(node, transfer(node, "alice.near", "peggy.near"))
+        ids.append(await node.control.snapshot())
+
+    async def come_back(node: Node) -> None:
+        await send(node, transfer(node, "alice.near", "peggy.near"))
+        tip = await node.control.revert(ids[0])
+        assert tip.last_block_hash.hex() == ids[1]
+        for used in (ids[0], ids[2]):
+            with pytest.raises(ControlRefused):
+                await node.control.revert(used)
+        await send(node, transfer(node, "alice.near", "peggy.near"))
+
+    home = make_home(tmp_path)
+    run(home, take)
+    run(home, come_back)
+
+
+def test_patched_records_are_visible_when_it_returns(tmp_path: Path) -> None:
+    """Accounts of different shards in one call; the balance of the next block holds."""
+    from hither.state.records import get_account_optional
+
+    def record(account_id: str, amount: int) -> dict[str, Any]:
+        account = {
+            "amount": str(amount),
+            "locked": "0",
+            "code_hash": "1" * 32,
+            "storage_usage": 182,
+            "version": "V1",
+        }
+        return {"Account": {"account_id": account_id, "account": account}}
+
+    async def scenario(node: Node) -> None:
+        await wait_for_height(node, 1)
+        tip = await node.control.patch_state([record("alice.near", 5 * 10**24), record("zoe.near", 7)])
+        for finality in (Finality.OPTIMISTIC, Finality.FINAL):
+            head = node.reader.get_head(finality)
+            assert head.height <= tip.height + 2
+            for account_id, shard_id, amount in (("alice.near", 0, 5 * 10**24), ("zoe.near", 2, 7)):
+                account = get_account_optional(
+                    node.reader.get_trie(head.last_block_hash, shard_id), account_id
+                )
+                assert account is not None
+                assert account.amount == amount
+        await send(node, transfer(node, "alice.near", "peggy.near"))
+        with pytest.raises(ControlRefused):
+            await node.control.patch_state([{"Nonsense": {}}])
+        code = {"Contract": {"account_id": "alice.near", "code": "AAAA"}}
+        with pytest.raises(ControlRefused):
+            await node.control.patch_state([code])
+
+    run(make_home(tmp_path), scenario)
+
+
+def test_modes_can_be_changed(tmp_path: Path) -> None:
+    async def scenario(node: Node) -> None:
+        await wait_for_height(node, 1)
+        await node.control.set_block_mode(BlockMode.MANUAL)
+        height = (await node.control.mine(1)).height
+        await asyncio.sleep(0.7)
+        assert node.reader.get_head().height == height
+        await node.control.set_block_mode(BlockMode.INTERVAL, 20)
+        await asyncio.sleep(0.5)
+        assert node.reader.get_head().height > height + 5
+        with pytest.raises(ControlRefused):
+            await node.control.set_block_mode(BlockMode.INTERVAL, 0)
+
+    run(make_home(tmp_path), scenario)
+
+
+def test_an_idle_chain_makes_a_block_each_heartbeat(tmp_path: Path) -> None:
+    async def scenario(node: Node) -> None:
+        await wait_for_height(node, 1)
+        height = node.reader.get_head().height
+        await asyncio.sleep(1.4)
+        assert height + 1 <= node.reader.get_head().height <= height + 3
+
+    run(make_home(tmp_path), scenario)
+
+
+def test_controls_are_off_where_the_chain_is_not_for_development(tmp_path: Path) -> None:
+    async def scenario(node: Node) -> None:
+        for refused in (
+            node.control.mine(1),
+            node.control.fast_forward(1),
+            node.control.snapshot(),
+            node.control.patch_state([]),
+            node.control.set_time(2**62),
+            node.control.set_block_mode(BlockMode.MANUAL),
+            node.control.revert("x"),
+        ):
+            with pytest.raises(ControlRefused):
+                await refused
+
+    run(make_home(tmp_path), scenario, NodeOptions(is_development=False))
+
+
+def test_watchers_see_what_happens(tmp_path: Path) -> None:
+    """Outcomes in order, with their transactions and receipts; closing ends the iteration."""
+
+    async def scenario(node: Node) -> None:
+        await wait_for_height(node, 1)
+        stream = node.control.watch()
+        signed = transfer(node, "alice.near", "peggy.near")
+        await send(node, signed)
+        seen = []
+        async for event in stream:
+            seen += [outcome.id for outcome in event.outcomes]
+            if len(seen) == 3:
+                break
+        assert seen[0] == signed.hash
+        stream.close()
+        assert [event async for event in stream if event.outcomes] == []
+
+    run(make_home(tmp_path), scenario)
+
+
+def test_a_home_of_another_genesis_is_refused(tmp_path: Path) -> None:
+    """Data that belongs to other records is not silently taken."""
+
+    async def scenario(node: Node) -> None:
+        await wait_for_height(node, 1)
+
+    home = make_home(tmp_path)
+    run(home, scenario)
+    genesis = home / "genesis.json"
+    genesis.write_text(genesis.read_text().replace('"localnet"', '"othernet"'))
+    with pytest.raises(HomeProblem, match=r"another genesis\.json"):
+        Node.open(read_home(home))
+
+
+def test_a_home_is_not_opened_twice(tmp_path: Path) -> None:
+    home = make_home(tmp_path)
+
+    async def scenario(node: Node) -> None:
+        with pytest.raises(HomeProblem):
+            Node.open(read_home(home))
+
+    run(home, scenario)
