@@ -10,6 +10,9 @@ mod vm;
 
 use pyo3::prelude::*;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The export list: everything that Python sees is registered here.
 #[pymodule]
 fn hither_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
