@@ -6,12 +6,12 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from hither.chain.genesis import Genesis, parse_genesis
 from hither.rpc.context import Context, RpcSettings
 from hither.rpc.dispatch import Dispatcher
 from hither.rpc.http import Application
 from hither.rpc.methods import make_methods
-
 from tests.rpc.asgi import HttpAnswer, call, post
 from tests.vectors.recording import CHAINS, RecordedChain
 
@@ -74,7 +74,9 @@ def check(answer: HttpAnswer, line: dict[str, Any]) -> None:
     assert answer.status == line["http_status"]
     recorded = line.get("headers", {})
     for name in ("content-type", "allow"):
-        assert answer.headers.get(name) == recorded.get(name, answer.headers.get(name) if not recorded else None)
+        assert answer.headers.get(name) == recorded.get(
+            name, answer.headers.get(name) if not recorded else None
+        )
     if line["body"].startswith("{"):
         assert json.loads(answer.text) == json.loads(line["body"])
     else:

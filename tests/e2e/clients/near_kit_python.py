@@ -68,9 +68,7 @@ seen["created_balance"] = str(yocto(user_id))
 # Keys
 extra, call = str(generate_key().public_key), str(generate_key().public_key)
 user.send_transaction(user_id, [add_full_access_key(extra)])
-user.send_transaction(
-    user_id, [add_function_call_key(call, token_id, ["ft_transfer"], allowance="1 NEAR")]
-)
+user.send_transaction(user_id, [add_function_call_key(call, token_id, ["ft_transfer"], allowance="1 NEAR")])
 seen["keys_after_add"] = len(user.access_keys(user_id))
 user.send_transaction(user_id, [delete_key(extra)])
 user.send_transaction(user_id, [delete_key(call)])

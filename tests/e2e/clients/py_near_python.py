@@ -74,9 +74,7 @@ async def run_scenario() -> dict[str, Any]:
         token_id, "new_default", {"owner_id": owner.account_id, "total_supply": "1000000"}
     )
     provider = owner.provider
-    found = await provider.query(
-        {"request_type": "view_code", "finality": "final", "account_id": token_id}
-    )
+    found = await provider.query({"request_type": "view_code", "finality": "final", "account_id": token_id})
     seen["code_size"] = len(base64.b64decode(found["code_base64"]))
     seen["token_name"] = (await owner.view_function(token_id, "ft_metadata", {})).result["name"]
 
@@ -111,9 +109,11 @@ async def run_scenario() -> dict[str, Any]:
     missing = f"missing.{owner.account_id}"
     too_many = {"receiver_id": user_id, "amount": "999999999"}
     seen["errors"] = {
-        "missing_account": await error_of(lambda: provider.query(
-            {"request_type": "view_account", "finality": "final", "account_id": missing}
-        )),
+        "missing_account": await error_of(
+            lambda: provider.query(
+                {"request_type": "view_account", "finality": "final", "account_id": missing}
+            )
+        ),
         "missing_receiver": await error_of(lambda: owner.send_money(missing, ONE_NEAR)),
         "panic": await error_of(lambda: owner.function_call(token_id, "ft_transfer", too_many, amount=1)),
         "view_panic": await error_of(lambda: owner.view_function(token_id, "no_such_method", {})),
