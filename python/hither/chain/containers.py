@@ -66,7 +66,8 @@ def unpack_items(row: bytes) -> list[bytes]:
 class Place(msgspec.Struct, frozen=True, gc=False):
     """Where a transaction or receipt was executed.
 
-    ``is_transaction`` tells the two apart. ``outcome_index`` is its place among the outcomes (None: it has none, like data),
+    ``is_transaction`` tells the two apart. ``outcome_index`` is its place among the outcomes
+    (None: it has none, like data),
     ``item_index`` its place among the chunk's transactions or the processed receipts.
     """
 

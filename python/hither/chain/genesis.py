@@ -29,7 +29,8 @@ from hither.primitives.types import AccountId, Balance
 
 NEAR: Final = 10**24
 DEVELOPMENT_VALIDATOR: Final = AccountId("test.near")
-DEVELOPMENT_TREASURY: Final = AccountId("test.near")
+DEVELOPMENT_TREASURY: Final = AccountId("near")
+"""Not the validator: NEAR mints a validating treasury's share without paying it out, and the sum would drift."""
 DEVELOPMENT_BOUNDARIES: Final = ("h", "p")
 DEVELOPMENT_ACCOUNTS: Final = (
     "alice.near",
@@ -263,10 +264,9 @@ def validate_genesis(genesis: Genesis) -> None:
         account = accounts.get(validator.account_id)
         if account is None or int(account["locked"]) != int(validator.amount):
             raise InvalidGenesis(
-                f"records: the account {validator.account_id} must have locked its stake of {validator.amount}"
+                f"records: the account {validator.account_id} must have locked "
+                f"its stake of {validator.amount}"
             )
-    if config.transaction_validity_period > 2 * config.epoch_length:
-        raise InvalidGenesis("transaction_validity_period: at most two epochs")
 
 
 def with_supply_of_records(genesis: Genesis) -> Genesis:

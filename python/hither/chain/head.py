@@ -1,6 +1,7 @@
 """The state of a chain after a block: all that the next block is made and applied from.
 
-A head is immutable; going back to an old head is going back in time. Tries of successive heads share their nodes.
+A head is immutable; going back to an old head is going back in time. Tries of successive
+heads share their nodes.
 """
 
 from collections.abc import Mapping

@@ -390,7 +390,7 @@ class ChainReader(Protocol):
         """All outcomes of applying that block, by shard, in NEAR's order."""
 
     def get_outcome_proof(self, id_: CryptoHash, account_id: AccountId) -> OutcomeProof:
-        """For ``light_client_proof``. ``account_id`` is the sender of the transaction or the receipt's receiver.
+        """For ``light_client_proof``. ``account_id`` is the transaction's sender or the receipt's receiver.
 
         Raises UnknownTransactionOrReceipt, NotConfirmed.
         """

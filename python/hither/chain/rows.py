@@ -111,6 +111,7 @@ def shard_key(height: int, shard_index: int) -> bytes:
 
 
 def node_key(level: int, index: int) -> bytes:
+    """A whole node of the tree of all blocks."""
     return bytes((level,)) + index.to_bytes(8, "big")
 
 

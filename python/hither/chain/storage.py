@@ -119,7 +119,8 @@ class ChainStorage(ChainRows):
         version = self._store.get(META, _FORMAT)
         if version != str(FORMAT_VERSION).encode():
             raise StorageError(
-                f"the data has format {version!r}, this program reads {FORMAT_VERSION}; use the program that wrote it"
+                f"the data has format {version!r}, this program reads {FORMAT_VERSION}; "
+                "use the program that wrote it"
             )
         found = self._store.get(META, _HEAD)
         assert found is not None, "a started store has a head"

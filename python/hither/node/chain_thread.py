@@ -46,7 +46,7 @@ BATCH_NS_MAX: Final = 100_000_000
 logger = logging.getLogger(__name__)
 
 Publish = Callable[[ChainHead, Sequence[AppliedBlock], bool], None]
-"""Called in the chain's thread with the new head, the blocks since the last call, and whether it went back."""
+"""Called in the chain's thread: the new head, the blocks since the last call, whether it went back."""
 
 
 class _Goal(msgspec.Struct):

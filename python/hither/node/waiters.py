@@ -12,84 +12,102 @@ from hither.chain.reader import (
 )
 from hither.primitives.types import CryptoHash
 
-_Waiter = tuple[CryptoHash, ExecutionStatus, "asyncio.Future[TransactionStatus]"]
+NEEDS_EXECUTION = (ExecutionStatus.EXECUTED_OPTIMISTIC, ExecutionStatus.EXECUTED, ExecutionStatus.FINAL)
+
+
+class _Waiter:
+    """One who waits: for what, until when, and in which group it stands at the moment."""
+
+    __slots__ = ("future", "group", "transaction_hash", "until")
+
+    def __init__(self, transaction_hash: CryptoHash, until: ExecutionStatus) -> None:
+        self.transaction_hash = transaction_hash
+        self.until = until
+        self.future: asyncio.Future[TransactionStatus] = asyncio.get_running_loop().create_future()
+        self.group: CryptoHash | int | None = None
 
 
 class TransactionWaiters:
-    """Lives in the event loop."""
+    """Lives in the event loop.
+
+    Waiters stand in groups: by the id that they need executed, or by the height that they need final.
+    """
 
     def __init__(self, reader: ChainReader) -> None:
         self._reader = reader
-        self._by_id: dict[CryptoHash, list[_Waiter]] = {}
-        self._by_final_height: dict[int, list[_Waiter]] = {}
+        self._groups: dict[CryptoHash | int, dict[_Waiter, None]] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._groups.values()))
 
     def wait(
         self, transaction_hash: CryptoHash, until: ExecutionStatus
     ) -> "asyncio.Future[TransactionStatus]":
-        """A future of its status once it has come that far; done at once if it has."""
-        future: asyncio.Future[TransactionStatus] = asyncio.get_running_loop().create_future()
-        self._check((transaction_hash, until, future))
-        return future
+        """A future of its status once it has come that far; done at once if it has. Cancel it to leave."""
+        waiter = _Waiter(transaction_hash, until)
+        self._check(waiter)
+        waiter.future.add_done_callback(lambda _: self._leave(waiter))
+        return waiter.future
 
     def handle_blocks(self, blocks: Sequence[AppliedBlock], final_height: int) -> None:
         """Look again at those who wait for something that these blocks executed, or made final."""
+        if not self._groups:
+            return
         woken: list[_Waiter] = []
-        if self._by_id:
-            for block in blocks:
-                for shard in block.shards:
-                    for outcome in shard.result.outcomes:
-                        woken += self._by_id.pop(outcome.id, ())
-        for height in [height for height in self._by_final_height if height <= final_height]:
-            woken += self._by_final_height.pop(height)
+        for block in blocks:
+            for shard in block.shards:
+                for outcome in shard.result.outcomes:
+                    woken += self._groups.get(outcome.id, ())
+        for group in [group for group in self._groups if isinstance(group, int) and group <= final_height]:
+            woken += self._groups[group]
         self._check_all(woken)
 
     def handle_revert(self) -> None:
         """Everything may be different."""
-        waiting = [waiter for waiters in self._by_id.values() for waiter in waiters]
-        waiting += [waiter for waiters in self._by_final_height.values() for waiter in waiters]
-        self._by_id, self._by_final_height = {}, {}
-        self._check_all(waiting)
+        self._check_all([waiter for waiters in self._groups.values() for waiter in waiters])
 
     def _check_all(self, waiters: Iterable[_Waiter]) -> None:
         for waiter in waiters:
-            if not waiter[2].done():
+            if not waiter.future.done():
                 self._check(waiter)
 
     def _check(self, waiter: _Waiter) -> None:
-        transaction_hash, until, future = waiter
+        self._leave(waiter)
         try:
-            status = self._reader.get_transaction_status(transaction_hash)
+            status = self._reader.get_transaction_status(waiter.transaction_hash)
         except UnknownTransactionOrReceipt:
-            self._by_id.setdefault(transaction_hash, []).append(waiter)
+            self._enter(waiter, waiter.transaction_hash)
             return
-        if status.execution >= until:
-            future.set_result(status)
-        elif status.outcome is None:
-            self._by_id.setdefault(transaction_hash, []).append(waiter)
+        if status.execution >= waiter.until:
+            waiter.future.set_result(status)
         else:
-            self._wait_on(waiter, status)
+            self._enter(waiter, _find_group(waiter.until, status))
 
-    def _wait_on(self, waiter: _Waiter, status: TransactionStatus) -> None:
-        """Wake it for the next receipt that is missing, else when the newest outcome is final."""
-        assert status.outcome is not None
-        outcomes = (status.outcome, *status.receipt_outcomes)
-        needs_execution = waiter[1] in (
-            ExecutionStatus.EXECUTED_OPTIMISTIC,
-            ExecutionStatus.EXECUTED,
-            ExecutionStatus.FINAL,
-        )
-        if needs_execution:
-            executed = {outcome.id for outcome in outcomes}
-            for outcome in outcomes:
-                for receipt_id in outcome.outcome.receipt_ids:
-                    if receipt_id not in executed:
-                        self._by_id.setdefault(receipt_id, []).append(waiter)
-                        return
-        heights = [outcome.block_height for outcome in outcomes]
-        if waiter[1] is ExecutionStatus.INCLUDED_FINAL:
-            heights = heights[:1]
-        self._by_final_height.setdefault(max(heights), []).append(waiter)
+    def _enter(self, waiter: _Waiter, group: CryptoHash | int) -> None:
+        waiter.group = group
+        self._groups.setdefault(group, {})[waiter] = None
 
-    def forget(self, future: "asyncio.Future[TransactionStatus]") -> None:
-        """Somebody stopped waiting: its entries go when they would have woken it, or here if there are many."""
-        future.cancel()
+    def _leave(self, waiter: _Waiter) -> None:
+        if waiter.group is None:
+            return
+        members = self._groups[waiter.group]
+        del members[waiter]
+        if not members:
+            del self._groups[waiter.group]
+        waiter.group = None
+
+
+def _find_group(until: ExecutionStatus, status: TransactionStatus) -> CryptoHash | int:
+    """What has to happen next: the execution of a missing receipt, else finality of the newest outcome."""
+    if status.outcome is None:
+        return status.transaction.hash
+    outcomes = (status.outcome, *status.receipt_outcomes)
+    if until in NEEDS_EXECUTION:
+        executed = {outcome.id for outcome in outcomes}
+        for outcome in outcomes:
+            for receipt_id in outcome.outcome.receipt_ids:
+                if receipt_id not in executed:
+                    return receipt_id
+    if until is ExecutionStatus.INCLUDED_FINAL:
+        return status.outcome.block_height
+    return max(outcome.block_height for outcome in outcomes)

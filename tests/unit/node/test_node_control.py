@@ -80,6 +80,8 @@ def test_each_status_is_waited_for(tmp_path: Path, until: ExecutionStatus) -> No
 def test_waiting_for_a_transaction_that_never_comes_ends(tmp_path: Path) -> None:
     async def scenario(node: Node) -> None:
         assert await node.control.wait_for_transaction(bytes(32), FINAL, 50) is None
+        await asyncio.sleep(0)
+        assert len(node.control._waiters) == 0, "who gave up is forgotten"
 
     run(make_home(tmp_path), scenario)
 

@@ -1,4 +1,7 @@
-"""What an epoch pays, in exact integers (nearcore chain/epoch-manager/src/{reward_calculator,validator_stats}.rs)."""
+"""What an epoch pays, in exact integers.
+
+Sources: nearcore chain/epoch-manager/src/{reward_calculator,validator_stats}.rs.
+"""
 
 from collections.abc import Mapping
 

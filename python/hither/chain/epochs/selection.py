@@ -137,7 +137,7 @@ def _select_roles(config: EpochConfig, proposals: Mapping[AccountId, ValidatorSt
 
 
 def _select(ordered: Sequence[ValidatorStake], seats: int, ratio: Ratio) -> tuple[list[ValidatorStake], int]:
-    """The first so many whose share of the stake so far exceeds ``ratio``, and the stake one more would need."""
+    """The first so many whose share of the stake so far exceeds ``ratio``; what stake one more would need."""
     selected: list[ValidatorStake] = []
     total = 0
     for proposal in ordered[:seats]:

@@ -152,5 +152,5 @@ def encode_epoch_info(epoch: EpochInfo) -> bytes:
 def compute_epoch_sync_data_hash(
     blocks: tuple[bytes, bytes, bytes], epochs: tuple[EpochInfo, EpochInfo, EpochInfo]
 ) -> CryptoHash:
-    """Of the ended epoch's first, last but one and last block (encoded), and of the epochs ended, begun and next."""
+    """Of the ended epoch's first, last but one and last block (encoded); of the epochs ended, begun, next."""
     return CryptoHash(sha256(b"".join(blocks) + b"".join(encode_epoch_info(epoch) for epoch in epochs)))
