@@ -1,5 +1,6 @@
 """``hither node``: the chain alone. ``hither-sandbox`` calls the same functions."""
 
+import shutil
 import time
 from pathlib import Path
 
@@ -10,7 +11,16 @@ from hither.chain.genesis import DevelopmentOptions, Genesis, InvalidGenesis
 from hither.chain.reader import BlockMode
 from hither.cli.endpoints import resolve_home
 from hither.cli.problems import home_option, stop
-from hither.node.home import HomeProblem, init_home, lock_home, read_home
+from hither.node.home import (
+    CONFIG_FILE,
+    GENESIS_FILE,
+    NODE_KEY_FILE,
+    VALIDATOR_KEY_FILE,
+    HomeProblem,
+    init_home,
+    lock_home,
+    read_home,
+)
 from hither.params import DEFAULT_PROTOCOL_VERSION, NEWEST_PROTOCOL_VERSION, OLDEST_PROTOCOL_VERSION
 
 DEFAULT_RPC_ADDRESS = "127.0.0.1:3030"
@@ -89,12 +99,13 @@ def dump_state(home: Path, file: Path | None, *, is_streamed: bool) -> Path:
         target = file or home / "output.json"
         target.write_bytes(msgspec.json.encode(config | {"records": genesis.records}))
         return target
+    # What a node of its own could start from, the records apart because there may be very many.
     target = file or home / "output"
     target.mkdir(parents=True, exist_ok=True)
+    for name in (CONFIG_FILE, NODE_KEY_FILE, VALIDATOR_KEY_FILE):
+        shutil.copy(home / name, target / name)
     (target / "records.json").write_bytes(msgspec.json.encode(genesis.records))
-    (target / "genesis.json").write_bytes(
-        msgspec.json.encode(config | {"records": [], "records_file": "records.json"})
-    )
+    (target / GENESIS_FILE).write_bytes(msgspec.json.encode(config | {"records": []}))
     return target
 
 
