@@ -69,14 +69,17 @@ class InvalidTrieKey(ValueError):
 
 
 def account(account_id: AccountId) -> bytes:
+    """The account record."""
     return b"\x00" + account_id.encode()
 
 
 def contract_code(account_id: AccountId) -> bytes:
+    """The code of a contract of its own."""
     return b"\x01" + account_id.encode()
 
 
 def access_key(account_id: AccountId, handle: KeyHandle) -> bytes:
+    """An access key, by its handle."""
     return b"\x02" + account_id.encode() + b"\x02" + encode_key_handle(handle)
 
 
@@ -91,26 +94,32 @@ def gas_key_nonce(account_id: AccountId, handle: KeyHandle, index: int) -> bytes
 
 
 def received_data(receiver_id: AccountId, data_id: CryptoHash) -> bytes:
+    """Data that waits for the receipt that wants it."""
     return b"\x03" + receiver_id.encode() + b"," + data_id
 
 
 def postponed_receipt_id(receiver_id: AccountId, data_id: CryptoHash) -> bytes:
+    """Which receipt waits for this data."""
     return b"\x04" + receiver_id.encode() + b"," + data_id
 
 
 def pending_data_count(receiver_id: AccountId, receipt_id: CryptoHash) -> bytes:
+    """How many inputs a postponed receipt still lacks."""
     return b"\x05" + receiver_id.encode() + b"," + receipt_id
 
 
 def postponed_receipt(receiver_id: AccountId, receipt_id: CryptoHash) -> bytes:
+    """A receipt that waits for data."""
     return b"\x06" + receiver_id.encode() + b"," + receipt_id
 
 
 def delayed_receipt(index: int) -> bytes:
+    """An item of the queue of receipts that did not fit into a chunk."""
     return b"\x07" + index.to_bytes(8, "little")
 
 
 def contract_data(account_id: AccountId, key: bytes) -> bytes:
+    """A contract's own key."""
     return b"\x09" + account_id.encode() + b"," + key
 
 
@@ -120,10 +129,12 @@ def contract_data_prefix(account_id: AccountId, prefix: bytes = b"") -> bytes:
 
 
 def promise_yield_timeout(index: int) -> bytes:
+    """An item of the queue of time-outs."""
     return b"\x0b" + index.to_bytes(8, "little")
 
 
 def promise_yield_receipt(receiver_id: AccountId, data_id: CryptoHash) -> bytes:
+    """A receipt that waits for a resume."""
     return b"\x0c" + receiver_id.encode() + b"," + data_id
 
 
@@ -133,30 +144,37 @@ def buffered_receipt(receiving_shard: ShardId, index: int) -> bytes:
 
 
 def buffered_receipt_groups_data(receiving_shard: ShardId) -> bytes:
+    """Totals of the groups of receipts buffered for a shard."""
     return b"\x10" + receiving_shard.to_bytes(8, "little")
 
 
 def buffered_receipt_group(receiving_shard: ShardId, index: int) -> bytes:
+    """One group of receipts buffered for a shard."""
     return b"\x11" + receiving_shard.to_bytes(8, "little") + index.to_bytes(8, "little")
 
 
 def global_contract_code(identifier: GlobalContractIdentifier) -> bytes:
+    """The code of a global contract, in every shard."""
     return b"\x12" + encode_global_contract_identifier(identifier)
 
 
 def global_contract_nonce(identifier: GlobalContractIdentifier) -> bytes:
+    """The nonce of the last distribution that arrived."""
     return b"\x13" + encode_global_contract_identifier(identifier)
 
 
 def promise_yield_status(receiver_id: AccountId, data_id: CryptoHash) -> bytes:
+    """How far a yield has come."""
     return b"\x14" + receiver_id.encode() + b"," + data_id
 
 
 def yield_id_to_data_id(receiver_id: AccountId, yield_id: CryptoHash) -> bytes:
+    """A contract's own name of a yield to the data id (85)."""
     return b"\x16" + receiver_id.encode() + b"," + yield_id
 
 
 def data_id_to_yield_id(receiver_id: AccountId, data_id: CryptoHash) -> bytes:
+    """The same backwards (85)."""
     return b"\x17" + receiver_id.encode() + b"," + data_id
 
 
@@ -204,11 +222,13 @@ def get_account_id_optional(raw: bytes) -> AccountId | None:
 
 
 def parse_account(raw: bytes) -> AccountId:
+    """Whose account record it is."""
     _check_column(raw, ACCOUNT)
     return _text(raw[1:])
 
 
 def parse_contract_code(raw: bytes) -> AccountId:
+    """Whose code it is."""
     _check_column(raw, CONTRACT_CODE)
     return _text(raw[1:])
 
@@ -229,6 +249,7 @@ def parse_access_key(raw: bytes) -> AccessKeyName:
 
 
 def parse_contract_data(raw: bytes) -> AccountItem:
+    """The contract, and its own key."""
     _check_column(raw, CONTRACT_DATA)
     account_id, found, key = raw[1:].partition(b",")
     if not found:

@@ -103,6 +103,7 @@ def get_account_record_optional(
 
 
 def set_account(state: ChunkState, account_id: AccountId, account: Account | UninitialisedAccount) -> None:
+    """Write the account, of whatever kind."""
     if isinstance(account, Account):
         state.set(b"\x00" + account_id.encode(), encode_account(account))
     else:
@@ -113,6 +114,7 @@ def set_account(state: ChunkState, account_id: AccountId, account: Account | Uni
 
 
 def get_access_key_optional(state: Readable, account_id: AccountId, handle: KeyHandle) -> AccessKey | None:
+    """The access key, None if there is none."""
     data = state.get(keys.access_key(account_id, handle))
     return None if data is None else decode_access_key(data)
 
@@ -120,16 +122,19 @@ def get_access_key_optional(state: Readable, account_id: AccountId, handle: KeyH
 def set_access_key(
     state: ChunkState, account_id: AccountId, handle: KeyHandle, access_key: AccessKey
 ) -> None:
+    """Write an access key. The nonces of a gas key are records of their own."""
     state.set(keys.access_key(account_id, handle), encode_access_key(access_key))
 
 
 def remove_access_key(state: ChunkState, account_id: AccountId, handle: KeyHandle) -> None:
+    """Remove an access key; the nonces of a gas key stay."""
     state.remove(keys.access_key(account_id, handle))
 
 
 def get_gas_key_nonce_optional(
     state: Readable, account_id: AccountId, handle: KeyHandle, index: int
 ) -> Nonce | None:
+    """One nonce of a gas key."""
     data = state.get(keys.gas_key_nonce(account_id, handle, index))
     return None if data is None else Nonce(U64.decode(data))
 
@@ -137,10 +142,12 @@ def get_gas_key_nonce_optional(
 def set_gas_key_nonce(
     state: ChunkState, account_id: AccountId, handle: KeyHandle, index: int, nonce: Nonce
 ) -> None:
+    """Write one nonce of a gas key."""
     state.set(keys.gas_key_nonce(account_id, handle, index), U64.encode(nonce))
 
 
 def remove_gas_key_nonce(state: ChunkState, account_id: AccountId, handle: KeyHandle, index: int) -> None:
+    """Remove one nonce of a gas key."""
     state.remove(keys.gas_key_nonce(account_id, handle, index))
 
 
@@ -150,6 +157,7 @@ def remove_gas_key_nonce(state: ChunkState, account_id: AccountId, handle: KeyHa
 def get_received_data_optional(
     state: Readable, receiver_id: AccountId, data_id: CryptoHash
 ) -> ReceivedData | None:
+    """What came for this data id, None if nothing did."""
     data = state.get(keys.received_data(receiver_id, data_id))
     return None if data is None else ReceivedData(decode_received_data(data))
 
@@ -157,6 +165,7 @@ def get_received_data_optional(
 def set_received_data(
     state: ChunkState, receiver_id: AccountId, data_id: CryptoHash, data: bytes | None
 ) -> None:
+    """Keep data for a receipt that is yet to come; None says that its sender failed."""
     state.set(keys.received_data(receiver_id, data_id), encode_received_data(data))
 
 
@@ -171,6 +180,7 @@ def get_postponed_receipt_id_optional(
 def set_postponed_receipt_id(
     state: ChunkState, receiver_id: AccountId, data_id: CryptoHash, receipt_id: CryptoHash
 ) -> None:
+    """Remember which receipt waits for this data."""
     state.set(keys.postponed_receipt_id(receiver_id, data_id), receipt_id)
 
 
@@ -185,17 +195,20 @@ def get_pending_data_count_optional(
 def set_pending_data_count(
     state: ChunkState, receiver_id: AccountId, receipt_id: CryptoHash, count: int
 ) -> None:
+    """Write how many inputs the receipt lacks."""
     state.set(keys.pending_data_count(receiver_id, receipt_id), count.to_bytes(4, "little"))
 
 
 def get_postponed_receipt_optional(
     state: Readable, receiver_id: AccountId, receipt_id: CryptoHash
 ) -> Receipt | None:
+    """The receipt that waits for its data."""
     data = state.get(keys.postponed_receipt(receiver_id, receipt_id))
     return None if data is None else decode_receipt(data)
 
 
 def set_postponed_receipt(state: ChunkState, receipt: Receipt) -> None:
+    """Keep a receipt until its data is there."""
     key = keys.postponed_receipt(receipt.receiver_id, receipt.receipt_id)
     state.set(key, encode_receipt(receipt))
 
@@ -206,6 +219,7 @@ def set_postponed_receipt(state: ChunkState, receipt: Receipt) -> None:
 def get_promise_yield_receipt_optional(
     state: Readable, receiver_id: AccountId, data_id: CryptoHash
 ) -> Receipt | None:
+    """The receipt that waits for this resume."""
     data = state.get(keys.promise_yield_receipt(receiver_id, data_id))
     return None if data is None else decode_receipt(data)
 
@@ -220,6 +234,7 @@ def set_promise_yield_receipt(state: ChunkState, receipt: Receipt) -> None:
 def get_promise_yield_status_optional(
     state: Readable, receiver_id: AccountId, data_id: CryptoHash
 ) -> PromiseYieldStatus | None:
+    """How far the yield has come, None if there is no such yield."""
     data = state.get(keys.promise_yield_status(receiver_id, data_id))
     return None if data is None else PromiseYieldStatus(data[0])
 
@@ -227,22 +242,27 @@ def get_promise_yield_status_optional(
 def set_promise_yield_status(
     state: ChunkState, receiver_id: AccountId, data_id: CryptoHash, status: PromiseYieldStatus
 ) -> None:
+    """Write how far the yield has come."""
     state.set(keys.promise_yield_status(receiver_id, data_id), bytes((status,)))
 
 
 def get_promise_yield_indices(state: Readable) -> QueueIndices:
+    """The ends of the time-out queue."""
     data = state.get(keys.PROMISE_YIELD_INDICES)
     return QueueIndices() if data is None else _INDICES.decode(data)
 
 
 def set_promise_yield_indices(state: ChunkState, indices: QueueIndices) -> None:
+    """Write the ends of the time-out queue."""
     state.set(keys.PROMISE_YIELD_INDICES, _INDICES.encode(indices))
 
 
 def get_promise_yield_timeout_optional(state: Readable, index: int) -> PromiseYieldTimeout | None:
+    """An item of the time-out queue."""
     data = state.get(keys.promise_yield_timeout(index))
     return None if data is None else _TIMEOUT.decode(data)
 
 
 def set_promise_yield_timeout(state: ChunkState, index: int, timeout: PromiseYieldTimeout) -> None:
+    """Write an item of the time-out queue."""
     state.set(keys.promise_yield_timeout(index), _TIMEOUT.encode(timeout))
