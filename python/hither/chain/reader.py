@@ -160,6 +160,12 @@ class ExecutionStatus(enum.IntEnum):
     EXECUTED = 4
     FINAL = 5
 
+    def is_at_least(self, wanted: "ExecutionStatus") -> bool:
+        """Whether it is as far as wanted. That its inclusion is final does not say that it was executed."""
+        if wanted is ExecutionStatus.EXECUTED_OPTIMISTIC and self is ExecutionStatus.INCLUDED_FINAL:
+            return False
+        return self >= wanted
+
 
 BlockReference = CryptoHash | BlockHeight | Finality | Literal["genesis", "earliest_available"]
 

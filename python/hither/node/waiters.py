@@ -78,7 +78,7 @@ class TransactionWaiters:
         except UnknownTransactionOrReceipt:
             self._enter(waiter, waiter.transaction_hash)
             return
-        if status.execution >= waiter.until:
+        if status.execution.is_at_least(waiter.until):
             waiter.future.set_result(status)
         else:
             self._enter(waiter, _find_group(waiter.until, status))

@@ -225,21 +225,10 @@ async def _find(context: Context, request: StatusRequest, *, with_receipts: bool
                 "transaction", "UNKNOWN_TRANSACTION", requested_transaction_hash=text
             ) from None
         status = None
-    if status is None or not meets(status.execution, request.wait_until):
+    if status is None or not status.execution.is_at_least(request.wait_until):
         await wait_for(context, request.hash, request.wait_until)
         status = context.reader.get_transaction_status(request.hash, with_receipts=with_receipts)
     return view_status(context, status, with_receipts=with_receipts)
-
-
-def meets(actual: ExecutionStatus, wanted: ExecutionStatus) -> bool:
-    """Whether a status is as far as wanted. Inclusion being final says nothing of execution, nor the reverse."""
-    if wanted is ExecutionStatus.EXECUTED_OPTIMISTIC:
-        return actual in (
-            ExecutionStatus.EXECUTED_OPTIMISTIC,
-            ExecutionStatus.EXECUTED,
-            ExecutionStatus.FINAL,
-        )
-    return actual >= wanted
 
 
 async def get_status(context: Context, request: StatusRequest) -> dict[str, Any]:
