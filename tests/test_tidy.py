@@ -27,10 +27,7 @@ LONG_FUNCTIONS: dict[str, str] = {}
 CATCH_ALL: dict[str, str] = {}
 
 DOORS = ("crypto", "params", "state", "vm")
-DOOR_EXCEPTIONS = {
-    "python/hither/mpc/protocols.py": "the door to the threshold protocols",
-    "python/hither/runtime/types.py": "names the types of its arguments",
-}
+DOOR_EXCEPTIONS = {"python/hither/mpc/protocols.py": "the door to the threshold protocols"}
 CONSENSUS = ("codec", "crypto", "primitives", "params", "state", "vm", "runtime", "chain")
 AMBIENT_MODULES = ("time", "datetime", "random", "secrets", "uuid", "locale")
 # Path:module -> why consensus code may import it.

@@ -66,7 +66,9 @@ class Trie:
     def memory_usage(self) -> int:
         """NEAR's memory usage of the root node (part of its hash)."""
     def get(self, key: bytes, /) -> bytes | None: ...
-    def scan(self, prefix: bytes, after: bytes | None = None, limit: int | None = None) -> list[tuple[bytes, bytes]]:
+    def scan(
+        self, prefix: bytes, after: bytes | None = None, limit: int | None = None
+    ) -> list[tuple[bytes, bytes]]:
         """Pairs whose key starts with ``prefix``, in key order, strictly after ``after``."""
     def prove(self, prefix: bytes, /) -> list[bytes]:
         """Raw nodes in the order that ``view_state`` with ``include_proof`` lists them."""
@@ -210,7 +212,7 @@ class Call:
         refund_to_account_id: str,
         method_name: str,
         args: bytes,
-        promise_results: list[bytes | None | bool],
+        promise_results: list[bytes | bool | None],
         block_height: int,
         block_timestamp: int,
         epoch_height: int,
@@ -336,15 +338,29 @@ def start_reshare(
     old_share: Secret | None,
 ) -> ProtocolRun: ...
 def start_triple(participants: list[int], me: int, threshold: int, /) -> ProtocolRun: ...
-def start_ecdsa_presign(share: Secret, signers: list[int], first: Secret, second: Secret, /) -> ProtocolRun: ...
+def start_ecdsa_presign(
+    share: Secret, signers: list[int], first: Secret, second: Secret, /
+) -> ProtocolRun: ...
 def start_ecdsa_sign(
-    share: Secret, signers: list[int], tweak: bytes, message_hash: bytes, entropy: bytes, presignature: Secret, /
+    share: Secret,
+    signers: list[int],
+    tweak: bytes,
+    message_hash: bytes,
+    entropy: bytes,
+    presignature: Secret,
+    /,
 ) -> ProtocolRun:
     """Result: compressed nonce point (33 bytes), s (32), recovery id (1). The presignature is used up."""
 
 def start_eddsa_presign(share: Secret, signers: list[int], /) -> ProtocolRun: ...
 def start_eddsa_sign(
-    share: Secret, signers: list[int], me: int, tweak: bytes, message: bytes, presignature: Secret | None = None, /
+    share: Secret,
+    signers: list[int],
+    me: int,
+    tweak: bytes,
+    message: bytes,
+    presignature: Secret | None = None,
+    /,
 ) -> ProtocolRun:
     """Result: 64 bytes. With a presignature in one round, else in two."""
 

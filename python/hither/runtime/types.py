@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 import msgspec
-from hither_native import Sealed
 
 from hither.params import RuntimeConfig
 from hither.primitives.outcome import Outcome
@@ -16,6 +15,7 @@ from hither.primitives.sharding import (
     ValidatorStake,
 )
 from hither.primitives.types import AccountId, Balance, CryptoHash, Gas, ShardId
+from hither.state import Sealed
 
 
 class ValidatorAccountsUpdate(msgspec.Struct, frozen=True):
