@@ -11,6 +11,7 @@ mod call;
 mod error;
 mod external;
 mod growth;
+mod memory;
 mod outcome;
 mod parameters;
 mod receipts;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use hither_state::{ChunkState, Trie};
 use near_primitives_core::code::ContractCode;
@@ -11,6 +11,7 @@ use near_vm_runner::{noop_background_spawner, precompile_contract, FilesystemCon
 use crate::call::{self, Call};
 use crate::error::Error;
 use crate::growth;
+use crate::memory::MemoryWatch;
 use crate::outcome::CallOutcome;
 use crate::parameters::runtime_config;
 
@@ -23,6 +24,7 @@ const STALE_FILE_AGE: Duration = Duration::from_secs(600);
 /// Shared by all threads; calls run beside each other.
 pub struct Vm {
     cache: FilesystemContractRuntimeCache,
+    memory: MemoryWatch,
 }
 
 impl Vm {
@@ -39,7 +41,7 @@ impl Vm {
             noop_background_spawner(),
         )
         .map_err(|error| Error::Vm(format!("the cache of compiled code at {cache_dir:?}: {error}")))?;
-        Ok(Vm { cache })
+        Ok(Vm { cache, memory: MemoryWatch::default() })
     }
 
     /// Compile and cache. That a contract does not compile is cached too, and is no error here.
@@ -53,7 +55,7 @@ impl Vm {
 
     /// Run a method over the overlay; its writes stay uncommitted there, also when it fails.
     pub fn call(&self, state: &ChunkState, call: &Call) -> Result<CallOutcome, Error> {
-        call::call(&self.cache, state, call)
+        self.timed(call, || call::call(&self.cache, state, call))
     }
 
     /// Run a method that cannot write.
@@ -63,7 +65,19 @@ impl Vm {
         call: &Call,
         interrupt_after_ms: Option<u64>,
     ) -> Result<CallOutcome, Error> {
-        call::view(&self.cache, trie, call, interrupt_after_ms)
+        self.timed(call, || call::view(&self.cache, trie, call, interrupt_after_ms))
+    }
+
+    /// The clock decides only when memory of finished calls is given back.
+    fn timed(
+        &self,
+        call: &Call,
+        run: impl FnOnce() -> Result<CallOutcome, Error>,
+    ) -> Result<CallOutcome, Error> {
+        let started = Instant::now();
+        let outcome = run()?;
+        self.memory.after_call(started.elapsed(), &self.cache, call.protocol_version)?;
+        Ok(outcome)
     }
 }
 

@@ -9,6 +9,7 @@ import pytest
 from hither_native import Vm
 
 from tests.unit.vm.exerciser import TGAS, Program, make_call, make_state, make_trie, read_code
+from tests.vectors.recording import RECORDINGS
 
 CODE = read_code(88)
 
@@ -171,3 +172,25 @@ def test_time_limit_does_not_change_an_answer(vm: Vm, spins: int) -> None:
     assert plain.error_json is None
     assert (limited.error_json, limited.gas_burnt) == (None, plain.gas_burnt)
     assert limited.logs == plain.logs == ["once"]
+
+
+def get_resident_mib() -> int:
+    """What this process holds of memory."""
+    status = Path("/proc/self/status").read_text()
+    (line,) = [line for line in status.splitlines() if line.startswith("VmRSS:")]
+    return int(line.split()[1]) >> 10
+
+
+@pytest.mark.parametrize("version", [84, 88])
+def test_memory_of_finished_calls_is_given_back(vm: Vm, version: int) -> None:
+    """Ten calls that touch 36 MiB each leave less than 250 MiB behind (the engine would keep them all)."""
+    code = (RECORDINGS / "exerciser.wasm").read_bytes()
+    fill = b"\xfd\xff\xff\xff" + (36 << 20).to_bytes(4, "little") + b"x"
+    has_key = bytes([73])
+    call = make_call(code, args=has_key + fill, prepaid_gas=1_000 * TGAS, protocol_version=version)
+    state, before = make_state(code), get_resident_mib()
+    for _ in range(10):
+        error = vm.call(state, call).error_json
+        assert error is not None
+        assert "The length of a storage key 37748736" in error
+        assert get_resident_mib() - before < 250
