@@ -459,6 +459,9 @@ class ChainControl(Protocol):
         A transaction that is already pooled or on the chain is taken again without effect.
         """
 
+    async def check(self, transaction: SignedTransaction) -> None:
+        """The same checks, and nothing else. Raises InvalidTransaction."""
+
     async def submit_many(
         self, transactions: Sequence[SignedTransaction]
     ) -> list["PooledTransaction | InvalidTransaction"]:

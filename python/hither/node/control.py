@@ -97,6 +97,15 @@ class NodeControl:
             self._verifier = asyncio.create_task(self._verify_submissions())
         return await future
 
+    async def check(self, transaction: SignedTransaction) -> None:
+        """The same checks, and nothing else. Raises InvalidTransaction."""
+        context = self._get_context()
+        base_height = check_unsigned_parts(transaction, context)
+        item = (transaction.transaction.public_key, transaction.hash, transaction.signature)
+        if not are_valid_signatures([item])[0]:
+            raise InvalidTransaction("InvalidSignature")
+        admit(transaction, base_height, context)
+
     async def submit_many(
         self, transactions: Sequence[SignedTransaction]
     ) -> list[PooledTransaction | InvalidTransaction]:

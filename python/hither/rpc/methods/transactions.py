@@ -50,10 +50,11 @@ class SendRequest(msgspec.Struct, frozen=True, gc=False):
 
 
 class StatusRequest(msgspec.Struct, frozen=True, gc=False):
-    """Which transaction, and how far to wait."""
+    """Which transaction, by hash or whole, and how far to wait."""
 
     hash: CryptoHash
     wait_until: ExecutionStatus = ExecutionStatus.EXECUTED_OPTIMISTIC
+    transaction: SignedTransaction | None = None
 
 
 def _make_reader(decode: Decode) -> Reader[SignedTransaction]:
@@ -132,15 +133,17 @@ def make_status_reader(decode: Decode) -> Reader[StatusRequest]:
 
     def read(value: Any) -> StatusRequest:
         if isinstance(value, list) and len(value) == 1:
-            return StatusRequest(read_single(value[0]).hash)
+            transaction = read_single(value[0])
+            return StatusRequest(transaction.hash, transaction=transaction)
         if isinstance(value, list) and len(value) == 2:
             transaction_hash = read_hash(value[0])
             read_account_id(value[1])
             return StatusRequest(transaction_hash)
         wait_until, info = read_object(value)
         first = info[0]
-        transaction_hash = first.hash if isinstance(first, SignedTransaction) else CryptoHash(first)
-        return StatusRequest(transaction_hash, wait_until)
+        if isinstance(first, SignedTransaction):
+            return StatusRequest(first.hash, wait_until, first)
+        return StatusRequest(CryptoHash(first), wait_until)
 
     return read
 
@@ -214,11 +217,20 @@ def _explain_timeout(context: Context, transaction_hash: CryptoHash) -> dict[str
     return {"cause": "PENDING", "status": view_status(context, status)}
 
 
+async def _check(context: Context, transaction: SignedTransaction) -> None:
+    try:
+        await context.control.check(transaction)
+    except InvalidTransaction as error:
+        raise invalid_transaction(error.error) from None
+
+
 async def _find(context: Context, request: StatusRequest, *, with_receipts: bool) -> dict[str, Any]:
     context.metrics.waits["tx_status", request.wait_until.name] += 1
     try:
         status = context.reader.get_transaction_status(request.hash, with_receipts=with_receipts)
     except UnknownTransactionOrReceipt:
+        if request.transaction is not None:
+            await _check(context, request.transaction)
         if request.wait_until is ExecutionStatus.NONE:
             text = base58.encode(request.hash)
             raise handler_error(
