@@ -17,6 +17,7 @@ from tests.unit.vm.exerciser import (
     result_of,
     scratch,
 )
+from tests.vectors.recording import RECORDINGS
 
 CODE = read_code(88)
 
@@ -242,3 +243,12 @@ def test_compilation_does_not_depend_on_who_holds_the_code(vm: Vm) -> None:
     call = make_call(CODE, "nothing", current_account_id="other.near", code_key=b"\x12\x00" + code_hash)
     state = make_state(CODE, [(b"\x12\x00" + code_hash, CODE)])
     assert vm.call(state, call).error_json is None
+
+
+def test_growing_memory_costs_one_instruction_at_84_and_by_the_page_from_85_on(vm: Vm) -> None:
+    """As the recordings show and as the published VM charges; 1,000 pages, then a single instruction less."""
+    code = (RECORDINGS / "exerciser.wasm").read_bytes()
+    grow = bytes([6]) + (1_000).to_bytes(8, "little")
+    burnt = {version: get_error(vm, code, args=grow, protocol_version=version)[1] for version in (84, 85, 88)}
+    assert burnt[85] - burnt[84] == 26_328_192 + 822_756 * 1_000 - 822_756
+    assert burnt[88] == burnt[85]
