@@ -15,14 +15,17 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-LINE_LENGTH_MAX = 110
-FILE_LINES_MAX = 620
+# The formatters break code at 110; prose in comments and strings has a little more room.
+LINE_LENGTH_MAX = 120
+FILE_LINES_MAX = 640
 BODY_LINES_MAX = 70
 
 # Path -> why it may be longer. Tables and recorded data may; logic may not.
 LONG_FILES: dict[str, str] = {}
 # Path:function -> why its body may be longer.
-LONG_FUNCTIONS: dict[str, str] = {}
+LONG_FUNCTIONS = {
+    "tests/e2e/clients/py_near_python.py:run_scenario": "a list of steps, the same in every library"
+}
 # Path:function -> the top loop it is: what must go on when anything below it fails.
 CATCH_ALL: dict[str, str] = {}
 
@@ -238,7 +241,7 @@ RULES: tuple[Rule, ...] = (
 
 # For each rule a file that breaks it, so that a rule which has stopped working is seen.
 PLANTED: tuple[tuple[Rule, str, str], ...] = (
-    (find_long_lines, "python/hither/a.py", "x = 1" + " " * 110),
+    (find_long_lines, "python/hither/a.py", "x = 1" + " " * 120),
     (find_long_files, "rust/native/src/a.rs", "\n" * 700),
     (find_long_functions, "tests/a.py", "def f():\n" + "    a = 1\n" * 71),
     (find_missing_docstrings, "python/hither/a.py", '"""Doc."""\ndef f(): ...'),

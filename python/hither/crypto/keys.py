@@ -187,6 +187,7 @@ def public_key_from_str(text: str) -> PublicKey:
 
 
 def public_key_to_str(key: PublicKey) -> str:
+    """``ed25519:…`` and the like."""
     return f"{KIND_NAMES[key.kind]}:{base58.encode(key.data)}"
 
 
@@ -196,6 +197,7 @@ def signature_from_str(text: str) -> Signature:
 
 
 def signature_to_str(signature: Signature) -> str:
+    """``ed25519:…`` and the like."""
     return f"{KIND_NAMES[signature.kind]}:{base58.encode(signature.data)}"
 
 
@@ -205,6 +207,7 @@ def secret_key_from_str(text: str) -> SecretKey:
 
 
 def secret_key_to_str(secret: SecretKey) -> str:
+    """``ed25519:…`` and the like; whoever reads it can sign."""
     return f"{KIND_NAMES[secret.kind]}:{base58.encode(secret.data)}"
 
 
@@ -223,5 +226,6 @@ def key_handle_from_str(text: str) -> KeyHandle:
 
 
 def key_handle_to_str(handle: KeyHandle) -> str:
+    """The text of the key, or of its hash where only that is kept."""
     name = _HANDLE_PREFIX if handle.kind == ML_DSA_65_HASH else KIND_NAMES[handle.kind]
     return f"{name}:{base58.encode(handle.data)}"

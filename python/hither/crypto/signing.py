@@ -16,6 +16,7 @@ def secret_key_from_seed(kind: int, seed: bytes) -> SecretKey:
 
 
 def compute_public_key(secret: SecretKey) -> PublicKey:
+    """The public key of a secret one."""
     try:
         return PublicKey(secret.kind, hither_native.public_key_from_secret(secret.kind, secret.data))
     except hither_native.InvalidInput as error:
@@ -65,4 +66,5 @@ def compute_vrf(secret: SecretKey, data: bytes) -> tuple[bytes, bytes]:
 
 
 def is_valid_vrf(key: PublicKey, data: bytes, value: bytes, proof: bytes) -> bool:
+    """Whether the value and its proof are what the key's owner computes from the data."""
     return key.kind == ED25519 and hither_native.vrf_verify(key.data, data, value, proof)

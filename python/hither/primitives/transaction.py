@@ -146,6 +146,7 @@ def sign_transaction_form(transaction: Transaction, signature: Signature) -> Sig
 
 
 def encode_signed_transaction(signed: SignedTransaction) -> bytes:
+    """Its borsh form, as it goes over the wire."""
     return encode_transaction(signed.transaction) + _encode_signature(signed.signature)
 
 
