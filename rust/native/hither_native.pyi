@@ -194,7 +194,10 @@ class Vm:
     def call(self, state: ChunkState, call: Call, /) -> CallOutcome:
         """Run a method over the overlay. Writes stay uncommitted in ``state`` even when it fails."""
     def view(self, trie: Trie, call: Call, interrupt_after_ms: int | None = None, /) -> CallOutcome:
-        """Run a method that cannot write; ``call.view_gas_limit`` bounds it."""
+        """Run a method that cannot write; ``call.view_gas_limit`` bounds it (None: the limit of calls).
+
+        One that takes longer than ``interrupt_after_ms`` fails with an ``ExecutionError`` that says so.
+        """
 
 @final
 class Call:
