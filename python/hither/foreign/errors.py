@@ -1,0 +1,163 @@
+"""What can go wrong with another chain, as one tree of exceptions.
+
+::
+
+    ForeignError                code, retryable, hint
+    ├── InvalidInput            the caller's mistake, nothing was sent
+    │   ├── InvalidChainId      not CAIP-2
+    │   ├── InvalidAddress      malformed, or its checksum is wrong
+    │   │   └── WrongNetwork    good, but of another chain or network
+    │   ├── InvalidPublicKey
+    │   ├── InvalidAmount       negative, too large, or dust
+    │   └── MalformedTransaction  bytes that are no transaction of this family
+    ├── WrongSignature          not of this key, or for other bytes; never sent
+    ├── InsufficientFunds       amount and fee exceed the balance
+    ├── TransportError          no usable answer; whether it arrived is not known
+    ├── EndpointError           the endpoint answered with an error: rpc_code, data
+    │   └── BroadcastRefused    the chain does not take the transaction: reason
+    ├── LyingEndpoint           an answer that cannot be true
+    ├── TransactionDropped      can never be included: replaced or expired
+    ├── TransactionFailed       included, paid for, without effect
+    ├── FinalityTimeout         not final in the time given; it may still happen
+    └── EngineError             a development chain did not start, or died
+
+``retryable`` means: the same request may succeed later without a change. ``code`` is stable.
+"""
+
+from typing import Any
+
+
+class ForeignError(Exception):
+    """The root of the tree."""
+
+    code: str = "FOREIGN_ERROR"
+    retryable: bool = False
+    hint: str | None = None
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        if hint is not None:
+            self.hint = hint
+
+
+class InvalidInput(ForeignError, ValueError):
+    """The caller's mistake; nothing was sent."""
+
+    code = "INVALID_INPUT"
+
+
+class InvalidChainId(InvalidInput):
+    """Not a CAIP-2 chain id, or not one of this family."""
+
+    code = "INVALID_CHAIN_ID"
+
+
+class InvalidAddress(InvalidInput):
+    """Malformed, or the checksum does not fit."""
+
+    code = "INVALID_ADDRESS"
+
+
+class WrongNetwork(InvalidAddress):
+    """A good address, of another chain or network."""
+
+    code = "WRONG_NETWORK"
+
+
+class InvalidPublicKey(InvalidInput):
+    """Not a key of the scheme that the chain uses."""
+
+    code = "INVALID_PUBLIC_KEY"
+
+
+class InvalidAmount(InvalidInput):
+    """Negative, too large for the chain, or too small to be sent."""
+
+    code = "INVALID_AMOUNT"
+
+
+class MalformedTransaction(InvalidInput):
+    """Bytes that are no transaction of this family."""
+
+    code = "MALFORMED_TRANSACTION"
+
+
+class WrongSignature(ForeignError):
+    """The signature is not of this key, or was made for other bytes. The transaction was not sent."""
+
+    code = "WRONG_SIGNATURE"
+
+
+class InsufficientFunds(ForeignError):
+    """Amount and fee exceed the balance. The smallest units of the chain's coin."""
+
+    code = "INSUFFICIENT_FUNDS"
+
+    def __init__(self, message: str, *, balance: int, needed: int) -> None:
+        super().__init__(message, hint=f"{needed - balance} more of the smallest unit are needed")
+        self.balance = balance
+        self.needed = needed
+
+
+class TransportError(ForeignError):
+    """No usable answer. Whether the request arrived is not known."""
+
+    code = "TRANSPORT"
+    retryable = True
+
+    def __init__(self, message: str, *, http_status: int | None = None, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.http_status = http_status
+        # Refusals that a later attempt will meet again.
+        if http_status is not None and http_status < 500 and http_status not in (408, 425, 429):
+            self.retryable = False
+
+
+class EndpointError(ForeignError):
+    """The endpoint understood the request and answered with an error."""
+
+    code = "ENDPOINT_ERROR"
+
+    def __init__(
+        self, message: str, *, rpc_code: int | None = None, data: Any = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.rpc_code = rpc_code
+        self.data = data
+
+
+class BroadcastRefused(EndpointError):
+    """The chain does not take the transaction; the message is the node's reason."""
+
+    code = "BROADCAST_REFUSED"
+
+
+class LyingEndpoint(ForeignError):
+    """An answer that cannot be true, such as another chain's id. Nothing was sent."""
+
+    code = "LYING_ENDPOINT"
+
+
+class TransactionDropped(ForeignError):
+    """The transaction can never be included: another took its place, or it expired. Nothing was paid."""
+
+    code = "TRANSACTION_DROPPED"
+
+
+class TransactionFailed(ForeignError):
+    """Included and paid for, but without effect; the message is the chain's reason."""
+
+    code = "TRANSACTION_FAILED"
+
+
+class FinalityTimeout(ForeignError):
+    """Not final within the time given; it may still happen, so track it again."""
+
+    code = "FINALITY_TIMEOUT"
+    retryable = True
+
+
+class EngineError(ForeignError):
+    """A development chain did not start, or died."""
+
+    code = "ENGINE"
