@@ -5,7 +5,6 @@ groups before it left, so they are replayed first, once.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 
 from hither.vm import Vm
 from tests.vectors.comparison import Difference, compare
+from tests.vectors.conftest import Progress
 from tests.vectors.coverage import INPUT, NOT_COMPARED, Coverage, get_excuse_optional, get_reason_optional
 from tests.vectors.recording import CHAINS, Group, Line, RecordedChain
 from tests.vectors.replay import Replay
@@ -20,32 +20,10 @@ from tests.vectors.replay import Replay
 GROUPS = [(name, group) for name, folder in CHAINS.items() for group in RecordedChain(folder).group_names]
 
 
-@dataclass
-class Progress:
-    """A chain, replayed as far as it was asked for."""
-
-    replay: Replay
-    found: dict[str, list[Difference]]
-
-    def run_until(self, name: str) -> list[Difference]:
-        """Differences of the group; a difference in an earlier group stands in their way."""
-        for group in self.replay.chain.group_names:
-            if group not in self.found:
-                self.found[group] = list(self.replay.run_group(self.replay.chain.read_group(group)))
-            if self.found[group] or group == name:
-                return self.found[group]
-        raise AssertionError(f"no group {name}")
-
-
-@pytest.fixture(scope="module")
-def chains(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Progress]:
-    vm = Vm(str(tmp_path_factory.mktemp("compiled")))
-    return {name: Progress(Replay(RecordedChain(folder), vm), {}) for name, folder in CHAINS.items()}
-
-
 @pytest.mark.parametrize(("chain", "group"), GROUPS)
 def test_group_replays_without_a_difference(chains: dict[str, Progress], chain: str, group: str) -> None:
-    found = chains[chain].run_until(group)
+    chains[chain].run_until(group)
+    found = chains[chain].found[group]
     assert not found, "\n".join(str(difference) for difference in found[:10])
 
 
@@ -56,8 +34,8 @@ def test_nothing_recorded_is_overlooked(chains: dict[str, Progress], chain: str,
     The counts are printed.
     """
     chains[chain].run_until(group)
-    coverage = chains[chain].replay.coverage[group]
-    assert dict(coverage.lines) == chains[chain].replay.chain.get_line_counts(group)
+    coverage = chains[chain].get_coverage(group)
+    assert dict(coverage.lines) == RecordedChain(CHAINS[chain]).get_line_counts(group)
     assert coverage.list_gaps() == []
     for what, count in sorted(coverage.summarise().items(), key=lambda item: -item[1]):
         print(f"{chain} {group}: {count} {what}")
@@ -67,8 +45,8 @@ def test_every_entry_of_the_table_is_needed(chains: dict[str, Progress]) -> None
     """An excuse that excuses nothing would hide a later gap."""
     total = Coverage()
     for progress in chains.values():
-        progress.run_until(progress.replay.chain.group_names[-1])
-        for coverage in progress.replay.coverage.values():
+        progress.run_until()
+        for coverage in progress.node.replay.coverage.values():
             total.there.update(coverage.there)
             total.compared.update(coverage.compared)
     used = {
