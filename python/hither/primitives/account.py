@@ -158,7 +158,7 @@ def _contract_from_hash(code_hash: CryptoHash) -> Contract:
     return None if code_hash == ZERO_HASH else LocalContract(code_hash)
 
 
-_encode_v1 = record(
+_ACCOUNT_V1: Codec[Account] = record(
     Account,
     {
         "amount": U128,
@@ -166,7 +166,7 @@ _encode_v1 = record(
         "contract": mapped(HASH, _contract_to_hash, _contract_from_hash),
         "storage_usage": U64,
     },
-).encode
+)
 _ACCOUNT_V2: Codec[Account] = prefixed(
     _SENTINEL + b"\0",
     record(
@@ -181,6 +181,7 @@ _UNINITIALISED_ACCOUNT: Codec[UninitialisedAccount] = prefixed(
 )
 
 _unpack_v1 = struct.Struct("<QQQQ32sQ").unpack
+_encode_v1 = _ACCOUNT_V1.encode
 _encode_v2 = _ACCOUNT_V2.encode
 _decode_v2 = _ACCOUNT_V2.decode
 _decode_uninitialised = _UNINITIALISED_ACCOUNT.decode
@@ -197,8 +198,10 @@ def decode_account(data: bytes) -> Account:
 
     The commonest read of all, so version 1 is written out by hand.
     """
-    if len(data) != 72 or data.startswith(_SENTINEL):
+    if data.startswith(_SENTINEL):
         return _decode_v2(data)
+    if len(data) != 72:
+        _ACCOUNT_V1.refuse(data)
     amount, amount_high, locked, locked_high, code_hash, storage_usage = _unpack_v1(data)
     contract = None if code_hash == ZERO_HASH else LocalContract(code_hash)
     return Account(amount | amount_high << 64, locked | locked_high << 64, storage_usage, contract)

@@ -11,7 +11,19 @@ from typing import Any, Final
 
 import msgspec
 
-from hither.codec.borsh import HASH, U64, U128, Codec, chosen, option, prefixed, record, sequence
+from hither.codec.borsh import (
+    HASH,
+    MISSING,
+    U64,
+    U128,
+    Codec,
+    InvalidBorsh,
+    chosen,
+    option,
+    prefixed,
+    record,
+    sequence,
+)
 from hither.crypto.hashing import combine_hashes, compute_parts_root, sha256
 from hither.crypto.keys import SIGNATURE
 from hither.primitives.ids import ACCOUNT_ID
@@ -152,9 +164,14 @@ def encode_chunk(chunk: Chunk) -> bytes:
 
 
 def decode_chunk(data: bytes) -> Chunk:
-    """A whole chunk with its hashes, or ``InvalidBorsh``. The stored hash is not looked at."""
+    """A whole chunk with its hashes, or ``InvalidBorsh``; also when the stored hash is not its own."""
+    if data[:1] != b"\1":
+        raise InvalidBorsh(f"Unexpected variant tag: {data[0]}" if data else MISSING)
     chunk = _CHUNK_BODY.decode(data[33:])
-    return msgspec.structs.replace(chunk, header=_restore_hash(chunk.header))
+    header = _restore_hash(chunk.header)
+    if header.hash != data[1:33]:
+        raise InvalidBorsh("the hash is not that of the chunk")
+    return msgspec.structs.replace(chunk, header=header)
 
 
 def compute_chunk_hash(header: ChunkHeader) -> CryptoHash:
