@@ -29,6 +29,9 @@ def verify_signature(key_kind: int, key: bytes, message: bytes, signature: bytes
 def verify_signatures(items: list[tuple[int, bytes, bytes, bytes]], /) -> list[bool]:
     """The same for many (kind, key, message, signature), on all cores, lock released."""
 
+def recover_secp256k1(digest: bytes, signature: bytes, /) -> bytes | None:
+    """The key (64 bytes) that made a signature (r, s, recovery id: 65 bytes) over a digest; None when none did."""
+
 def secret_from_seed(key_kind: int, seed: bytes, /) -> bytes:
     """Raw secret key of 32 bytes: ed25519 seed (64 bytes: seed and key), secp256k1 scalar, ML-DSA-65 seed (4,032 bytes)."""
 

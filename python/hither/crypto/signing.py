@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import hither_native
 
-from hither.crypto.keys import ED25519, InvalidKey, PublicKey, SecretKey, Signature
+from hither.crypto.keys import ED25519, SECP256K1, InvalidKey, PublicKey, SecretKey, Signature
 
 
 def secret_key_from_seed(kind: int, seed: bytes) -> SecretKey:
@@ -46,6 +46,13 @@ def are_valid_signatures(items: Iterable[tuple[PublicKey, bytes, Signature]]) ->
             for key, message, signature in items
         ]
     )
+
+
+def recover_secp256k1(digest: bytes, signature: Signature) -> PublicKey | None:
+    """The key that made the signature over these 32 bytes; None when there is none."""
+    assert signature.kind == SECP256K1, "only secp256k1 signatures name their key"
+    data = hither_native.recover_secp256k1(digest, signature.data)
+    return None if data is None else PublicKey(SECP256K1, data)
 
 
 def is_staking_key(key: PublicKey) -> bool:

@@ -7,7 +7,8 @@
 use ed25519_dalek::SigningKey;
 use near_crypto::key_conversion::{convert_public_key, convert_secret_key, is_valid_staking_key};
 use near_crypto::{
-    ml_dsa_65_from_seed, vrf, ED25519PublicKey, ED25519SecretKey, KeyType, PublicKey, SecretKey, Signature,
+    ml_dsa_65_from_seed, vrf, ED25519PublicKey, ED25519SecretKey, KeyType, PublicKey, Secp256K1Signature,
+    SecretKey, Signature,
 };
 use rayon::prelude::*;
 use reed_solomon_erasure::galois_8::ReedSolomon;
@@ -146,6 +147,17 @@ pub fn verify(kind: u8, key: &[u8], message: &[u8], signature: &[u8]) -> bool {
         Ok(signature) => signature.verify(message, &key),
         Err(_) => false,
     }
+}
+
+/// The secp256k1 key (64 bytes) that made a signature (r, s, recovery id) over a digest; none when there is none.
+pub fn recover(digest: &[u8], signature: &[u8]) -> Option<[u8; 64]> {
+    let digest = <[u8; 32]>::try_from(digest).ok()?;
+    let signature = <[u8; 65]>::try_from(signature).ok()?;
+    if signature[64] > 3 {
+        return None;
+    }
+    let key = Secp256K1Signature::from(signature).recover(digest).ok()?;
+    key.as_ref().try_into().ok()
 }
 
 /// One signature to check.

@@ -32,9 +32,8 @@ fn compute_parts_root<'py>(
     data_parts: usize,
     total_parts: usize,
 ) -> PyResult<Bound<'py, PyBytes>> {
-    let root = py
-        .detach(|| crypto::compute_parts_root(data, data_parts, total_parts))
-        .map_err(invalid_input)?;
+    let root =
+        py.detach(|| crypto::compute_parts_root(data, data_parts, total_parts)).map_err(invalid_input)?;
     Ok(PyBytes::new(py, &root))
 }
 
@@ -58,6 +57,12 @@ fn verify_signatures(
 }
 
 #[pyfunction]
+#[pyo3(signature = (digest, signature, /))]
+fn recover_secp256k1<'py>(py: Python<'py>, digest: &[u8], signature: &[u8]) -> Option<Bound<'py, PyBytes>> {
+    crypto::recover(digest, signature).map(|key| PyBytes::new(py, &key))
+}
+
+#[pyfunction]
 #[pyo3(signature = (key_kind, seed, /))]
 fn secret_from_seed<'py>(py: Python<'py>, key_kind: u8, seed: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
     let secret = crypto::secret_from_seed(key_kind, seed).map_err(invalid_input)?;
@@ -66,7 +71,11 @@ fn secret_from_seed<'py>(py: Python<'py>, key_kind: u8, seed: &[u8]) -> PyResult
 
 #[pyfunction]
 #[pyo3(signature = (key_kind, secret, /))]
-fn public_key_from_secret<'py>(py: Python<'py>, key_kind: u8, secret: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+fn public_key_from_secret<'py>(
+    py: Python<'py>,
+    key_kind: u8,
+    secret: &[u8],
+) -> PyResult<Bound<'py, PyBytes>> {
     let key = crypto::public_key_from_secret(key_kind, secret).map_err(invalid_input)?;
     Ok(PyBytes::new(py, &key))
 }
@@ -108,6 +117,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(compute_parts_root, module)?)?;
     module.add_function(wrap_pyfunction!(verify_signature, module)?)?;
     module.add_function(wrap_pyfunction!(verify_signatures, module)?)?;
+    module.add_function(wrap_pyfunction!(recover_secp256k1, module)?)?;
     module.add_function(wrap_pyfunction!(secret_from_seed, module)?)?;
     module.add_function(wrap_pyfunction!(public_key_from_secret, module)?)?;
     module.add_function(wrap_pyfunction!(sign, module)?)?;
