@@ -328,9 +328,12 @@ class StateStore:
             return known
         start, trie = nearest.height, nearest.trie
         for (other_shard, other_height), other in self._reconstructed.items():
-            if other_shard == shard_id and height < other_height < start:
+            if other_shard == shard_id and abs(other_height - height) < abs(start - height):
                 start, trie = other_height, other
-        trie = self._walk(trie, shard_id, height + 1, start, backwards=True)
+        if start > height:
+            trie = self._walk(trie, shard_id, height + 1, start, backwards=True)
+        else:
+            trie = self._walk(trie, shard_id, start + 1, height, backwards=False)
         self._reconstructed[shard_id, height] = trie
         while len(self._reconstructed) > self._options.reconstructed_kept:
             self._reconstructed.popitem(last=False)

@@ -1,6 +1,6 @@
 //! The overlay for applying one chunk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -104,6 +104,8 @@ struct Inner {
     base: Trie,
     committed: BTreeMap<Vec<u8>, Vec<(Bytes, Option<Bytes>)>>,
     prospective: BTreeMap<Vec<u8>, Option<Bytes>>,
+    /// Keys whose way is recorded already, with what stands there before this chunk.
+    found: HashMap<Vec<u8>, Option<Arc<Node>>>,
     recorder: Recorder,
     accounting: Accounting,
     is_sealed: bool,
@@ -120,8 +122,20 @@ impl Inner {
 
     /// Walk to the key in the trie, recording the nodes.
     fn recorded_lookup(&mut self, key: &[u8]) -> Option<Arc<Node>> {
+        if let Some(found) = self.found.get(key) {
+            return found.clone();
+        }
         let recorder = &mut self.recorder;
-        self.base.lookup(key, |node| recorder.record(node.hash(), node.encoded_len())).cloned()
+        let found = self.base.lookup(key, |node| recorder.record(node.hash(), node.encoded_len())).cloned();
+        self.found.insert(key.to_vec(), found.clone());
+        found
+    }
+
+    fn value_before_chunk(&self, key: &[u8]) -> Option<Vec<u8>> {
+        match self.found.get(key) {
+            Some(found) => found.as_ref().map(|node| value_of(node).bytes().to_vec()),
+            None => self.base.get(key),
+        }
     }
 
     fn get(&mut self, key: &[u8]) -> Option<Vec<u8>> {
@@ -146,14 +160,11 @@ impl Inner {
         if let Some(value) = self.overlay(key) {
             return (value.map(|bytes| ValueHandle(Source::Overlay(bytes.clone()))), accesses);
         }
-        let Inner { base, recorder, accounting, .. } = self;
-        let node = base.lookup(key, |node| {
-            if mode == LookupMode::Trie {
-                accesses = accesses + accounting.access(node.hash());
-            }
-            recorder.record(node.hash(), node.encoded_len());
-        });
-        (node.map(|node| ValueHandle(Source::Trie(node.clone()))), accesses)
+        if mode == LookupMode::Trie {
+            let Inner { base, accounting, .. } = self;
+            base.lookup(key, |node| accesses = accesses + accounting.access(node.hash()));
+        }
+        (self.recorded_lookup(key).map(|node| ValueHandle(Source::Trie(node))), accesses)
     }
 
     fn deref(&mut self, handle: &ValueHandle) -> (Vec<u8>, TrieAccesses) {
@@ -204,6 +215,7 @@ impl ChunkState {
             base: trie,
             committed: BTreeMap::new(),
             prospective: BTreeMap::new(),
+            found: HashMap::new(),
             recorder: Recorder::default(),
             accounting: Accounting::default(),
             is_sealed: false,
@@ -225,7 +237,7 @@ impl ChunkState {
         let inner = self.0.lock();
         match inner.overlay(key) {
             Some(value) => value.map(|bytes| bytes.to_vec()),
-            None => inner.base.get(key),
+            None => inner.value_before_chunk(key),
         }
     }
 
@@ -240,7 +252,7 @@ impl ChunkState {
 
     /// The value before this chunk, leaving no trace in either meter.
     pub fn get_before_chunk(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.0.lock().base.get(key)
+        self.0.lock().value_before_chunk(key)
     }
 
     /// Length and sha256 of a value: nodes are recorded, the value is not, nothing is counted.
@@ -325,7 +337,7 @@ impl ChunkState {
         let committed = std::mem::take(&mut inner.committed);
         let changes: Vec<ChangedKey> = committed
             .into_iter()
-            .map(|(key, writes)| ChangedKey { old: inner.base.get(&key), key, writes })
+            .map(|(key, writes)| ChangedKey { old: inner.value_before_chunk(&key), key, writes })
             .collect();
         let writes: Vec<(&[u8], Option<&Bytes>)> =
             changes.iter().map(|change| (change.key.as_slice(), change.new_value())).collect();
