@@ -4,14 +4,19 @@ One test a group, in the order of recording. What is not compared stands in
 ``ANSWERS_NOT_COMPARED``, by method and JSON path.
 """
 
+import base64
 from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from tests.vectors.answers import ANSWERS_NOT_COMPARED, get_excuse_optional
+from hither.vm import Vm
+from tests.vectors.answers import ANSWERS_NOT_COMPARED, Conversation, get_excuse_optional
 from tests.vectors.comparison import Difference
 from tests.vectors.conftest import Progress
-from tests.vectors.recording import CHAINS, RecordedChain
+from tests.vectors.recorded_node import RecordedNode
+from tests.vectors.recording import CHAINS, Group, RecordedChain
 
 GROUPS = [(name, group) for name, folder in CHAINS.items() for group in RecordedChain(folder).group_names]
 
@@ -41,3 +46,45 @@ def test_only_what_the_table_names_is_excused() -> None:
     assert get_excuse_optional(Difference("status.result.chain_id", 1, 2)) is None
     assert get_excuse_optional(Difference("status HTTP status", 200, 500)) is None
     assert get_excuse_optional(Difference("query.result.error", "this", "that")) is None
+
+
+def change_stake(group: Group) -> None:
+    line = next(line for line in group.get("query") if line["method"] == "validators")
+    line["result"]["current_validators"][0]["stake"] = "1"
+
+
+def change_height(group: Group) -> None:
+    """A height that the chain does not have yet: no head gives this answer."""
+    line = next(line for line in group.get("query") if line["method"] == "status")
+    line["result"]["sync_info"]["latest_block_height"] += 1000
+
+
+def change_outcome(group: Group) -> None:
+    group.get("tx_status")[0]["result"]["transaction_outcome"]["outcome"]["gas_burnt"] += 1
+
+
+def change_signature(group: Group) -> None:
+    """The last byte: the transaction is known by its hash all the same, and refused."""
+    line = group.get("send")[0]
+    raw = bytearray(base64.b64decode(line["signed_tx_base64"]))
+    raw[-2] ^= 1
+    line["signed_tx_base64"] = base64.b64encode(raw).decode()
+
+
+@pytest.mark.parametrize(
+    ("tamper", "where"),
+    [
+        (change_stake, "validators.result.current_validators[0].stake"),
+        (change_height, "status.result.sync_info.latest_block_height"),
+        (change_outcome, "EXPERIMENTAL_tx_status.result.transaction_outcome.outcome.gas_burnt"),
+        (change_signature, "setup/deploy_exerciser accepted"),
+    ],
+)
+def test_a_changed_recording_is_noticed(tmp_path: Path, tamper: Callable[[Group], None], where: str) -> None:
+    vm = Vm(str(tmp_path / "compiled"))
+    node = RecordedNode(RecordedChain(CHAINS["one-shard"]), vm, tmp_path / "store")
+    assert node.run_group(node.replay.chain.read_group("setup")) == []
+    group = node.replay.chain.read_group("setup")
+    tamper(group)
+    asked = Conversation(node, group, node.replay.coverage["setup"]).run()
+    assert where in [difference.where for one in asked for difference in one.differences]
