@@ -22,7 +22,7 @@ from hither.primitives.block import Block
 from hither.primitives.chunk import Chunk
 from hither.primitives.merkle import compute_merkle_root
 from hither.primitives.outcome import Outcome, compute_outcome_leaf
-from hither.primitives.receipt import Receipt
+from hither.primitives.receipt import Receipt, encode_receipt
 from hither.primitives.transaction import SignedTransaction
 from hither.primitives.types import ZERO_HASH, Balance, BlockHeight, CryptoHash, EpochHeight, ShardId
 from hither.runtime.routing import group_by_shard
@@ -44,16 +44,21 @@ ApplyShards = Callable[[Sequence[ShardWork]], Sequence[ApplyResult]]
 
 
 class AppliedShard(msgspec.Struct, frozen=True):
-    """What applying a block did to one shard. ``leaves`` are the outcomes' Merkle leaves."""
+    """What applying a block did to one shard.
+
+    ``leaves`` are the outcomes' Merkle leaves, ``outgoing_rows`` the encoded outgoing receipts.
+    """
 
     shard_id: ShardId
     result: ApplyResult
     leaves: tuple[bytes, ...]
+    outgoing_rows: tuple[bytes, ...]
 
 
 class AppliedBlock(msgspec.Struct, frozen=True):
     """A block, its new chunks, and everything that applying it brought.
 
+    ``transaction_rows`` are their encoded transactions where somebody has them,
     ``parent_heights`` says for each of ``chunks`` when the shard's chunk before it was included.
     ``dropped`` are waiting transactions that were found useless when its chunks were made.
     ``ended_epoch`` is set when the block is the last of its epoch: its id and summary, and the
@@ -66,6 +71,7 @@ class AppliedBlock(msgspec.Struct, frozen=True):
     ended_epoch: tuple[CryptoHash, EpochSummary, EpochInfo] | None = None
     dropped: tuple[CryptoHash, ...] = ()
     parent_heights: tuple[int, ...] = ()
+    transaction_rows: tuple[tuple[bytes, ...], ...] | None = None
 
     @property
     def outcomes(self) -> list[Outcome]:
@@ -128,7 +134,8 @@ def finish_block(
     shards, applied = [], []
     for index, (shard, result) in enumerate(zip(head.shards, results, strict=True)):
         leaves = tuple(compute_outcome_leaf(outcome) for outcome in result.outcomes)
-        applied.append(AppliedShard(shard.shard_id, result, leaves))
+        rows = tuple(map(encode_receipt, result.outgoing_receipts))
+        applied.append(AppliedShard(shard.shard_id, result, leaves, rows))
         if shard.shard_id not in chunks:
             waiting = (arrivals[index], *shard.waiting) if arrivals[index] else shard.waiting
             shards.append(msgspec.structs.replace(shard, trie=result.sealed.trie, waiting=waiting))
@@ -141,6 +148,7 @@ def finish_block(
             result.congestion_info,
             result.bandwidth_requests,
             result.outgoing_receipts,
+            rows,
         )
         shards.append(ShardProgress(shard.shard_id, result.sealed.trie, block.chunks[index], chunk_result))
     final_height = _get_final_height(head, parameters, block)

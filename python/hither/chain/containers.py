@@ -27,8 +27,8 @@ from hither.primitives.outcome import (
 from hither.primitives.types import AccountId, Balance, CryptoHash, Gas
 
 _COUNT = struct.Struct("<I")
-_PLACE = struct.Struct("<BQHII")
-_MAKING = struct.Struct("<QH32s")
+_PLACE = struct.Struct("<QHII")
+_MAKING = struct.Struct("<QH32sQI?")
 NO_INDEX = 0xFFFFFFFF
 
 
@@ -64,52 +64,60 @@ def unpack_items(row: bytes) -> list[bytes]:
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):
-    """Where a transaction or receipt was executed.
+    """Where the outcome of a transaction or receipt is.
 
-    ``is_transaction`` tells the two apart. ``outcome_index`` is its place among the outcomes
-    (None: it has none, like data),
-    ``item_index`` its place among the chunk's transactions or the processed receipts.
+    ``transaction_index`` is the place among its chunk's transactions; None for a receipt.
     """
 
-    is_transaction: bool
     height: int
     shard_index: int
-    outcome_index: int | None
-    item_index: int
+    outcome_index: int
+    transaction_index: int | None = None
 
 
 class Making(msgspec.Struct, frozen=True, gc=False):
-    """Where a receipt was made, and the hash of the transaction that it descends from.
+    """Where a receipt came from, and where its bytes are.
 
-    ``origin`` is zeros for data.
+    ``origin`` is the hash of the transaction that it descends from, zeros for data; ``height`` and
+    ``shard_index`` are those where it was made. A receipt may leave its shard, or be processed
+    in it, only later: ``kept_height`` and ``kept_index`` are None until then. ``is_local`` says
+    that it is kept with what its own shard processed, not with what left it.
     """
 
     height: int
     shard_index: int
     origin: CryptoHash
+    kept_height: int | None = None
+    kept_index: int | None = None
+    is_local: bool = False
 
 
 def encode_place(place: Place) -> bytes:
     """A place as a row."""
-    outcome_index = NO_INDEX if place.outcome_index is None else place.outcome_index
-    return _PLACE.pack(place.is_transaction, place.height, place.shard_index, outcome_index, place.item_index)
+    index = NO_INDEX if place.transaction_index is None else place.transaction_index
+    return _PLACE.pack(place.height, place.shard_index, place.outcome_index, index)
 
 
 def decode_place(row: bytes) -> Place:
     """The place of a row."""
-    is_transaction, height, shard_index, outcome_index, item_index = _PLACE.unpack(row)
-    found = None if outcome_index == NO_INDEX else outcome_index
-    return Place(bool(is_transaction), height, shard_index, found, item_index)
+    height, shard_index, outcome_index, index = _PLACE.unpack(row)
+    return Place(height, shard_index, outcome_index, None if index == NO_INDEX else index)
 
 
-def encode_making(height: int, shard_index: int, origin: bytes) -> bytes:
+def encode_making(making: Making) -> bytes:
     """A making as a row."""
-    return _MAKING.pack(height, shard_index, origin)
+    index = NO_INDEX if making.kept_index is None else making.kept_index
+    return _MAKING.pack(
+        making.height, making.shard_index, making.origin, making.kept_height or 0, index, making.is_local
+    )
 
 
 def decode_making(row: bytes) -> Making:
     """The making of a row."""
-    return Making(*_MAKING.unpack(row))
+    height, shard_index, origin, kept_height, index, is_local = _MAKING.unpack(row)
+    if index == NO_INDEX:
+        return Making(height, shard_index, origin)
+    return Making(height, shard_index, origin, kept_height, index, bool(is_local))
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -25,7 +25,7 @@ from hither.chain.storage import ChainStorage, compute_retention
 from hither.primitives.action import DeployContract, DeployGlobalContract, FunctionCall
 from hither.primitives.chunk import Chunk
 from hither.primitives.receipt import ActionReceipt, Receipt
-from hither.primitives.transaction import SignedTransaction
+from hither.primitives.transaction import SignedTransaction, encode_signed_transaction
 from hither.primitives.types import BlockHeight, CryptoHash, ShardId
 from hither.runtime.apply import apply_chunk
 from hither.runtime.types import ApplyResult
@@ -93,13 +93,16 @@ class ChainEngine:
         head, parameters = self.head, self.parameters
         chunks: dict[ShardId, Chunk] = {}
         all_dropped: list[CryptoHash] = []
+        all_rows: list[tuple[bytes, ...]] = []
         # The first block of a chain has no chunks, as on NEAR: the state it starts from is not applied yet.
         if head.height != parameters.genesis_height:
             context = self.make_admission_context()
             for shard_id, pool in self.pools.items():
                 chosen, dropped = choose_transactions(pool, shard_id, context) if len(pool) else ([], [])
-                chunk = make_chunk(head, parameters, shard_id, chosen, self._signers)
+                rows = tuple(encode_signed_transaction(signed) for signed in chosen)
+                chunk = make_chunk(head, parameters, shard_id, chosen, self._signers, rows)
                 chunks[shard_id] = include_chunk(chunk, height)
+                all_rows.append(rows)
                 pool.remove([*dropped, *(signed.hash for signed in chosen)])
                 all_dropped += dropped
         plan = BlockPlan(height, timestamp_ns, chunks, is_fast_forward=height != head.height + 1)
@@ -107,10 +110,13 @@ class ChainEngine:
         new_head, applied = apply_block(head, parameters, block, chunks, self._apply_shards)
         if chunks:
             self._patches = {}
+        applied = msgspec.structs.replace(
+            applied, dropped=tuple(all_dropped), transaction_rows=tuple(all_rows)
+        )
         self.storage.append(new_head, applied)
         self.head = new_head
         self._prune()
-        return msgspec.structs.replace(applied, dropped=tuple(all_dropped))
+        return applied
 
     def _apply_shards(self, work: Sequence[ShardWork]) -> list[ApplyResult]:
         """One after the other, or at once where several shards run contracts, which leaves the lock free."""

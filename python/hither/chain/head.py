@@ -26,7 +26,10 @@ from hither.state import Trie
 
 
 class ChunkResult(msgspec.Struct, frozen=True):
-    """What applying a shard's newest chunk came to: its next chunk commits to it."""
+    """What applying a shard's newest chunk came to: its next chunk commits to it.
+
+    ``outgoing_rows`` are the encoded receipts.
+    """
 
     outcome_root: CryptoHash
     gas_used: Gas
@@ -35,6 +38,7 @@ class ChunkResult(msgspec.Struct, frozen=True):
     congestion_info: CongestionInfo
     bandwidth_requests: tuple[BandwidthRequest, ...]
     outgoing_receipts: tuple[Receipt, ...]
+    outgoing_rows: tuple[bytes, ...] = ()
 
 
 class ShardProgress(msgspec.Struct, frozen=True):

@@ -9,6 +9,11 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from hither.chain.encoded_lists import (
+    compute_encoded_root,
+    compute_outgoing_receipts_root,
+    compute_transactions_root,
+)
 from hither.chain.epochs.sampling import (
     sample_block_producer,
     sample_chunk_producer,
@@ -35,16 +40,9 @@ from hither.primitives.block import (
     compute_state_root,
     seal_block_header,
 )
-from hither.primitives.chunk import (
-    Chunk,
-    ChunkHeader,
-    compute_encoded_root,
-    compute_outgoing_receipts_root,
-    compute_transactions_root,
-    seal_chunk_header,
-)
+from hither.primitives.chunk import Chunk, ChunkHeader, seal_chunk_header
 from hither.primitives.sharding import ValidatorStake
-from hither.primitives.transaction import SignedTransaction
+from hither.primitives.transaction import SignedTransaction, encode_signed_transaction
 from hither.primitives.types import (
     ZERO_HASH,
     AccountId,
@@ -54,7 +52,6 @@ from hither.primitives.types import (
     ShardId,
     Signature,
 )
-from hither.runtime.routing import group_by_shard
 
 _ENDORSEMENT_SUFFIX = (16).to_bytes(4, "little") + b"ChunkEndorsement"
 
@@ -86,14 +83,19 @@ def make_chunk(
     shard_id: ShardId,
     transactions: Sequence[SignedTransaction],
     signers: Signers,
+    transaction_rows: Sequence[bytes] | None = None,
 ) -> Chunk:
-    """The shard's chunk for the height after the head's."""
+    """The shard's chunk for the height after the head's. ``transaction_rows`` are the encoded transactions."""
     shard = head.get_shard(shard_id)
     result, layout = shard.result, parameters.shard_layout
     _, epoch, _, _ = get_next_epochs(head, parameters)
     height = BlockHeight(head.height + 1)
-    receipts = result.outgoing_receipts
-    encoded_root, encoded_length = compute_encoded_root(transactions, receipts, parameters.total_parts)
+    receipts, receipt_rows = result.outgoing_receipts, result.outgoing_rows
+    if transaction_rows is None:
+        transaction_rows = [encode_signed_transaction(signed) for signed in transactions]
+    encoded_root, encoded_length = compute_encoded_root(
+        transaction_rows, receipt_rows, parameters.total_parts
+    )
     header = ChunkHeader(
         prev_block_hash=head.hash,
         prev_state_root=CryptoHash(shard.trie.root),
@@ -105,10 +107,8 @@ def make_chunk(
         prev_gas_used=result.gas_used,
         gas_limit=shard.chunk.gas_limit,
         prev_balance_burnt=result.balance_burnt,
-        prev_outgoing_receipts_root=compute_outgoing_receipts_root(
-            list(group_by_shard(layout, receipts).values()), layout.shard_ids
-        ),
-        tx_root=compute_transactions_root(transactions),
+        prev_outgoing_receipts_root=compute_outgoing_receipts_root(receipts, receipt_rows, layout),
+        tx_root=compute_transactions_root(transaction_rows),
         prev_validator_proposals=result.validator_proposals,
         congestion_info=result.congestion_info,
         bandwidth_requests=result.bandwidth_requests,

@@ -37,9 +37,8 @@ CHUNK_PLACES: Final = "chunk_places"
 OUTGOING: Final = "outgoing_receipts"
 OUTCOMES: Final = "outcomes"
 LEAVES: Final = "outcome_leaves"
-RECEIPTS: Final = "processed_receipts"
+RECEIPTS: Final = "local_receipts"
 PLACES: Final = "places"
-LATE_OUTCOMES: Final = "late_outcomes"
 MAKINGS: Final = "makings"
 PRUNED: Final = "pruned_blocks"
 PROGRESS: Final = "progress"
@@ -58,7 +57,6 @@ TABLES: Final = [
     LEAVES,
     RECEIPTS,
     PLACES,
-    LATE_OUTCOMES,
     MAKINGS,
     PRUNED,
     PROGRESS,
@@ -187,17 +185,12 @@ class ChainRows:
         return () if row is None else tuple(decode_receipt(item) for item in unpack_items(row))
 
     def get_place(self, id_: CryptoHash) -> Place | None:
-        """Where a transaction or receipt is."""
+        """Where the outcome of a transaction or receipt is."""
         row = self._store.get(PLACES, id_) if len(id_) == 32 else None
         return None if row is None else decode_place(row)
 
-    def get_late_outcome(self, receipt_id: CryptoHash) -> Place | None:
-        """Where the outcome is of a receipt that waited for data, or for a resume, after it came in."""
-        row = self._store.get(LATE_OUTCOMES, receipt_id) if len(receipt_id) == 32 else None
-        return None if row is None else decode_place(row)
-
     def get_making(self, receipt_id: CryptoHash) -> Making | None:
-        """Where a receipt was made."""
+        """Where a receipt was made and is kept."""
         row = self._store.get(MAKINGS, receipt_id) if len(receipt_id) == 32 else None
         return None if row is None else decode_making(row)
 
@@ -208,17 +201,20 @@ class ChainRows:
 
     def get_transaction(self, place: Place) -> SignedTransaction:
         """The transaction at its place."""
+        assert place.transaction_index is not None
         row = self.must_get(CHUNKS, shard_key(place.height, place.shard_index))
-        return decode_signed_transaction(get_item(row, place.item_index + 2))
+        return decode_signed_transaction(get_item(row, place.transaction_index + 2))
 
-    def get_processed_receipt(self, place: Place) -> Receipt:
-        """The receipt at the place of its execution."""
-        row = self.must_get(RECEIPTS, shard_key(place.height, place.shard_index))
-        return decode_receipt(get_item(row, place.item_index))
+    def get_receipt(self, making: Making) -> Receipt | None:
+        """A receipt; None while it waits in its shard's queues, or when its bytes are pruned."""
+        if making.kept_height is None or making.kept_index is None:
+            return None
+        table = RECEIPTS if making.is_local else OUTGOING
+        row = self._store.get(table, shard_key(making.kept_height, making.shard_index))
+        return None if row is None else decode_receipt(get_item(row, making.kept_index))
 
     def get_outcome(self, place: Place) -> Outcome:
         """The outcome at its place."""
-        assert place.outcome_index is not None
         row = self.must_get(OUTCOMES, shard_key(place.height, place.shard_index))
         return decode_outcome(get_item(row, place.outcome_index))
 

@@ -12,11 +12,10 @@ import msgspec
 
 from hither.chain.application import AppliedBlock, AppliedShard, make_block_info
 from hither.chain.containers import (
-    Place,
+    Making,
     decode_outcome,
     encode_making,
     encode_outcome,
-    encode_place,
     pack_items,
     unpack_items,
 )
@@ -24,6 +23,7 @@ from hither.chain.epochs.tracker import EpochPosition, make_empty_block_info, re
 from hither.chain.epochs.types import BlockInfo, EpochInfo, EpochStatistics
 from hither.chain.head import ChainHead, ChunkResult, ShardProgress
 from hither.chain.parameters import ChainParameters
+from hither.chain.receipt_index import ReceiptIndex
 from hither.chain.rows import (
     BLOCKS,
     CHUNK_PLACES,
@@ -31,7 +31,6 @@ from hither.chain.rows import (
     EPOCH_STARTS,
     EPOCHS,
     HEIGHTS,
-    LATE_OUTCOMES,
     LEAVES,
     MAKINGS,
     MERKLE,
@@ -56,7 +55,7 @@ from hither.crypto.hashing import combine_hashes
 from hither.primitives.block import Block, encode_block
 from hither.primitives.chunk import Chunk, encode_chunk_header
 from hither.primitives.merkle import PartialMerkleTree
-from hither.primitives.receipt import DataReceipt, Receipt, decode_receipt, encode_receipt
+from hither.primitives.receipt import Receipt, decode_receipt, encode_receipt
 from hither.primitives.transaction import encode_signed_transaction
 from hither.primitives.types import ZERO_HASH, Balance, BlockHeight, CryptoHash, Gas, ShardId
 from hither.state import Store, Trie
@@ -89,7 +88,7 @@ class ChainStorage(ChainRows):
         super().__init__(store, parameters)
         self._window = compute_retention(parameters)
         self.state = StateStore(store)
-        self._origins: dict[CryptoHash, CryptoHash] = {}
+        self._index = ReceiptIndex(self.get_making)
         self.tail = BlockHeight(parameters.genesis_height)
 
     # Beginning
@@ -161,6 +160,7 @@ class ChainStorage(ChainRows):
             row.congestion_info,
             row.bandwidth_requests,
             receipts,
+            tuple(map(encode_receipt, receipts)),
         )
         waiting = tuple(tuple(map(decode_receipt, receipts)) for receipts in row.waiting)
         return ShardProgress(chunk.shard_id, tries[chunk.shard_id], chunk, result, waiting)
@@ -224,7 +224,7 @@ class ChainStorage(ChainRows):
     def append(self, head: ChainHead, applied: AppliedBlock) -> None:
         """Keep a block and all that it brought. Visible at once, on disk after ``sync``."""
         height = head.height
-        writes = self._write_block(head, applied.chunks, applied.parent_heights)
+        writes = self._write_block(head, applied.chunks, applied.parent_heights, applied.transaction_rows)
         for index, shard in enumerate(applied.shards):
             writes += self.state.append(height, shard.shard_id, shard.result.sealed)
             writes += self._write_shard(height, index, shard, applied)
@@ -242,7 +242,11 @@ class ChainStorage(ChainRows):
         self._store.commit([])
 
     def _write_block(
-        self, head: ChainHead, chunks: tuple[Chunk, ...], parent_heights: tuple[int, ...]
+        self,
+        head: ChainHead,
+        chunks: tuple[Chunk, ...],
+        parent_heights: tuple[int, ...],
+        transaction_rows: tuple[tuple[bytes, ...], ...] | None = None,
     ) -> list[Write]:
         block, key = head.block, height_key(head.height)
         writes: list[Write] = [
@@ -253,10 +257,14 @@ class ChainStorage(ChainRows):
         ]
         writes += self._write_merkle_nodes(block.header.block_ordinal - 1, block.hash)
         positions = {chunk.shard_id: index for index, chunk in enumerate(block.chunks)}
-        for chunk, parent_height in zip(chunks, parent_heights, strict=True):
+        for at, (chunk, parent_height) in enumerate(zip(chunks, parent_heights, strict=True)):
             place = shard_key(head.height, positions[chunk.header.shard_id])
             items = [encode_chunk_header(chunk.header), height_key(parent_height)]
-            items += [encode_signed_transaction(signed) for signed in chunk.transactions]
+            items += (
+                transaction_rows[at]
+                if transaction_rows
+                else map(encode_signed_transaction, chunk.transactions)
+            )
             writes.append((CHUNKS, place, pack_items(items)))
             writes.append((CHUNK_PLACES, chunk.header.hash, place))
         return writes
@@ -313,64 +321,10 @@ class ChainStorage(ChainRows):
         if result.outcomes:
             writes.append((OUTCOMES, key, pack_items([encode_outcome(o) for o in result.outcomes])))
             writes.append((LEAVES, key, b"".join(shard.leaves)))
-        if result.processed_receipts:
-            rows = [encode_receipt(receipt) for receipt in result.processed_receipts]
-            writes.append((RECEIPTS, key, pack_items(rows)))
-        if result.outgoing_receipts:
-            rows = [encode_receipt(receipt) for receipt in result.outgoing_receipts]
-            writes.append((OUTGOING, key, pack_items(rows)))
-        writes += self._write_places(height, index, shard, chunk)
+        if shard.outgoing_rows:
+            writes.append((OUTGOING, key, pack_items(shard.outgoing_rows)))
+        writes += self._index.write(height, index, result, chunk.transactions)
         return writes
-
-    def _write_places(
-        self, height: BlockHeight, index: int, shard: AppliedShard, chunk: Chunk
-    ) -> list[Write]:
-        """Where everything was executed, and where the receipts that came of it were made."""
-        outcomes, origins = shard.result.outcomes, self._origins
-        outcome_indices = {outcome.id: at for at, outcome in enumerate(outcomes)}
-        writes: list[Write] = []
-        for at, signed in enumerate(chunk.transactions):
-            # The repeat of a transaction in one chunk has no outcome of its own: the first one stands.
-            if signed.hash in outcome_indices and signed.hash not in origins:
-                origins[signed.hash] = signed.hash
-                place = Place(True, height, index, outcome_indices[signed.hash], at)
-                writes.append((PLACES, signed.hash, encode_place(place)))
-        for at, receipt in enumerate(shard.result.processed_receipts):
-            place = Place(False, height, index, outcome_indices.get(receipt.receipt_id), at)
-            writes.append((PLACES, receipt.receipt_id, encode_place(place)))
-        writes += self._write_late_outcomes(height, index, outcome_indices, writes)
-        for outcome in outcomes:
-            origin = self._take_origin(outcome.id)
-            for child in outcome.receipt_ids:
-                origins[child] = origin
-                writes.append((MAKINGS, child, encode_making(height, index, origin)))
-        row = encode_making(height, index, ZERO_HASH)
-        writes += [
-            (MAKINGS, receipt.receipt_id, row)
-            for receipt in shard.result.outgoing_receipts
-            if isinstance(receipt.body, DataReceipt)
-        ]
-        return writes
-
-    @staticmethod
-    def _write_late_outcomes(
-        height: BlockHeight, index: int, outcome_indices: dict[CryptoHash, int], places: list[Write]
-    ) -> list[Write]:
-        """The outcomes of what came in at an earlier height: its own place, there, stays as it is."""
-        here = {key for _, key, _ in places}
-        return [
-            (LATE_OUTCOMES, id_, encode_place(Place(False, height, index, at, 0)))
-            for id_, at in outcome_indices.items()
-            if id_ not in here
-        ]
-
-    def _take_origin(self, id_: CryptoHash) -> CryptoHash:
-        """The transaction that something executed descends from; zeros for what nobody sent."""
-        origin = self._origins.pop(id_, None)
-        if origin is None:
-            making = self.get_making(id_)
-            origin = ZERO_HASH if making is None else making.origin
-        return origin
 
     def set_meta(self, key: bytes, value: bytes | None) -> None:
         """Change one. On disk when it returns."""
@@ -381,6 +335,7 @@ class ChainStorage(ChainRows):
     def revert_to(self, height: BlockHeight) -> ChainHead:
         """Cut off all that came after ``height``; on disk when it returns."""
         writes = self._list_rows(height + 1, _END)
+        writes += self._undo_index(height)
         for block in self.iterate_blocks(height + 1, _END):
             header = block.header
             writes.append((HEIGHTS, header.hash, None))
@@ -392,7 +347,7 @@ class ChainStorage(ChainRows):
         writes += self.state.revert_to(height)
         writes.append((META, _HEAD, height_key(height)))
         self._store.commit(writes)
-        self._origins.clear()
+        self._index.clear()
         shard_ids = self._parameters.shard_layout.shard_ids
         return self.load_head(height, {shard_id: self.state.head(shard_id)[1] for shard_id in shard_ids})
 
@@ -405,7 +360,7 @@ class ChainStorage(ChainRows):
         if end <= self.tail:
             return
         start = max(self.tail, self._parameters.genesis_height + 1)
-        writes = self._list_rows(start, end)
+        writes = self._list_rows(start, end) + self._prune_index(start, end)
         for block in self.iterate_blocks(start, end):
             writes.append((PRUNED, height_key(block.header.height), block.hash))
             writes += [(MERKLE, key, None) for key in _list_obsolete_nodes(block.header.block_ordinal - 1)]
@@ -427,27 +382,43 @@ class ChainStorage(ChainRows):
             new = (chunk for chunk in block.chunks if chunk.height_included == block.header.height)
             writes += [(CHUNK_PLACES, chunk.hash, None) for chunk in new]
         for table in (BLOCKS, PROGRESS, CHUNKS, OUTGOING, OUTCOMES, LEAVES, RECEIPTS):
-            for key, row in self._store.scan(table, low, high):
-                writes.append((table, key, None))
-                writes += self._list_places(table, row)
+            writes += [(table, key, None) for key, _ in self._store.scan(table, low, high)]
         return writes
 
-    def _list_places(self, table: str, row: bytes) -> list[Write]:
-        """Deletions of the places of what a row holds."""
+    def _undo_index(self, height: BlockHeight) -> list[Write]:
+        """Forget where things were executed, made and kept after ``height``."""
+        low = height_key(height + 1)
         writes: list[Write] = []
-        if table == OUTCOMES:
+        for _, row in self._store.scan(OUTCOMES, low):
             for item in unpack_items(row):
                 outcome = decode_outcome(item)
-                is_late = self.get_late_outcome(outcome.id) is not None
-                writes.append((LATE_OUTCOMES if is_late else PLACES, outcome.id, None))
+                writes.append((PLACES, outcome.id, None))
                 writes += [(MAKINGS, child, None) for child in outcome.receipt_ids]
-        elif table == RECEIPTS:
-            writes = [(PLACES, decode_receipt(item).receipt_id, None) for item in unpack_items(row)]
-        elif table == OUTGOING:
-            for item in unpack_items(row):
-                receipt = decode_receipt(item)
-                if isinstance(receipt.body, DataReceipt):
-                    writes.append((MAKINGS, receipt.receipt_id, None))
+        for table in (OUTGOING, RECEIPTS):
+            for _, row in self._store.scan(table, low):
+                for item in unpack_items(row):
+                    receipt_id = decode_receipt(item).receipt_id
+                    making = self.get_making(receipt_id)
+                    is_older = making is not None and making.height <= height and making.origin != ZERO_HASH
+                    # What was made before waits in its shard's queues again.
+                    kept = (
+                        Making(making.height, making.shard_index, making.origin)
+                        if making and is_older
+                        else None
+                    )
+                    writes.append((MAKINGS, receipt_id, None if kept is None else encode_making(kept)))
+        return writes
+
+    def _prune_index(self, start: int, end: int) -> list[Write]:
+        """Forget where the things of these heights are."""
+        low, high = height_key(start), height_key(end)
+        writes: list[Write] = []
+        for _, row in self._store.scan(OUTCOMES, low, high):
+            writes += [(PLACES, decode_outcome(item).id, None) for item in unpack_items(row)]
+        for table in (OUTGOING, RECEIPTS):
+            for _, row in self._store.scan(table, low, high):
+                ids = (decode_receipt(item).receipt_id for item in unpack_items(row))
+                writes += [(MAKINGS, receipt_id, None) for receipt_id in ids]
         return writes
 
 

@@ -261,7 +261,7 @@ class StoredChain:
     def get_transaction(self, transaction_hash: CryptoHash) -> SignedTransaction | None:
         """A transaction that is in a chunk or waits in the pool."""
         place = self._get_place(transaction_hash)
-        if place is not None and place.is_transaction:
+        if place is not None and place.transaction_index is not None:
             return self._storage.get_transaction(place)
         return self._pool.get(transaction_hash)
 
@@ -323,9 +323,7 @@ class StoredChain:
     def get_outcome(self, id_: CryptoHash) -> OutcomeWithProof | None:
         """The outcome of a transaction or receipt."""
         place = self._get_place(id_)
-        if place is not None and place.outcome_index is None:
-            place = self._storage.get_late_outcome(id_)
-        if place is None or place.outcome_index is None or place.height > self._head.height:
+        if place is None:
             return None
         block = self._read_block(BlockHeight(place.height))
         if block is None:
@@ -398,15 +396,11 @@ class StoredChain:
             raise GarbageCollectedBlock(BlockHeight(block.height), block_hash) from None
 
     def get_receipt(self, receipt_id: CryptoHash) -> Receipt | None:
-        """A receipt that was executed, or that is on its way."""
-        place = self._get_place(receipt_id)
-        if place is not None:
-            return None if place.is_transaction else self._storage.get_processed_receipt(place)
+        """A receipt that left its shard or was processed in it."""
         making = self._storage.get_making(receipt_id)
-        if making is None or making.height > self._head.height:
+        if making is None or (making.kept_height or making.height) > self._head.height:
             return None
-        sent = self._storage.get_outgoing(making.height, making.shard_index)
-        return next((receipt for receipt in sent if receipt.receipt_id == receipt_id), None)
+        return self._storage.get_receipt(making)
 
     def get_receipt_origin(self, receipt_id: CryptoHash) -> ReceiptOrigin | None:
         """The transaction that a receipt descends from."""
