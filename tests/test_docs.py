@@ -26,7 +26,7 @@ PAGES = sorted(
     for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("contracts/**/*.md")]
 )
 LANGUAGES = {"sh", "python", "json", "toml", "output"}
-OUTPUT_BLOCKS = {"ARCHITECTURE.md": 1}
+OUTPUT_BLOCKS = {"ARCHITECTURE.md": 1, "README.md": 1}
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,9 @@ class Block:
 
 def read_blocks(page: str) -> list[Block]:
     """All fenced blocks of a page."""
-    blocks, opened, lines = [], None, []
+    blocks: list[Block] = []
+    opened: tuple[int, str] | None = None
+    lines: list[str] = []
     for number, line in enumerate((ROOT / page).read_text(encoding="utf-8").splitlines(), 1):
         if line.startswith("```"):
             if opened is None:

@@ -44,7 +44,7 @@ def render_transaction(status: Json, style: Style = PLAIN) -> list[str]:
     what = describe_actions(transaction["actions"])
     head = f"{transaction['signer_id']} → {transaction['receiver_id']}  {what}"
     mark = _mark(status["status"], style)
-    lines = [f"{mark} {head}  {style.dim}{format_gas(gas)}, {format_near(tokens)}{style.reset}"]
+    lines = [f"{mark} {head}  {style.dim}{format_gas(gas)}, {format_amount(tokens)}{style.reset}"]
     lines.append(f"  {style.dim}transaction {transaction['hash']}{style.reset}")
     failure = get_failure(first["outcome"]["status"])
     if failure:
@@ -117,13 +117,13 @@ def _describe_action(action: Any) -> str:
     name, fields = next(iter(action.items()))
     match name:
         case "Transfer":
-            return f"transfer {format_near(int(fields['deposit']))}"
+            return f"transfer {format_amount(int(fields['deposit']))}"
         case "FunctionCall":
             deposit = int(fields["deposit"])
-            attached = f" with {format_near(deposit)}" if deposit else ""
+            attached = f" with {format_amount(deposit)}" if deposit else ""
             return f"{_printable(fields['method_name'])}({_describe_arguments(fields['args'])}){attached}"
         case "Stake":
-            return f"stake {format_near(int(fields['stake']))}"
+            return f"stake {format_amount(int(fields['stake']))}"
         case "DeleteAccount":
             return f"delete account to {fields['beneficiary_id']}"
         case "Delegate":
@@ -158,6 +158,11 @@ def get_failure(status: Any) -> str | None:
         if isinstance(error, dict) and "ExecutionError" in error:
             return _printable(f"panic: {error['ExecutionError']}")
     return _printable(f"failed: {kind if isinstance(kind, str) else json.dumps(kind)}")
+
+
+def format_amount(yoctonear: int) -> str:
+    """In N; the smallest amounts, which stand for a confirmation more than for money, in yoctonear."""
+    return f"{yoctonear} yoctonear" if 0 < yoctonear < 1000 else format_near(yoctonear)
 
 
 def format_gas(gas: int) -> str:

@@ -66,7 +66,7 @@ def test_tree_shows_calls_logs_and_refunds() -> None:
         "  transaction H",
         '  └ ✓ bob.near  go({"times":2})  0.22 Tgas',
         "      log: hello",
-        "    └ ✓ back.near  refund 0.000000000000000000000001 N  0.22 Tgas",
+        "    └ ✓ back.near  refund 1 yoctonear  0.22 Tgas",
     ]
 
 

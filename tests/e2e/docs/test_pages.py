@@ -1,0 +1,63 @@
+"""The shell lines and snippets of the pages run, in their order, on one network a page."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.cli.running import hither, must_find_offset
+from tests.test_docs import ROOT, Block, read_blocks
+
+pytestmark = pytest.mark.slow
+PAGES = ["README.md", *sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/guides/*.md"))]
+# `make` sets up and tests; what it starts is started here by the test itself.
+NOT_RUN = ("make ",)
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A person's environment: a home of their own, our programs first in the path, a free port."""
+    home = tmp_path / ".hither"
+    yield os.environ | {
+        "HOME": str(tmp_path),
+        "HITHER_HOME": str(home),
+        "HITHER_PORT_OFFSET": str(must_find_offset()),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    hither("down", home=home)
+
+
+def must_run(block: Block, environment: dict[str, str]) -> None:
+    """Run one block; what it prints is shown if it fails."""
+    if block.language == "python":
+        command = [sys.executable, "-c", block.text]
+    elif block.language == "sh":
+        lines = [line for line in block.text.splitlines() if not line.startswith(NOT_RUN)]
+        command = ["bash", "-euo", "pipefail", "-c", "\n".join(lines)]
+    else:
+        return
+    result = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert result.returncode == 0, f"{block.page}:{block.line}\n{result.stdout}{result.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_runs_from_top_to_bottom(page: str, environment: dict[str, str]) -> None:
+    """What it tells a person to type works, typed in that order."""
+    blocks = read_blocks(page)
+    if not any("hither up" in block.text for block in blocks if block.language == "sh"):
+        must_run(Block(page, 0, "sh", "hither up --detach"), environment)
+    for block in blocks:
+        must_run(block, environment)
+
+
+def test_block_that_fails_is_seen(environment: dict[str, str]) -> None:
+    """A page with a mistake fails, and the message says where."""
+    with pytest.raises(AssertionError, match=r"a\.md:7"):
+        must_run(Block("a.md", 7, "sh", "hither nothing\ntrue"), environment)
+    with pytest.raises(AssertionError, match="No module named"):
+        must_run(Block("a.md", 7, "python", "import hither.nothing"), environment)
