@@ -33,7 +33,10 @@ def recover_secp256k1(digest: bytes, signature: bytes, /) -> bytes | None:
     """The key (64 bytes) that made a signature (r, s, recovery id: 65 bytes) over a digest; None when none did."""
 
 def secret_from_seed(key_kind: int, seed: bytes, /) -> bytes:
-    """Raw secret key of 32 bytes: ed25519 seed (64 bytes: seed and key), secp256k1 scalar, ML-DSA-65 seed (4,032 bytes)."""
+    """The raw secret key of a 32-byte seed.
+
+    ed25519: seed and key (64 bytes); secp256k1: scalar; ML-DSA-65: 4,032 bytes.
+    """
 
 def public_key_from_secret(key_kind: int, secret: bytes, /) -> bytes: ...
 def sign(key_kind: int, secret: bytes, message: bytes, /) -> bytes: ...
@@ -269,7 +272,7 @@ class CallOutcome:
         """None, or NEAR's ``FunctionCallError`` as RPC shows it (inside ``ActionErrorKind``)."""
     @property
     def error_text(self) -> str | None:
-        """None, or the VM's own ``FunctionCallError`` in Rust's debug form: what ``query`` says of a failed view call."""
+        """None, or the VM's ``FunctionCallError`` in Rust's debug form, as ``query`` tells a failed view call."""
     @property
     def profile(self) -> list[tuple[str, str, int]]:
         """(category, NEAR's cost name, gas), as ``gas_profile`` lists it; zero entries left out."""

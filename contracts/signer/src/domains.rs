@@ -78,7 +78,10 @@ impl DomainConfig {
             )));
         }
         if threshold < 2 {
-            return Err(Refusal::new(format!("Domain {}: the reconstruction threshold must be at least 2.", self.id)));
+            return Err(Refusal::new(format!(
+                "Domain {}: the reconstruction threshold must be at least 2.",
+                self.id
+            )));
         }
         if threshold > participants {
             return Err(Refusal::new(format!(

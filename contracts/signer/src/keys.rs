@@ -49,7 +49,11 @@ impl Key {
             Self::Secp256k1(bytes) => secp256k1_point(bytes).is_some(),
             Self::Ed25519(bytes) => edwards_point(bytes).is_some(),
         };
-        if is_point { Ok(key) } else { Err(malformed()) }
+        if is_point {
+            Ok(key)
+        } else {
+            Err(malformed())
+        }
     }
 
     /// The text that `parse` reads.

@@ -14,8 +14,8 @@ mod views;
 use near_sdk::serde_json::{self, json, Value};
 use near_sdk::store::LookupMap;
 use near_sdk::{
-    env, near, AccountId, BorshStorageKey, CryptoHash, Gas, GasWeight, NearToken, PanicOnDefault, Promise, PromiseError,
-    PromiseOrValue,
+    env, near, AccountId, BorshStorageKey, CryptoHash, Gas, GasWeight, NearToken, PanicOnDefault, Promise,
+    PromiseError, PromiseOrValue,
 };
 
 use domains::{DomainConfig, DomainId, DomainPurpose};
@@ -103,7 +103,9 @@ impl SignerContract {
     #[payable]
     pub fn sign(&mut self, request: SignArguments) {
         let (payload, domain_id) = unwrap_or_panic(request.resolve());
-        let domain = unwrap_or_panic(self.protocol.get_key(domain_id).and_then(|_| self.protocol.get_domain(domain_id)));
+        let domain = unwrap_or_panic(
+            self.protocol.get_key(domain_id).and_then(|_| self.protocol.get_domain(domain_id)),
+        );
         if domain.purpose != DomainPurpose::Sign {
             env::panic_str(&format!("Domain {domain_id} is for {:?}, not for Sign.", domain.purpose));
         }
@@ -128,7 +130,9 @@ impl SignerContract {
         }
         let deposit = env::attached_deposit();
         if deposit < DEPOSIT {
-            env::panic_str(&format!("Attached deposit is lower than required. Attached {deposit}, required 1 yoctoNEAR."));
+            env::panic_str(&format!(
+                "Attached deposit is lower than required. Attached {deposit}, required 1 yoctoNEAR."
+            ));
         }
         let excess = deposit.saturating_sub(DEPOSIT);
         if !excess.is_zero() {
@@ -141,10 +145,12 @@ impl SignerContract {
         let mut waiting = self.requests.get(&request).cloned().unwrap_or_default();
         if waiting.len() >= EQUAL_REQUESTS_MAX {
             env::panic_str(&format!(
-                "{EQUAL_REQUESTS_MAX} equal requests are waiting (the limit); wait for their answer, or change the path or payload."
+                "{EQUAL_REQUESTS_MAX} equal requests are waiting (the limit); \
+                 wait for their answer, or change the path or payload."
             ));
         }
-        let arguments = serde_json::to_vec(&(&request,)).unwrap_or_else(|_| env::panic_str("the request is not JSON"));
+        let arguments =
+            serde_json::to_vec(&(&request,)).unwrap_or_else(|_| env::panic_str("the request is not JSON"));
         let promise = env::promise_yield_create(
             "return_signature_and_clean_state_on_success",
             &arguments,
@@ -163,10 +169,13 @@ impl SignerContract {
     /// A node's answer. Verified under the derived key, then given to all who wait for it.
     pub fn respond(&mut self, request: SignatureRequest, response: SignatureResponse) {
         self.check_participant();
-        let key = unwrap_or_panic(self.protocol.get_key(request.domain_id).and_then(|root| root.derive(&request.tweak)));
+        let key = unwrap_or_panic(
+            self.protocol.get_key(request.domain_id).and_then(|root| root.derive(&request.tweak)),
+        );
         unwrap_or_panic(response.verify(&request.payload, &key));
         let waiting = self.requests.remove(&request).unwrap_or_else(|| env::panic_str(REQUEST_NOT_FOUND));
-        let bytes = serde_json::to_vec(&response).unwrap_or_else(|_| env::panic_str("the response is not JSON"));
+        let bytes =
+            serde_json::to_vec(&response).unwrap_or_else(|_| env::panic_str("the response is not JSON"));
         for index in waiting {
             // One that lapsed in this very block is answered by its time-out.
             env::promise_yield_resume(&index.data_id, &bytes);
@@ -268,15 +277,14 @@ impl SignerContract {
         unwrap_or_panic(root.and_then(|key| key.derive(&tweak))).to_text()
     }
 
-    /// The `key_version` that clients of the older interface should send: the **oldest** domain that signs on that curve.
+    /// The `key_version` for clients of the older interface: the **oldest** domain that signs on that curve.
     ///
     /// A domain that is added later never moves them to another key.
     pub fn latest_key_version(&self, signature_scheme: Option<Curve>) -> u32 {
         let curve = signature_scheme.unwrap_or(Curve::Secp256k1);
         let mut signing = self.protocol.signing_domains();
-        let found = signing.find(|(domain, protocol)| {
-            domain.purpose == DomainPurpose::Sign && protocol.curve() == curve
-        });
+        let found = signing
+            .find(|(domain, protocol)| domain.purpose == DomainPurpose::Sign && protocol.curve() == curve);
         let id = found.map(|(domain, _)| domain.id).and_then(|id| u32::try_from(id).ok());
         id.unwrap_or_else(|| env::panic_str("No domain signs on this curve."))
     }

@@ -51,23 +51,35 @@ impl Parameters {
         let entries = &self.participants.participants;
         let count = self.participants.count();
         let unique = |what: &str, is_unique: bool| {
-            if is_unique { Ok(()) } else { Err(Refusal::new(format!("Two participants have the same {what}."))) }
+            if is_unique {
+                Ok(())
+            } else {
+                Err(Refusal::new(format!("Two participants have the same {what}.")))
+            }
         };
         unique("id", entries.iter().map(|(_, id, _)| id).collect::<BTreeSet<_>>().len() == entries.len())?;
-        unique("account", entries.iter().map(|(account, _, _)| account).collect::<BTreeSet<_>>().len() == entries.len())?;
+        unique(
+            "account",
+            entries.iter().map(|(account, _, _)| account).collect::<BTreeSet<_>>().len() == entries.len(),
+        )?;
         let tls_keys: BTreeSet<_> = entries.iter().map(|(_, _, info)| &info.tls_public_key).collect();
         unique("TLS key", tls_keys.len() == entries.len())?;
         if entries.iter().any(|(_, id, _)| *id >= self.participants.next_id) {
             return Err(Refusal::new("A participant's id is not below next_id."));
         }
         if self.threshold > count {
-            return Err(Refusal::new(format!("The threshold {} exceeds the {count} participants.", self.threshold)));
+            return Err(Refusal::new(format!(
+                "The threshold {} exceeds the {count} participants.",
+                self.threshold
+            )));
         }
         if self.threshold < 2 {
             return Err(Refusal::new("The threshold must be at least 2."));
         }
         if 5 * self.threshold < 3 * count {
-            return Err(Refusal::new(format!("The threshold must be at least 60 % of the {count} participants.")));
+            return Err(Refusal::new(format!(
+                "The threshold must be at least 60 % of the {count} participants."
+            )));
         }
         Ok(())
     }

@@ -108,11 +108,17 @@ impl ProtocolState {
 
     /// The next domain without a key, or none left: then the target is in force.
     fn begin_generating(&mut self, target: Domains) {
-        let waiting = target.domains.iter().find(|domain| self.keys.iter().all(|entry| entry.domain_id != domain.id));
+        let waiting =
+            target.domains.iter().find(|domain| self.keys.iter().all(|entry| entry.domain_id != domain.id));
         match waiting.cloned() {
             Some(domain) => {
-                self.generating =
-                    Some(Generating { target, domain, instance: None, next_attempt_id: 0, cancel_votes: Vec::new() });
+                self.generating = Some(Generating {
+                    target,
+                    domain,
+                    instance: None,
+                    next_attempt_id: 0,
+                    cancel_votes: Vec::new(),
+                });
             }
             None => {
                 self.domains = target;
@@ -134,7 +140,13 @@ impl ProtocolState {
     }
 
     /// The leader starts an attempt.
-    pub fn start_keygen(&mut self, voter: &AccountId, event: KeyEventId, height: u64, blocks: u64) -> Result<(), Refusal> {
+    pub fn start_keygen(
+        &mut self,
+        voter: &AccountId,
+        event: KeyEventId,
+        height: u64,
+        blocks: u64,
+    ) -> Result<(), Refusal> {
         let id = self.parameters.participants.get_id(voter)?;
         if self.parameters.participants.leader_id() != Some(id) {
             return Err(Refusal::new("Only the participant with the lowest id starts a key event."));
@@ -157,7 +169,11 @@ impl ProtocolState {
         Ok(())
     }
 
-    fn get_live_instance(&mut self, event: KeyEventId, height: u64) -> Result<&mut KeyEventInstance, Refusal> {
+    fn get_live_instance(
+        &mut self,
+        event: KeyEventId,
+        height: u64,
+    ) -> Result<&mut KeyEventInstance, Refusal> {
         let instance = self.get_generating(event)?.instance.as_mut();
         instance
             .filter(|instance| instance.attempt_id == event.attempt_id && height < instance.expires_on)
@@ -165,7 +181,13 @@ impl ProtocolState {
     }
 
     /// A participant says which key the attempt gave. All must say the same, else the attempt is over.
-    pub fn vote_public_key(&mut self, voter: &AccountId, event: KeyEventId, key: Key, height: u64) -> Result<(), Refusal> {
+    pub fn vote_public_key(
+        &mut self,
+        voter: &AccountId,
+        event: KeyEventId,
+        key: Key,
+        height: u64,
+    ) -> Result<(), Refusal> {
         let id = self.parameters.participants.get_id(voter)?;
         let participants = self.parameters.participants.count();
         let protocol = self.get_generating(event)?.domain.protocol;
@@ -232,6 +254,9 @@ impl ProtocolState {
 
     /// Protocols of domains with keys, oldest first.
     pub fn signing_domains(&self) -> impl Iterator<Item = (&DomainConfig, Protocol)> {
-        self.keys.iter().filter_map(|entry| self.get_domain(entry.domain_id).ok()).map(|domain| (domain, domain.protocol))
+        self.keys
+            .iter()
+            .filter_map(|entry| self.get_domain(entry.domain_id).ok())
+            .map(|domain| (domain, domain.protocol))
     }
 }

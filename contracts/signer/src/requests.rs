@@ -92,7 +92,9 @@ impl Payload {
                 if is_nonzero_scalar(digest) {
                     return Ok(());
                 }
-                Err(Refusal::new("Ecdsa payload cannot be converted to Scalar: it must be above zero and below the order"))
+                Err(Refusal::new(
+                    "Ecdsa payload cannot be converted to Scalar: it must be above zero and below the order",
+                ))
             }
             (Protocol::Frost, Self::Eddsa(_)) => Ok(()),
             (Protocol::CaitSith | Protocol::DamgardEtAl, Self::Eddsa(_)) => {
@@ -120,11 +122,19 @@ impl SignatureResponse {
                 signature[..32].copy_from_slice(&big_r[1..]);
                 signature[32..].copy_from_slice(&s);
                 let recovered = env::ecrecover(digest, &signature, *recovery_id, true).ok_or_else(invalid)?;
-                if recovered == *key { Ok(()) } else { Err(invalid()) }
+                if recovered == *key {
+                    Ok(())
+                } else {
+                    Err(invalid())
+                }
             }
             (Self::Ed25519 { signature }, Payload::Eddsa(message), Key::Ed25519(key)) => {
                 let signature: &[u8; 64] = signature.as_slice().try_into().map_err(|_| invalid())?;
-                if env::ed25519_verify(signature, message, key) { Ok(()) } else { Err(invalid()) }
+                if env::ed25519_verify(signature, message, key) {
+                    Ok(())
+                } else {
+                    Err(invalid())
+                }
             }
             _ => Err(Refusal::new("The signature's scheme is not that of the request's domain.")),
         }
@@ -172,7 +182,9 @@ impl<'de> near_sdk::serde::Deserialize<'de> for Payload {
             PayloadText::Eddsa(text) => decode_hex_bytes(&text)
                 .filter(|message| message.len() <= EDDSA_PAYLOAD_BYTES_MAX)
                 .map(Self::Eddsa)
-                .ok_or_else(|| D::Error::custom("an Eddsa payload must be 0 to 1232 bytes in hex, without 0x")),
+                .ok_or_else(|| {
+                    D::Error::custom("an Eddsa payload must be 0 to 1232 bytes in hex, without 0x")
+                }),
         }
     }
 }

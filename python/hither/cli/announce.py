@@ -69,6 +69,19 @@ def compute_transfer_cost(protocol_version: int, gas_price: int) -> tuple[int, i
     return gas, gas * gas_price
 
 
+def describe_signing_network(signing: dict[str, Any] | None) -> list[str]:
+    """The contract that signs for other chains, and the root key of each domain."""
+    if signing is None:
+        return []
+    lines = [
+        f"signer    {signing['contract_id']}: {signing['threshold']} of {signing['nodes']} nodes sign; root keys",
+    ]
+    for domain in signing["domains"]:
+        what = f"domain {domain['id']} {domain['protocol']} {domain['purpose']}"
+        lines.append(f"          {what:<28}{domain['public_key']}")
+    return lines
+
+
 def describe_network(endpoints: dict[str, Any], genesis: Genesis, home: str, ready_s: float) -> list[str]:
     """The screen that a person sees when everything answers."""
     near, config = endpoints["near"], genesis.config
@@ -81,6 +94,7 @@ def describe_network(endpoints: dict[str, Any], genesis: Genesis, home: str, rea
         f"ready in {ready_s:.2f} s; state in {home}",
         "",
         f"JSON-RPC  {near['rpc_url']}",
+        *describe_signing_network(endpoints.get("mpc")),
         "",
         f"{'account':<14}{'shard':>5}  {'balance at genesis':<20}secret key (known to everybody: for development only)",
     ]

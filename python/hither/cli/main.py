@@ -17,6 +17,7 @@ COMMANDS = {
     "accounts": ("hither.cli.accounts", "Create accounts, list the funded ones."),
     "snapshot": ("hither.cli.snapshot", "Remember the present state of the network."),
     "revert": ("hither.cli.revert", "Go back to a snapshot."),
+    "mpc": ("hither.cli.mpc", "Signing nodes."),
     "node": ("hither.cli.node", "The chain alone: init, run, view-state."),
     "doctor": ("hither.cli.doctor", "Check this machine and say what is missing."),
 }

@@ -6,7 +6,9 @@ import os
 import signal
 import sys
 import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 import click
 import uvloop
@@ -14,6 +16,7 @@ import uvloop
 from hither import __version__
 from hither.chain.reader import BlockMode
 from hither.cli.announce import describe_network, make_endpoints
+from hither.cli.children import ChildFailed, run_child
 from hither.cli.endpoints import remove_endpoints, write_endpoints
 from hither.cli.ports import describe_owner
 from hither.cli.problems import stop
@@ -35,6 +38,7 @@ class RunOptions:
     block_time: tuple[BlockMode, int | None]
     is_shown: bool
     started_s: float
+    has_signing_network: bool = False
 
 
 def run_in_foreground(home: Home, options: RunOptions) -> None:
@@ -43,6 +47,8 @@ def run_in_foreground(home: Home, options: RunOptions) -> None:
         failure = uvloop.run(_run(home, options))
     except _PortTaken as error:
         stop(str(error), "stop it, or choose another port")
+    except ChildFailed as error:
+        stop(str(error))
     if failure is not None:
         stop(f"the chain stopped: {failure}", f"its data in {home.path} is as of the last block")
 
@@ -71,24 +77,58 @@ async def _run(home: Home, options: RunOptions) -> BaseException | None:
     await node.start()
     try:
         async with serve(node.reader, node.control, node.vm, listener) as server:
-            watching = _announce(home, node, server.address, options)
-            try:
-                await _wait(ending, node)
-            finally:
-                remove_endpoints(home.path, os.getpid())
-                if watching is not None:
-                    watching.cancel()
-                    with contextlib.suppress(asyncio.CancelledError):
-                        await watching
+            url = f"http://{server.address.replace('0.0.0.0', '127.0.0.1')}"
+            async with _run_beside(home, url, options, ending) as beside:
+                watching = None if beside is None else _announce(home, node, url, options, beside)
+                try:
+                    await _wait(ending, node)
+                finally:
+                    remove_endpoints(home.path, os.getpid())
+                    if watching is not None:
+                        watching.cancel()
+                        with contextlib.suppress(asyncio.CancelledError):
+                            await watching
     finally:
         await node.stop()
     return node.failure
 
 
-def _announce(home: Home, node: Node, address: str, options: RunOptions) -> asyncio.Task[None] | None:
+@contextlib.asynccontextmanager
+async def _run_beside(
+    home: Home, url: str, options: RunOptions, ending: asyncio.Event
+) -> AsyncIterator[dict[str, Any] | None]:
+    """What runs beside the chain, as it is told in endpoints.json; None if the end came before it was ready."""
+    if not options.has_signing_network:
+        yield {}
+        return
+    show = click.echo if options.is_shown else _say_nothing
+    arguments = ["mpc", "local", "--home", str(home.path), "--rpc-url", url]
+    async with contextlib.AsyncExitStack() as stack:
+        starting = asyncio.ensure_future(
+            stack.enter_async_context(run_child("signing network", arguments, show))
+        )
+        waiting = asyncio.ensure_future(ending.wait())
+        await asyncio.wait({starting, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if not starting.done():
+            starting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await starting
+            yield None
+            return
+        child = starting.result()
+        yield {"mpc": {**child.ready, "pid": child.process.pid}}
+
+
+def _say_nothing(_line: str) -> None:
+    """For nobody watches."""
+
+
+def _announce(
+    home: Home, node: Node, url: str, options: RunOptions, beside: dict[str, Any]
+) -> asyncio.Task[None] | None:
     """Tell programs, and a person if one watches, that everything answers."""
-    url = f"http://{address.replace('0.0.0.0', '127.0.0.1')}"
-    endpoints = make_endpoints(home.genesis, url, os.getpid(), __version__)
+    endpoints = make_endpoints(home.genesis, url, os.getpid(), __version__) | beside
     write_endpoints(home.path, endpoints)
     if not options.is_shown:
         return None

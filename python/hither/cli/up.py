@@ -24,6 +24,7 @@ from hither.params import DEFAULT_PROTOCOL_VERSION
 DEFAULT_PORT = 3030
 HOST = "127.0.0.1"
 LOG_FILE = "up.log"
+STORES_FOLDER = "mpc"
 DETACH_WAIT_S_MAX = 60
 
 
@@ -31,8 +32,21 @@ DETACH_WAIT_S_MAX = 60
 @click.option("--fresh", is_flag=True, help="Forget the state of the last run and begin anew.")
 @click.option("--detach", is_flag=True, help="Return when the network is ready; `hither down` stops it.")
 @click.option("--shards", type=click.IntRange(1, 8), default=3, show_default=True, help="Of a new chain.")
-@click.option("--port-offset", type=click.IntRange(0, 60_000), default=0, help="Added to each default port.")
+@click.option(
+    "--port-offset",
+    type=click.IntRange(0, 60_000),
+    default=0,
+    envvar="HITHER_PORT_OFFSET",
+    help="Added to each default port [default: $HITHER_PORT_OFFSET or 0].",
+)
 @click.option("--quiet", is_flag=True, help="Do not show transactions as they happen.")
+@click.option(
+    "--mpc",
+    type=click.Choice(("local", "none")),
+    default="local",
+    show_default=True,
+    help="The signing network: three nodes in one process, or none.",
+)
 @protocol_version_option
 @block_time_option
 @home_option
@@ -42,6 +56,7 @@ def command(
     shards: int,
     port_offset: int,
     quiet: bool,
+    mpc: str,
     protocol_version: int | None,
     block_time: str,
     home: str | None,
@@ -70,7 +85,14 @@ def command(
 
             run_in_foreground(
                 read_home(folder),
-                RunOptions(HOST, port, BLOCK_TIME[block_time], is_shown=not quiet, started_s=started),
+                RunOptions(
+                    HOST,
+                    port,
+                    BLOCK_TIME[block_time],
+                    is_shown=not quiet,
+                    started_s=started,
+                    has_signing_network=mpc == "local",
+                ),
             )
     except HomeProblem as problem:
         stop(str(problem))
@@ -93,7 +115,8 @@ def wipe(home: Path) -> None:
         return
     if not (home / FORMAT_FILE).exists():
         stop(f"{home} is not a home of hither, so --fresh does not touch it", "name another with --home")
-    shutil.rmtree(home / DATA_FOLDER, ignore_errors=True)
+    for folder in (DATA_FOLDER, STORES_FOLDER):
+        shutil.rmtree(home / folder, ignore_errors=True)
     for path in home.glob("*.json"):
         path.unlink()
 

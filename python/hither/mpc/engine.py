@@ -22,7 +22,10 @@ RETRY_MS_MAX = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request that waits on chain. ``id`` is its first yield; ``entropy`` the random value of the block it came in."""
+    """A request that waits on chain.
+
+    ``id`` is its first yield; ``entropy`` the random value of the block it came in.
+    """
 
     id: bytes
     request: SignatureRequest

@@ -138,7 +138,7 @@ class LocalNetwork:
         return dict(protocols.run_protocols(runs))
 
     def fill_stock(self, domains: Sequence[Domain], epoch_id: int, per_set: int) -> None:
-        """Make what is missing, evenly over the signer sets, until there is ``per_set`` of each or the network closes."""
+        """Make what is missing, evenly over the signer sets, until each has ``per_set`` or the network closes."""
         wanted = [
             (len(self.nodes[signers[0]].store.list_presignatures(domain.id, signers)), domain, signers)
             for domain in domains

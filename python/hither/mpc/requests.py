@@ -5,8 +5,9 @@ that wait for it, oldest first. So a node learns of requests, and that they are 
 contract's data in a block, whichever way the call came in.
 """
 
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from hither.codec.borsh import BYTES, HASH, U64, Codec, InvalidBorsh, chosen, record, sequence
 
@@ -14,15 +15,13 @@ REQUESTS_PREFIX: Final = b"\0"
 """Of the storage keys under which the contract keeps waiting requests."""
 
 
-@dataclass(frozen=True, slots=True)
-class EcdsaPayload:
+class EcdsaPayload(msgspec.Struct, frozen=True):
     """A digest: 32 bytes, as a number above zero and below the order of secp256k1."""
 
     digest: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class EddsaPayload:
+class EddsaPayload(msgspec.Struct, frozen=True):
     """A whole message of at most 1,232 bytes."""
 
     message: bytes
@@ -31,8 +30,7 @@ class EddsaPayload:
 Payload = EcdsaPayload | EddsaPayload
 
 
-@dataclass(frozen=True, slots=True)
-class SignatureRequest:
+class SignatureRequest(msgspec.Struct, frozen=True):
     """What to sign and for whom: ``tweak`` binds the account that asked and its path."""
 
     tweak: bytes
@@ -40,8 +38,7 @@ class SignatureRequest:
     domain_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class EcdsaSignature:
+class EcdsaSignature(msgspec.Struct, frozen=True):
     """``big_r`` is the compressed nonce point (33 bytes); ``s`` is low."""
 
     big_r: bytes
@@ -54,8 +51,7 @@ class EcdsaSignature:
         return self.big_r[1:]
 
 
-@dataclass(frozen=True, slots=True)
-class EddsaSignature:
+class EddsaSignature(msgspec.Struct, frozen=True):
     """64 bytes."""
 
     signature: bytes

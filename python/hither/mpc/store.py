@@ -101,9 +101,14 @@ class NodeStore:
         return None if row is None else self._decrypt(f"setting {name}", row[0])
 
     def put_share(self, domain_id: int, epoch_id: int, share: Secret) -> None:
-        """Keep a key share. It is on disk on return: only then may the node vote for its key."""
+        """Keep a key share. It is on disk on return: only then may the node vote for its key.
+
+        Stock of another share is worthless and goes.
+        """
         encrypted = self._encrypt(f"share {domain_id} {epoch_id}", share.expose())
-        with self._lock:
+        with self._lock, self._database:
+            self._database.execute("BEGIN")
+            self._database.execute("DELETE FROM presignatures WHERE domain = ?", (domain_id,))
             self._database.execute(
                 "INSERT OR REPLACE INTO shares VALUES (?, ?, ?)", (domain_id, epoch_id, encrypted)
             )

@@ -137,7 +137,10 @@ fn start_keygen(
 }
 
 #[pyfunction]
-#[pyo3(signature = (curve_name, context, participants, me, threshold, /, *, old_participants, old_threshold, old_public_key, old_share))]
+#[pyo3(signature = (
+    curve_name, context, participants, me, threshold, /,
+    *, old_participants, old_threshold, old_public_key, old_share
+))]
 #[allow(clippy::too_many_arguments)]
 fn start_reshare(
     curve_name: &str,

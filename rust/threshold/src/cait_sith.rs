@@ -1,9 +1,9 @@
 //! ECDSA on secp256k1 by Cait-Sith: triples, presignatures, signatures.
 //!
-//! Any t of the participants of a triple make a presignature and a signature; up to all but one may be dishonest: a bad
-//! signature never comes out. What the library lacks is added here: bounded buffers, senders checked, the account's tweak, and
-//! rerandomisation with entropy that nobody knew when the presignature was made (eprint 2021/1330), so that a stock of
-//! presignatures does not help a forger who chooses what is signed.
+//! Any t of the participants of a triple make a presignature and a signature; up to all but one may be
+//! dishonest: a bad signature never comes out. What the library lacks is added here: bounded buffers, senders
+//! checked, the account's tweak, and rerandomisation with entropy that nobody knew when the presignature was
+//! made (eprint 2021/1330), so that a stock of presignatures does not help a forger who chooses what is signed.
 
 use std::collections::BTreeMap;
 

@@ -50,6 +50,8 @@ class Network:
         self.home = home
         self.offset = must_find_offset()
         command = [str(PROGRAMS / "hither"), "up", "--home", str(home), "--port-offset", str(self.offset)]
+        if "--mpc" not in arguments:
+            command += ["--mpc", "none"]  # The chain alone: quicker, and enough for most.
         self.process = subprocess.Popen(
             [*command, *arguments],
             stdin=subprocess.DEVNULL,
