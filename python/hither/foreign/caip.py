@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from hither.foreign.errors import InvalidAddress, InvalidChainId
+from hither.foreign.errors import InvalidAddress, InvalidChainId, WrongNetwork
 
 _NAMESPACE: Final = re.compile(r"[-a-z0-9]{3,8}")
 _REFERENCE: Final = re.compile(r"[-_a-zA-Z0-9]{1,32}")
@@ -57,3 +57,13 @@ def parse_account_id(text: str) -> AccountId:
     if not separator:
         raise InvalidAddress(f"not a CAIP-10 account: {text!r}")
     return AccountId(parse_chain_id(chain), address)
+
+
+def strip_chain(text: str, chain: ChainId) -> str:
+    """The address in a CAIP-10 text of this chain; other text as it is. Raises ``WrongNetwork``."""
+    if ":" not in text:
+        return text
+    account = parse_account_id(text)
+    if account.chain != chain:
+        raise WrongNetwork(f"{text} is an account on {account.chain}, not on {chain}")
+    return account.address
