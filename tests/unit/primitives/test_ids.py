@@ -9,7 +9,32 @@ from hither.crypto.keys import PublicKey
 from hither.primitives import ids
 from hither.primitives.ids import AccountKind
 
-GOOD = ["aa", "a-a", "a-aa", "100", "0o", "com", "near", "bowen", "b-o_w_e-n", "b.owen", "bro.wen", "a.ha", "a.b-a.ra", "system", "over.9000", "google.com", "illia.cheapaccounts.near", "0o0ooo00oo00o", "alex-skidanov", "10-4.8-2", "b-o_w_e-n", "no_lols", "0123456789012345678901234567890123456789012345678901234567890123", "near.a"]
+GOOD = [
+    "aa",
+    "a-a",
+    "a-aa",
+    "100",
+    "0o",
+    "com",
+    "near",
+    "bowen",
+    "b-o_w_e-n",
+    "b.owen",
+    "bro.wen",
+    "a.ha",
+    "a.b-a.ra",
+    "system",
+    "over.9000",
+    "google.com",
+    "illia.cheapaccounts.near",
+    "0o0ooo00oo00o",
+    "alex-skidanov",
+    "10-4.8-2",
+    "b-o_w_e-n",
+    "no_lols",
+    "0123456789012345678901234567890123456789012345678901234567890123",
+    "near.a",
+]
 
 BAD = [
     ("", "the Account ID is too short"),
