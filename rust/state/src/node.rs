@@ -268,7 +268,15 @@ impl Node {
         put(&self.memory_usage.to_le_bytes());
     }
 
+    /// Ask for the children's memory at once: counting a reference to each stalls on each otherwise.
+    pub fn prefetch_children(&self) {
+        if let Kind::Branch { children, .. } = &self.kind {
+            children.iter().for_each(prefetch);
+        }
+    }
+
     fn dismantle(&mut self, rest: &mut Vec<Arc<Node>>) {
+        self.prefetch_children();
         match std::mem::replace(&mut self.kind, Kind::Dismantled) {
             Kind::Branch { children, .. } => rest.extend(children),
             Kind::Extension { child, .. } => rest.push(child),
@@ -276,6 +284,21 @@ impl Node {
         }
     }
 }
+
+#[cfg(target_arch = "x86_64")]
+fn prefetch(node: &Arc<Node>) {
+    use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T0};
+    // The counters lie right before the node, its hash at the beginning.
+    let address = Arc::as_ptr(node).cast::<i8>();
+    // SAFETY: a hint only; any address may be named.
+    unsafe {
+        _mm_prefetch::<_MM_HINT_T0>(address.wrapping_sub(16));
+        _mm_prefetch::<_MM_HINT_T0>(address.wrapping_add(40));
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn prefetch(_node: &Arc<Node>) {}
 
 fn encode_value_ref(value: &Value<'_>, put: &mut impl FnMut(&[u8])) {
     put(&(value.bytes().len() as u32).to_le_bytes());

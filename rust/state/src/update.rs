@@ -196,6 +196,9 @@ fn apply_to_branch(old: &Old<'_>, changes: &[Change<'_>], place: Place) -> Subtr
         (None, None) => false,
         _ => true,
     };
+    if let Some(node) = old.node {
+        node.prefetch_children();
+    }
     let mut bitmap = 0u16;
     let mut children = Vec::with_capacity(16);
     for index in 0..16 {
