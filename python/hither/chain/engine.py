@@ -63,7 +63,7 @@ class ChainEngine:
         return make_admission_context(self.parameters, self.head, self.storage)
 
     def insert(self, entries: Iterable[PooledEntry]) -> None:
-        """Put admitted transactions into the pools of their signers' shards; a full pool drops them."""
+        """Put admitted transactions into the pools of their signers' shards."""
         layout = self.parameters.shard_layout
         for entry in entries:
             pool = self.pools[layout.get_shard_id(entry.signed.transaction.signer_id)]

@@ -81,6 +81,10 @@ class InvalidShardId(ChainError):
         self.shard_id = shard_id
 
 
+class TransactionDropped(Exception):
+    """It waited in the pool and was useless when a chunk was made."""
+
+
 class UnknownTransactionOrReceipt(ChainError):
     """Neither stored nor waiting."""
 
@@ -475,7 +479,8 @@ class ChainControl(Protocol):
     ) -> TransactionStatus | None:
         """Its status once it has come at least as far as ``until``, checked at each new block.
 
-        None on time-out. A transaction that is not known yet is waited for too.
+        None on time-out. A transaction that is not known yet is waited for too. Raises
+        TransactionDropped as soon as it leaves the pool without getting into a block.
         """
 
     async def fast_forward(self, delta_height: int) -> Tip:

@@ -12,7 +12,7 @@ from hither.chain.admission import AdmissionContext, admit, check_unsigned_parts
 from hither.chain.application import AppliedBlock
 from hither.chain.engine import ChainEngine, StatePatch, make_admission_context
 from hither.chain.head import ChainHead
-from hither.chain.pool import PooledEntry
+from hither.chain.pool import POOL_SIZE_BYTES_MAX, PooledEntry
 from hither.chain.reader import (
     BlockMode,
     ChainEvent,
@@ -54,6 +54,7 @@ class NodeControl:
         self._context_head = reader.head
         self._waiters = TransactionWaiters(reader)
         self._waiting: dict[CryptoHash, SignedTransaction] = {}
+        self._waiting_bytes = 0
         self._submissions: deque[_Submission] = deque()
         self._verifier: asyncio.Task[None] | None = None
         self._head_changed: asyncio.Future[None] | None = None
@@ -158,8 +159,10 @@ class NodeControl:
                 future.set_exception(error)
                 continue
             is_new = signed.hash not in self._waiting
-            if is_new:
+            # What comes into a full pool is dropped without a word, as NEAR drops it.
+            if is_new and self._waiting_bytes + signed.size <= POOL_SIZE_BYTES_MAX:
                 self._waiting[signed.hash] = signed
+                self._waiting_bytes += signed.size
                 entries.append(entry)
             future.set_result(PooledTransaction(signed.hash, is_new))
         if entries:
@@ -180,7 +183,10 @@ class NodeControl:
     async def wait_for_transaction(
         self, transaction_hash: CryptoHash, until: ExecutionStatus, timeout_ms: int
     ) -> TransactionStatus | None:
-        """Its status once it has come at least as far as ``until``; None on time-out."""
+        """Its status once it has come at least as far as ``until``; None on time-out.
+
+        Raises TransactionDropped.
+        """
         future = self._waiters.wait(transaction_hash, until)
         try:
             return await asyncio.wait_for(future, timeout_ms / 1000)
@@ -191,9 +197,12 @@ class NodeControl:
         """A new head was published."""
         if is_revert:
             self._waiting.clear()
+            self._waiting_bytes = 0
             self._waiters.handle_revert()
         else:
             self._forget_waiting(blocks)
+            for block in blocks:
+                self._waiters.handle_dropped(block.dropped)
             self._waiters.handle_blocks(blocks, head.final_height)
         changed, self._head_changed = self._head_changed, None
         if changed is not None and not changed.done():
@@ -206,11 +215,10 @@ class NodeControl:
         if not waiting:
             return
         for block in blocks:
-            for chunk in block.chunks:
-                for signed in chunk.transactions:
-                    waiting.pop(signed.hash, None)
-            for transaction_hash in block.dropped:
-                waiting.pop(transaction_hash, None)
+            taken = [signed.hash for chunk in block.chunks for signed in chunk.transactions]
+            for transaction_hash in (*taken, *block.dropped):
+                signed = waiting.pop(transaction_hash, None)
+                self._waiting_bytes -= 0 if signed is None else signed.size
 
     def watch(self, *, queue_size: int = 1024) -> "BlockEvents":
         """Everything that happens from now on."""

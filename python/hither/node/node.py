@@ -56,11 +56,19 @@ class Node:
     """One chain of one home directory in this process."""
 
     def __init__(
-        self, home: Home, options: NodeOptions, store: Store, engine: ChainEngine, genesis: Genesis, vm: Vm
+        self,
+        home: Home,
+        options: NodeOptions,
+        store: Store,
+        engine: ChainEngine,
+        genesis: Genesis,
+        vm: Vm,
+        threads: ThreadPoolExecutor | None,
     ) -> None:
         self.home = home
         self.vm = vm
         self._store = store
+        self._threads = threads
         self._engine = engine
         key = home.validator_key
         self.reader = StoredChain(
@@ -104,7 +112,7 @@ class Node:
         engine = ChainEngine(parameters, storage, head, signers, vm, threads)
         engine.is_archive = options.is_archive
         # The records are in the state now; a large genesis need not stay in memory.
-        return cls(home, options, store, engine, Genesis(home.genesis.config, []), vm)
+        return cls(home, options, store, engine, Genesis(home.genesis.config, []), vm, threads)
 
     async def start(self) -> None:
         """Begin to make blocks."""
@@ -117,6 +125,8 @@ class Node:
         """End with everything on disk."""
         await asyncio.to_thread(self._thread.stop)
         self.control.stop()
+        if self._threads is not None:
+            self._threads.shutdown()
         self._store.close()
 
     @property

@@ -7,6 +7,7 @@ from hither.chain.application import AppliedBlock
 from hither.chain.reader import (
     ChainReader,
     ExecutionStatus,
+    TransactionDropped,
     TransactionStatus,
     UnknownTransactionOrReceipt,
 )
@@ -23,7 +24,8 @@ class _Waiter:
     def __init__(self, transaction_hash: CryptoHash, until: ExecutionStatus) -> None:
         self.transaction_hash = transaction_hash
         self.until = until
-        self.future: asyncio.Future[TransactionStatus] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[TransactionStatus] = loop.create_future()
         self.group: CryptoHash | int | None = None
 
 
@@ -43,7 +45,10 @@ class TransactionWaiters:
     def wait(
         self, transaction_hash: CryptoHash, until: ExecutionStatus
     ) -> "asyncio.Future[TransactionStatus]":
-        """A future of its status once it has come that far; done at once if it has. Cancel it to leave."""
+        """A future of its status once it has come that far; done at once if it has. Cancel it to leave.
+
+        It raises TransactionDropped when the transaction leaves the pool without getting into a block.
+        """
         waiter = _Waiter(transaction_hash, until)
         self._check(waiter)
         waiter.future.add_done_callback(lambda _: self._leave(waiter))
@@ -61,6 +66,13 @@ class TransactionWaiters:
         for group in [group for group in self._groups if isinstance(group, int) and group <= final_height]:
             woken += self._groups[group]
         self._check_all(woken)
+
+    def handle_dropped(self, transaction_hashes: Iterable[CryptoHash]) -> None:
+        """These left the pool without getting into a block."""
+        for transaction_hash in transaction_hashes:
+            for waiter in list(self._groups.get(transaction_hash, ())):
+                if not waiter.future.done():
+                    waiter.future.set_exception(TransactionDropped())
 
     def handle_revert(self) -> None:
         """Everything may be different."""

@@ -6,7 +6,8 @@ final are no work. Without work there is one block each heartbeat, so that time-
 Interval: a block each interval. Manual: only the blocks that are asked for.
 
 Heights are consecutive except across a fast-forward, which skips them. A timestamp is the
-clock plus an offset, and always later than the one before; the offset only grows.
+clock plus an offset, and always later than the one before. Only going back in time makes the
+offset smaller.
 """
 
 from typing import Final
@@ -106,7 +107,10 @@ class ModeSet(msgspec.Struct, frozen=True, gc=False):
 
 
 class WentBack(msgspec.Struct, frozen=True, gc=False):
-    """The chain stands at another block: a revert. The clock's offset stays."""
+    """The chain stands at another block: a revert.
+
+    The clock goes on from that block's time where it was ahead, else it is the time of day again.
+    """
 
     now_ns: int
     height: BlockHeight
@@ -206,6 +210,7 @@ def _fold(state: SequencerState, event: Event) -> SequencerState:
             return replace(
                 state,
                 made_at_ns=event.now_ns,
+                offset_ns=max(0, event.timestamp_ns - event.now_ns),
                 height=event.height,
                 timestamp_ns=event.timestamp_ns,
                 final_height=event.final_height,

@@ -160,6 +160,18 @@ def test_time_cannot_be_set_backwards() -> None:
         chain.send(TimeSet(START_NS, START_NS - MS))
 
 
+def test_after_a_revert_the_clock_goes_on_from_there() -> None:
+    """A fast-forward that is undone leaves no trace in time; one that was before is kept."""
+    chain = Harness(mode="manual")
+    chain.send(FastForwardAsked(START_NS, 1000))
+    assert chain.state.offset_ns == 600_000 * MS
+    chain.send(WentBack(START_NS + 5 * MS, 10, START_NS - 1, 8, 10_000, False))
+    assert chain.state.offset_ns == 0
+    chain.send(WentBack(START_NS + 5 * MS, 10, START_NS + 3_600_000 * MS, 8, 10_000, False))
+    chain.send(BlocksAsked(START_NS + 6 * MS))
+    assert chain.blocks[-1].timestamp_ns == START_NS + 3_600_001 * MS
+
+
 def test_after_a_revert_nothing_is_owed() -> None:
     """The blocks asked for before do not come after."""
     chain = Harness(mode="manual", height=50)
