@@ -156,6 +156,7 @@ class StateStore:
         batch is missing is as good as empty.
         """
         assert not self._shards, "a store has one genesis"
+        yield from self._clear()
         rows: list[Write] = [(META, _FLOOR, _number(height))]
         for shard_id, trie in tries.items():
             building = _Building(_ImageInfo(0, height, trie.root, 0), trie)
@@ -171,6 +172,14 @@ class StateStore:
             self._shards[shard_id] = _Shard(image, [_Recent(height, trie, 0)])
         self._floor = height
         yield rows
+
+    def _clear(self) -> Iterator[list[Write]]:
+        """Delete what a genesis that was broken off has left."""
+        for table in STATE_TABLES:
+            start = b""
+            while page := self._store.scan(table, start, limit=64):
+                yield [(table, key, None) for key, _ in page]
+                start = page[-1][0] + b"\x00"
 
     def load(self) -> dict[ShardId, tuple[BlockHeight, Trie]]:
         """Read the heads back, comparing the root of each. Empty: there was no genesis."""
