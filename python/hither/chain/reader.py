@@ -81,8 +81,11 @@ class InvalidShardId(ChainError):
         self.shard_id = shard_id
 
 
-class TransactionDropped(Exception):
+class TransactionDropped(ChainError):
     """It waited in the pool and was useless when a chunk was made."""
+
+    def __init__(self) -> None:
+        super().__init__("transaction was dropped from the pool")
 
 
 class UnknownTransactionOrReceipt(ChainError):

@@ -28,6 +28,8 @@ class ClientError(Exception):
     code: str = "CLIENT_ERROR"
     retryable: bool = False
     hint: str | None = None
+    was_sent_before: bool = False
+    """Whether the request had been sent before, and an answer may have been lost."""
 
 
 class InvalidRequest(ClientError, ValueError):

@@ -59,6 +59,7 @@ def call(method: str, params: Any, policy: RetryPolicy | None) -> Flow[Any]:
         try:
             return (yield Call(method, params))
         except ClientError as error:
+            error.was_sent_before = failures > 0
             failures += 1
             if policy is None or not error.retryable or failures >= policy.attempts:
                 raise

@@ -25,7 +25,7 @@ from hither.client.errors import (
     UnknownAccessKey,
     UnknownTransaction,
 )
-from hither.client.flow import AskTime, Flow, RetryPolicy, call
+from hither.client.flow import AskTime, Flow, Pause, RetryPolicy, call
 from hither.client.results import (
     AccessKeyState,
     AccountState,
@@ -44,7 +44,8 @@ from hither.primitives.types import AccountId, CryptoHash
 
 BLOCK_HASH_AGE_SECONDS_MAX: Final = 30.0
 DEFAULT_WAIT_SECONDS: Final = 60.0
-SIGN_ATTEMPTS: Final = 8
+QUICK_SIGN_ATTEMPTS: Final = 8
+"""After so many there are pauses between attempts."""
 DELEGATE_LIFE_BLOCKS: Final = 200
 
 
@@ -217,8 +218,11 @@ class Session:
         if not actions:
             raise InvalidRequest("a transaction needs an action")
         lane = signer.choose_lane()
+        started = yield AskTime()
+        attempt = 0
         with _counted(lane):
-            for attempt in range(SIGN_ATTEMPTS):
+            while True:
+                attempt += 1
                 yield from self._prepare_lane(signer, lane)
                 block_hash = yield from self._get_recent_block_hash()
                 signed = signer.sign_transaction(lane, lane.take(), receiver, block_hash, actions)
@@ -228,9 +232,11 @@ class Session:
                     found = yield from self._recover(error, lane, signed, options)
                     if found is not None:
                         return found
-                    if attempt == SIGN_ATTEMPTS - 1:
+                    now = yield AskTime()
+                    if now - started >= options.timeout_seconds:
                         raise
-        raise AssertionError("the last attempt returns or raises")
+                if attempt > QUICK_SIGN_ATTEMPTS:
+                    yield Pause(self.policy.get_pause(attempt - QUICK_SIGN_ATTEMPTS))
 
     def _recover(
         self, error: InvalidTransaction, lane: Lane, signed: SignedTransaction, options: SendOptions
@@ -245,7 +251,9 @@ class Session:
         if not isinstance(chain_nonce, int):
             raise error
         lane.observe(chain_nonce)
-        # An earlier attempt whose answer was lost may be what used the nonce.
+        if not error.was_sent_before:
+            return None
+        # An earlier request whose answer was lost may be what used the nonce.
         try:
             return (
                 yield from self.wait_for(base58.encode(signed.hash), signed.transaction.signer_id, options)
@@ -259,6 +267,7 @@ class Session:
         params = {"signed_tx_base64": text, "wait_until": options.wait_until.value}
         transaction_hash = base58.encode(signed.hash)
         started = yield AskTime()
+        is_repeated = False
         while True:
             try:
                 answer = yield from call("send_tx", params, self.policy)
@@ -266,7 +275,11 @@ class Session:
                 now = yield AskTime()
                 if now - started >= options.timeout_seconds:
                     raise TransactionTimeout(transaction_hash) from None
+                is_repeated = True
                 continue
+            except InvalidTransaction as error:
+                error.was_sent_before |= is_repeated
+                raise
             return _finish(TransactionResult(answer, transaction_hash), options)
 
     def wait_for(

@@ -1,5 +1,6 @@
 """What every method is given: the chain to ask, the chain to tell, and the server's settings."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any, Final, Literal
@@ -64,6 +65,14 @@ class Context:
         self.metrics = Metrics()
         self.now_seconds = now_seconds
         self.started_seconds = now_seconds()
+        self.is_closing = False
+        self.waiting: set[asyncio.Task[Any]] = set()
+
+    def close(self) -> None:
+        """Nobody waits for the chain any more: whoever does is answered as on time-out."""
+        self.is_closing = True
+        for task in self.waiting:
+            task.cancel()
 
     @property
     def protocol_version(self) -> int:

@@ -88,7 +88,8 @@ class RpcServer:
             await asyncio.sleep(0)
 
     async def close(self) -> None:
-        """Take no more connections, let running requests end, and go."""
+        """Take no more connections, let running requests end (those that wait: at once), and go."""
+        self.application.context.close()
         self._server.should_exit = True
         if self._task is not None:
             await self._task

@@ -142,12 +142,32 @@ def test_nonce_and_block_hash_are_remembered() -> None:
 
 
 def test_used_nonce_is_replaced_and_signed_again() -> None:
-    """The chain says which nonce it is at; the first transaction is looked for before another is made."""
+    """The chain says which nonce it is at."""
     used = invalid({"InvalidNonce": {"ak_nonce": 90, "tx_nonce": 42}})
-    script = Script(KEY, BLOCK, used, refusal("UNKNOWN_TRANSACTION"), DONE)
+    script = Script(KEY, BLOCK, used, DONE)
     send(script)
-    assert script.methods == ["query", "block", "send_tx", "tx", "send_tx"]
-    assert sent(script.calls[4]).transaction.nonce == 91
+    assert script.methods == ["query", "block", "send_tx", "send_tx"]
+    assert sent(script.calls[3]).transaction.nonce == 91
+
+
+def test_transaction_that_was_sent_before_is_looked_for_before_another_is_made() -> None:
+    """Its answer may have been lost; it is signed again only when the node does not know it."""
+    used = invalid({"InvalidNonce": {"ak_nonce": 90, "tx_nonce": 42}})
+    script = Script(KEY, BLOCK, TransportError("broken"), used, refusal("UNKNOWN_TRANSACTION"), DONE)
+    send(script)
+    assert script.methods == ["query", "block", "send_tx", "send_tx", "tx", "send_tx"]
+    assert sent(script.calls[5]).transaction.nonce == 91
+
+
+def test_overtaken_transactions_are_signed_again_until_the_time_is_up() -> None:
+    """First at once, then with pauses; the refusal is raised at the end."""
+    used = invalid({"InvalidNonce": {"ak_nonce": 90, "tx_nonce": 42}})
+    script = Script(KEY, BLOCK, *[used] * 12, DONE)
+    send(script)
+    assert len(script.pauses) == 4
+    script = Script(KEY, *[BLOCK, *[used] * 20] * 20)
+    with pytest.raises(InvalidTransaction):
+        send(script)
 
 
 def test_transaction_whose_answer_was_lost_is_not_sent_twice() -> None:

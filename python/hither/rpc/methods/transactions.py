@@ -1,5 +1,6 @@
 """Sending transactions, and asking what became of them."""
 
+import asyncio
 import contextlib
 from collections.abc import Callable
 from typing import Any, Final
@@ -9,6 +10,7 @@ import msgspec
 from hither.chain.reader import (
     ExecutionStatus,
     InvalidTransaction,
+    TransactionDropped,
     TransactionStatus,
     UnknownTransactionOrReceipt,
 )
@@ -175,7 +177,8 @@ async def send(context: Context, request: SendRequest) -> dict[str, Any]:
         await context.control.submit(request.transaction)
     except InvalidTransaction as error:
         raise invalid_transaction(error.error) from None
-    status = await wait_for(context, request.transaction.hash, request.wait_until)
+    transaction = request.transaction
+    status = await wait_for(context, transaction.hash, request.wait_until, transaction)
     return view_status(context, status)
 
 
@@ -192,15 +195,55 @@ async def send_without_waiting(context: Context, request: SendRequest) -> str:
 
 
 async def wait_for(
-    context: Context, transaction_hash: CryptoHash, until: ExecutionStatus
+    context: Context,
+    transaction_hash: CryptoHash,
+    until: ExecutionStatus,
+    transaction: SignedTransaction | None = None,
 ) -> TransactionStatus:
-    """The status once it has come as far as ``until``; a time-out says how far it came."""
-    timeout_ms = context.settings.wait_timeout_ms
-    status = await context.control.wait_for_transaction(transaction_hash, until, timeout_ms)
-    if status is not None:
-        return status
-    context.metrics.timeouts += 1
-    raise handler_error("transaction", "TIMEOUT_ERROR", **_explain_timeout(context, transaction_hash))
+    """The status once it has come as far as ``until``; a time-out says how far it came.
+
+    Who has the whole ``transaction`` is told why it cannot come into a block any more.
+    """
+    deadline = context.now_seconds() + context.settings.wait_timeout_ms / 1000
+    while True:
+        left_ms = max(0, int((deadline - context.now_seconds()) * 1000))
+        try:
+            status = await _wait(context, transaction_hash, until, 0 if context.is_closing else left_ms)
+        except TransactionDropped:
+            if transaction is not None:
+                await _check_unknown(context, transaction)
+            continue
+        if status is not None:
+            return status
+        context.metrics.timeouts += 1
+        raise handler_error("transaction", "TIMEOUT_ERROR", **_explain_timeout(context, transaction_hash))
+
+
+async def _wait(
+    context: Context, transaction_hash: CryptoHash, until: ExecutionStatus, timeout_ms: int
+) -> TransactionStatus | None:
+    task = asyncio.current_task()
+    assert task is not None
+    context.waiting.add(task)
+    try:
+        return await context.control.wait_for_transaction(transaction_hash, until, timeout_ms)
+    except asyncio.CancelledError:
+        if not context.is_closing:
+            raise
+        task.uncancel()
+        return None
+    finally:
+        context.waiting.discard(task)
+
+
+async def _check_unknown(context: Context, transaction: SignedTransaction) -> None:
+    """Refuse a transaction that is in no block and invalid."""
+    if context.reader.get_transaction(transaction.hash) is not None:
+        return
+    try:
+        await context.control.check(transaction)
+    except InvalidTransaction as error:
+        raise invalid_transaction(error.error) from None
 
 
 FIRST_VERSION_WITH_TIMEOUT_CAUSE: Final = 87
@@ -217,20 +260,13 @@ def _explain_timeout(context: Context, transaction_hash: CryptoHash) -> dict[str
     return {"cause": "PENDING", "status": view_status(context, status)}
 
 
-async def _check(context: Context, transaction: SignedTransaction) -> None:
-    try:
-        await context.control.check(transaction)
-    except InvalidTransaction as error:
-        raise invalid_transaction(error.error) from None
-
-
 async def _find(context: Context, request: StatusRequest, *, with_receipts: bool) -> dict[str, Any]:
     context.metrics.waits["tx_status", request.wait_until.name] += 1
     try:
         status = context.reader.get_transaction_status(request.hash, with_receipts=with_receipts)
     except UnknownTransactionOrReceipt:
         if request.transaction is not None:
-            await _check(context, request.transaction)
+            await _check_unknown(context, request.transaction)
         if request.wait_until is ExecutionStatus.NONE:
             text = base58.encode(request.hash)
             raise handler_error(
@@ -238,7 +274,7 @@ async def _find(context: Context, request: StatusRequest, *, with_receipts: bool
             ) from None
         status = None
     if status is None or not status.execution.is_at_least(request.wait_until):
-        await wait_for(context, request.hash, request.wait_until)
+        await wait_for(context, request.hash, request.wait_until, request.transaction)
         status = context.reader.get_transaction_status(request.hash, with_receipts=with_receipts)
     return view_status(context, status, with_receipts=with_receipts)
 
