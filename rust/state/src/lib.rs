@@ -6,6 +6,8 @@
 //!   [`ChunkState::lookup`] and [`ChunkState::deref`].
 
 mod chunk_state;
+#[cfg(test)]
+mod meter_tests;
 mod nibbles;
 mod node;
 mod persistence;
