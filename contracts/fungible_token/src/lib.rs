@@ -38,7 +38,6 @@ impl Contract {
     /// Give the whole supply to the owner. Can be called once.
     #[init]
     pub fn new(owner_id: AccountId, total_supply: U128, metadata: FungibleTokenMetadata) -> Self {
-        require!(!env::state_exists(), "Already initialized");
         metadata.assert_valid();
         let mut contract = Self {
             token: FungibleToken::new(StorageKey::Token),
