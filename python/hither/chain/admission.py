@@ -26,7 +26,7 @@ from hither.primitives.account import (
 )
 from hither.primitives.sharding import CongestionInfo, ExtendedCongestionInfo, ShardLayout
 from hither.primitives.transaction import SignedTransaction, Transaction
-from hither.primitives.types import Balance, BlockHeight, CryptoHash, Nonce, ShardId
+from hither.primitives.types import Balance, BlockHeight, CryptoHash, Gas, Nonce, ShardId
 from hither.runtime.congestion_control import (
     compute_transaction_gas_limit,
     get_transaction_refusal_optional,
@@ -257,17 +257,20 @@ class _Ledger:
 
 
 def choose_transactions(
-    pool: TransactionPool, shard_id: ShardId, context: AdmissionContext
+    pool: TransactionPool, shard_id: ShardId, context: AdmissionContext, gas_max: int | None = None
 ) -> tuple[list[SignedTransaction], list[CryptoHash]]:
     """The transactions of the next chunk, and those that are to be dropped.
 
     Limits are NEAR's: gas for converting transactions (less when the shard is congested) and their size.
+    ``gas_max`` is a limit of the producer's own.
     """
     own = context.congestion.get(shard_id)
     gas_limit = compute_transaction_gas_limit(
         context.config.congestion_control, (own or ExtendedCongestionInfo(_NOT_CONGESTED)).info
     )
     size_limit = context.config.witness.combined_transactions_size_limit
+    if gas_max is not None:
+        gas_limit = Gas(min(gas_limit, gas_max))
     ledger = _Ledger(context.tries[shard_id], context)
     chosen: list[SignedTransaction] = []
     dropped: list[CryptoHash] = []

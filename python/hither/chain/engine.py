@@ -6,6 +6,7 @@ Not for several threads: whoever runs the chain calls it from one. Readers look 
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
+from typing import Final
 
 import msgspec
 
@@ -31,6 +32,10 @@ from hither.runtime.apply import apply_chunk
 from hither.runtime.types import ApplyResult
 from hither.vm import Vm
 
+INTAKE_WHOLE: Final = 1000
+INTAKE_MIN: Final = 100
+"""In a thousand: the least of the gas that the protocol allows for new transactions that a producer uses."""
+
 StatePatch = tuple[tuple[bytes, bytes | None], ...]
 
 
@@ -55,6 +60,7 @@ class ChainEngine:
         self.pools = {shard_id: TransactionPool() for shard_id in parameters.shard_layout.shard_ids}
         self.is_archive = False
         self._patches: dict[ShardId, StatePatch] = {}
+        self._intake: dict[ShardId, int] = {}
 
     # Transactions
 
@@ -98,7 +104,7 @@ class ChainEngine:
         if head.height != parameters.genesis_height:
             context = self.make_admission_context()
             for shard_id, pool in self.pools.items():
-                chosen, dropped = choose_transactions(pool, shard_id, context) if len(pool) else ([], [])
+                chosen, dropped = self._choose(shard_id, pool, context)
                 rows = tuple(encode_signed_transaction(signed) for signed in chosen)
                 chunk = make_chunk(head, parameters, shard_id, chosen, self._signers, rows)
                 chunks[shard_id] = include_chunk(chunk, height)
@@ -117,6 +123,23 @@ class ChainEngine:
         self.head = new_head
         self._prune()
         return applied
+
+    def _choose(
+        self, shard_id: ShardId, pool: TransactionPool, context: AdmissionContext
+    ) -> tuple[list[SignedTransaction], list[CryptoHash]]:
+        """The next chunk's transactions: no more than it can execute soon.
+
+        A chunk may take transactions whose receipts do not fit into the ones after it; they would be put
+        off, at a cost. So the producer takes less while receipts wait, and more again when none do.
+        """
+        if not len(pool):
+            return [], []
+        delayed = self.head.get_shard(shard_id).result.congestion_info.delayed_receipts_gas
+        intake = self._intake.get(shard_id, INTAKE_WHOLE)
+        intake = max(INTAKE_MIN, intake * 4 // 5) if delayed else min(INTAKE_WHOLE, intake * 11 // 10)
+        self._intake[shard_id] = intake
+        gas_max = self.parameters.config.congestion_control.max_tx_gas * intake // INTAKE_WHOLE
+        return choose_transactions(pool, shard_id, context, gas_max)
 
     def _apply_shards(self, work: Sequence[ShardWork]) -> list[ApplyResult]:
         """One after the other, or at once where several shards run contracts, which leaves the lock free."""

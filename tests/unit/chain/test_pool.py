@@ -193,3 +193,20 @@ def test_a_shard_that_missed_its_chunks_is_stuck(chain: SmallChain) -> None:
     missed = {0: ExtendedCongestionInfo(CongestionInfo(), 125)}
     errors = compute_congestion_errors(chain.parameters.config, missed)
     assert errors == {0: {"ShardStuck": {"shard_id": 0, "missed_chunks": 125}}}
+
+
+def test_a_producer_takes_less_while_receipts_wait(tmp_path: Path) -> None:
+    """Of 6,000 transfers that came at once, later chunks take what they can execute, and all are done."""
+    accounts = tuple(f"user{at}.near" for at in range(1500))
+    chain = SmallChain(tmp_path, DevelopmentOptions(accounts=accounts))
+    chain.produce(2)
+    chain.submit(chain.transfer(a, "near", 1, nonce) for a in accounts for nonce in range(1, 5))
+    taken = []
+    while chain.engine.has_transactions():
+        taken.append(len(chain.produce().chunks[0].transactions))
+    assert sum(taken) == 6000
+    assert taken[0] == 2241
+    assert min(taken[1:3]) < 2000
+    chain.produce(8)
+    assert not chain.engine.head.has_waiting_receipts()
+    chain.close()
