@@ -10,6 +10,25 @@ from typing import Any, Final
 import msgspec
 
 from hither.codec.borsh import BYTES, HASH, U64, Codec, InvalidBorsh, chosen, record, sequence
+from hither.foreign.adapter import EcdsaSignature, EddsaSignature, Signature
+
+__all__ = [
+    "REQUESTS_PREFIX",
+    "EcdsaPayload",
+    "EcdsaSignature",
+    "EddsaPayload",
+    "EddsaSignature",
+    "Payload",
+    "Signature",
+    "SignatureRequest",
+    "decode_storage_key",
+    "decode_waiting",
+    "encode_storage_key",
+    "payload_to_json",
+    "request_to_json",
+    "signature_from_json",
+    "signature_to_json",
+]
 
 REQUESTS_PREFIX: Final = b"\0"
 """Of the storage keys under which the contract keeps waiting requests."""
@@ -37,27 +56,6 @@ class SignatureRequest(msgspec.Struct, frozen=True):
     payload: Payload
     domain_id: int
 
-
-class EcdsaSignature(msgspec.Struct, frozen=True):
-    """``big_r`` is the compressed nonce point (33 bytes); ``s`` is low."""
-
-    big_r: bytes
-    s: bytes
-    recovery_id: int
-
-    @property
-    def r(self) -> bytes:
-        """The first half of the signature, 32 bytes."""
-        return self.big_r[1:]
-
-
-class EddsaSignature(msgspec.Struct, frozen=True):
-    """64 bytes."""
-
-    signature: bytes
-
-
-Signature = EcdsaSignature | EddsaSignature
 
 _PAYLOAD: Codec[Payload] = chosen(
     lambda payload: 0 if isinstance(payload, EcdsaPayload) else 1,

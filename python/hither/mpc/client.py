@@ -1,0 +1,101 @@
+"""Asking the signing network: the keys of an account on other chains, and signatures under them.
+
+Keys are derived here from the contract's root keys, without a round trip. A signature is
+returned only after it has been verified here, under the derived key.
+"""
+
+from dataclasses import dataclass
+
+from hither.client import AsyncClient, Signer, TransactionResult
+from hither.codec import base58
+from hither.crypto.signing import is_valid_signature, recover_secp256k1
+from hither.mpc.ceremony import decompress
+from hither.mpc.protocols import Curve, compute_tweak, derive_public_key
+from hither.mpc.requests import (
+    EcdsaPayload,
+    EcdsaSignature,
+    EddsaSignature,
+    Payload,
+    Signature,
+    payload_to_json,
+    signature_from_json,
+)
+from hither.primitives.types import ED25519, SECP256K1, PublicKey
+from hither.primitives.types import Signature as NearSignature
+
+SIGN_GAS = "60 Tgas"
+SIGN_DEPOSIT = "1 yoctonear"
+CURVES: tuple[Curve, Curve] = ("secp256k1", "ed25519")
+"""Of domains 0 and 1, which every client of such a contract takes for granted."""
+
+
+class SigningFailed(Exception):
+    """The network gave no signature that holds; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A verified signature, and the transaction on our chain that asked for it."""
+
+    signature: Signature
+    transaction_hash: str
+
+
+class SigningClient:
+    """One signer contract, read through a client of its chain."""
+
+    def __init__(self, client: AsyncClient, contract_id: str) -> None:
+        self._client = client
+        self.contract_id = contract_id
+        self._roots: dict[int, bytes] = {}
+
+    async def fetch_root_key(self, domain_id: int) -> bytes:
+        """The compressed root key of a domain, asked for once: it never changes."""
+        if domain_id not in self._roots:
+            view = await self._client.view(self.contract_id, "public_key", {"domain_id": domain_id})
+            self._roots[domain_id] = parse_public_key(view.json())
+        return self._roots[domain_id]
+
+    async def derive_key(self, account_id: str, path: str, domain_id: int) -> bytes:
+        """The compressed public key of an account and path."""
+        root = await self.fetch_root_key(domain_id)
+        key = derive_public_key(CURVES[domain_id], root, compute_tweak(account_id, path))
+        if key is None:
+            raise SigningFailed(f"the path {path!r} has no key on this curve; choose another")
+        return key
+
+    async def sign(self, signer: Signer, path: str, payload: Payload, domain_id: int) -> Signed:
+        """Ask for a signature under the signer's derived key, and verify it. Raises SigningFailed, ClientError."""
+        request = {"path": path, "payload_v2": payload_to_json(payload), "domain_id": domain_id}
+        result: TransactionResult = await self._client.call(
+            self.contract_id, "sign", {"request": request}, gas=SIGN_GAS, deposit=SIGN_DEPOSIT, signer=signer
+        )
+        signature = signature_from_json(result.value_json())
+        if not is_valid(await self.derive_key(signer.account_id, path, domain_id), payload, signature):
+            raise SigningFailed(f"the answer to {result.hash} is no signature under the derived key")
+        return Signed(signature, result.hash)
+
+
+def parse_public_key(text: str) -> bytes:
+    """A key as the contract writes it, compressed. Raises ValueError."""
+    kind, _, data = text.partition(":")
+    raw = base58.decode(data)
+    if kind == "ed25519" and len(raw) == 32:
+        return raw
+    if kind == "secp256k1" and len(raw) == 64:
+        return bytes([2 + (raw[63] & 1)]) + raw[:32]
+    raise ValueError(f"not a key of a signing domain: {text}")
+
+
+def is_valid(key: bytes, payload: Payload, signature: Signature) -> bool:
+    """Whether a signature of the network holds under a compressed key."""
+    if isinstance(payload, EcdsaPayload):
+        if not isinstance(signature, EcdsaSignature):
+            return False
+        packed = signature.r + signature.s + bytes([signature.recovery_id])
+        recovered = recover_secp256k1(payload.digest, NearSignature(SECP256K1, packed))
+        return recovered is not None and recovered.data == decompress(key)
+    if not isinstance(signature, EddsaSignature):
+        return False
+    near_signature = NearSignature(ED25519, signature.signature)
+    return is_valid_signature(PublicKey(ED25519, key), payload.message, near_signature)

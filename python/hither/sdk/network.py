@@ -1,0 +1,70 @@
+"""A network: our chain, its signer contract, and an endpoint for each other chain."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hither.foreign.adapter import Adapter
+from hither.foreign.caip import ChainId, parse_chain_id
+from hither.foreign.evm import EvmAdapter, get_evm_chain
+from hither.foreign.transport import JsonRpc
+
+
+class UnknownChain(Exception):
+    """The network has no endpoint for that chain, or no adapter for its family."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a chain answers.
+
+    With ``confirmations`` a transaction is final when so many blocks hold it or follow; a development chain, which
+    nobody reorganises, needs one. Without, the chain's own finality decides.
+    """
+
+    chain: ChainId
+    url: str
+    confirmations: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Where everything answers. ``contract_id`` is the signer contract on our chain."""
+
+    rpc_url: str
+    contract_id: str
+    endpoints: Mapping[ChainId, Endpoint]
+
+    @classmethod
+    def from_endpoints(cls, content: Mapping[str, Any]) -> "Network":
+        """From the content of endpoints.json. Raises KeyError when no signing network runs."""
+        rows = (
+            Endpoint(parse_chain_id(row["caip2"]), row["rpc_url"], row.get("confirmations"))
+            for row in content.get("foreign", ())
+        )
+        return cls(
+            rpc_url=content["near"]["rpc_url"],
+            contract_id=content["mpc"]["contract_id"],
+            endpoints={row.chain: row for row in rows},
+        )
+
+    def open_adapter(self, chain: ChainId) -> Adapter:
+        """An adapter for a chain of this network; close it after use. Raises UnknownChain."""
+        endpoint = self.endpoints.get(chain)
+        if endpoint is None:
+            known = ", ".join(str(one) for one in self.endpoints) or "none"
+            raise UnknownChain(f"this network has no endpoint for {chain}; it has {known}")
+        maker = _MAKERS.get(chain.namespace)
+        if maker is None:
+            raise UnknownChain(f"no adapter for the family {chain.namespace}")
+        return maker(endpoint)
+
+
+def _open_evm(endpoint: Endpoint) -> Adapter:
+    info = get_evm_chain(endpoint.chain, confirmations=endpoint.confirmations)
+    return EvmAdapter(info, JsonRpc(endpoint.url))
+
+
+_MAKERS: Final[Mapping[str, Callable[[Endpoint], Adapter]]] = {
+    "eip155": _open_evm,
+}
