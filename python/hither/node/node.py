@@ -110,7 +110,7 @@ class Node:
         shards = len(parameters.shard_layout.shard_ids)
         threads = ThreadPoolExecutor(shards, thread_name_prefix="shard") if shards > 1 else None
         engine = ChainEngine(parameters, storage, head, signers, vm, threads)
-        engine.is_archive = options.is_archive
+        engine.is_archive = options.is_archive or bool(home.config.get("archive"))
         # The records are in the state now; a large genesis need not stay in memory.
         return cls(home, options, store, engine, Genesis(home.genesis.config, []), vm, threads)
 
