@@ -98,6 +98,10 @@ fn get_trie_key(column: &str, question: &Value) -> Result<TrieKey, String> {
         "GlobalContractNonce" => TrieKey::GlobalContractNonce { identifier: identifier()? },
         "PromiseYieldStatus" => TrieKey::PromiseYieldStatus { receiver_id: account()?, data_id: id()? },
         "DataIdToYieldId" => TrieKey::DataIdToYieldId { receiver_id: account()?, data_id: id()? },
+        "YieldIdToDataId" => {
+            let yield_id = near_primitives::hash::YieldId(id()?);
+            TrieKey::YieldIdToDataId { receiver_id: account()?, yield_id }
+        }
         other => return Err(format!("no column {other}")),
     })
 }

@@ -9,6 +9,8 @@ use near_primitives::action::{Action, GlobalContractIdentifier};
 use near_primitives::bandwidth_scheduler::BandwidthRequests;
 use near_primitives::block::{Block, BlockHeader};
 use near_primitives::congestion_info::CongestionInfo;
+use near_primitives::epoch_block_info::BlockInfo;
+use near_primitives::epoch_info::EpochInfo;
 use near_primitives::hash::CryptoHash;
 use near_primitives::receipt::{Receipt, ReceiptOrStateStoredReceipt, ReceivedData, StateStoredReceipt};
 use near_primitives::sharding::{ShardChunk, ShardChunkHeader};
@@ -85,6 +87,8 @@ pub fn decode(name: &str, bytes: &[u8]) -> Answer {
         "ReceivedData" => with::<ReceivedData>(bytes, nothing),
         "CongestionInfo" => with::<CongestionInfo>(bytes, nothing),
         "BandwidthRequests" => with::<BandwidthRequests>(bytes, view),
+        "BlockInfo" => with::<BlockInfo>(bytes, nothing),
+        "EpochInfo" => with::<EpochInfo>(bytes, nothing),
         "ValidatorStake" => with::<ValidatorStake>(bytes, nothing),
         "ShardChunkHeader" => with::<ShardChunkHeader>(bytes, |header| {
             hashed(header.chunk_hash().0, ChunkHeaderView::from(header))
