@@ -12,7 +12,14 @@ from tests.e2e.cli.running import hither, must_find_offset
 from tests.test_docs import ROOT, Block, read_blocks
 
 pytestmark = pytest.mark.slow
-PAGES = ["README.md", *sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/guides/*.md"))]
+PAGES = [
+    "README.md",
+    *sorted(
+        path.relative_to(ROOT).as_posix()
+        for folder in ("concepts", "guides")
+        for path in ROOT.glob(f"docs/{folder}/*.md")
+    ),
+]
 # `make` sets up and tests; what it starts is started here by the test itself.
 NOT_RUN = ("make ",)
 
