@@ -62,7 +62,12 @@ async def run(home: Path, senders: list[str]) -> None:
         await node.control.wait_for_head(before)
         os.write(1, b"ready\n")
         pairs = zip(senders, senders[1:] + senders[:1], strict=True)
-        await asyncio.gather(*(send_forever(node, sender, receiver) for sender, receiver in pairs))
+        senders_at_work = [asyncio.create_task(send_forever(node, *pair)) for pair in pairs]
+        while node.failure is None:
+            await asyncio.sleep(0.05)
+        for task in senders_at_work:
+            task.cancel()
+        sys.exit(f"the chain stopped: {node.failure}")
 
 
 if __name__ == "__main__":

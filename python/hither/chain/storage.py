@@ -74,11 +74,9 @@ _END: Final = 2**64 - 1
 
 
 def compute_retention(parameters: ChainParameters) -> int:
-    """How many heights are kept: five epochs, but not more than 100,000.
-
-    That is longer than a transaction may wait.
-    """
-    return min(5 * parameters.epoch_config.epoch_length, RETENTION_HEIGHTS_MAX)
+    """How many heights are kept: five epochs, and as long as a transaction may wait; not more than 100,000."""
+    wanted = max(5 * parameters.epoch_config.epoch_length, parameters.transaction_validity_period)
+    return min(wanted, RETENTION_HEIGHTS_MAX)
 
 
 class ChainStorage(ChainRows):
