@@ -3,7 +3,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/hither/target
 export HITHER_CACHE ?= $(HOME)/.cache/hither
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up check test test-all wheel contracts native lock format
+.PHONY: help setup up check test test-all wheel contracts native lock format status
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ contracts: setup ## Rebuild contracts/ and compare with the locks; WRITE=1 write
 
 format: setup ## Format Python and Rust
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix . && cargo fmt --all && cargo fmt --all --manifest-path contracts/Cargo.toml
+
+status: setup ## Write docs/status.md from what the tests name
+	@.venv/bin/python tests/status.py --write
 
 lock: ## Write requirements/*.txt after a change in pyproject.toml
 	@scripts/lock

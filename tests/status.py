@@ -1,0 +1,278 @@
+"""What is tested and what is missing: the table behind docs/status.md.
+
+    python tests/status.py --write             write docs/status.md (`make status`)
+    python tests/status.py --write-recorded    first find anew which names the recordings hold (half a minute)
+
+The items come from the code itself (unions, method tables, error tables), so none can be forgotten. An
+item's evidence is a recording of NEAR's node in which it occurs, which the tests of ``tests/vectors``
+compare whole, or a test that names it. Nothing is evidence by hand except the rows of ``BY_HAND``.
+"""
+
+import ast
+import gzip
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import get_args
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "python")]
+
+from hither.primitives import errors  # noqa: E402
+from hither.primitives.action import Action  # noqa: E402
+from hither.rpc.errors import TABLE as RPC_ERRORS  # noqa: E402
+from hither.rpc.methods import make_methods  # noqa: E402
+from hither.rpc.methods.query import QUESTIONS  # noqa: E402
+
+PAGE = ROOT / "docs/status.md"
+RECORDED = ROOT / "tests/vectors/recorded_names.json"
+REPLAY = "tests/vectors/test_replay.py::test_group_replays_without_a_difference"
+ANSWERS = "tests/vectors/test_answers.py::test_group_is_answered_as_recorded"
+SEARCHED = (
+    "tests/unit/runtime",
+    "tests/unit/chain",
+    "tests/unit/node",
+    "tests/unit/vm",
+    "tests/rpc",
+    "tests/e2e",
+)
+ERROR_ENUMS = (
+    "InvalidTxError",
+    "InvalidAccessKeyError",
+    "ActionsValidationError",
+    "ReceiptValidationError",
+    "ActionErrorKind",
+)
+RECEIPTS = "tests/unit/runtime/test_receipts.py"
+TESTS_SHOWN_MAX = 2
+
+# Items whose tests do not say their name.
+BY_HAND: dict[tuple[str, str], tuple[str, ...]] = {
+    ("Receipt bodies", "Action"): (REPLAY,),
+    ("Receipt bodies", "Action, version 2 (refund_to)"): (
+        f"{RECEIPTS}::test_deposits_come_back_to_whom_the_contract_names",
+    ),
+    ("Receipt bodies", "Data"): (REPLAY, f"{RECEIPTS}::test_results_are_joined_before_a_callback_runs"),
+    ("Receipt bodies", "PromiseYield"): (REPLAY, f"{RECEIPTS}::test_a_yield_is_given_up_after_200_blocks"),
+    ("Receipt bodies", "PromiseResume"): (REPLAY, f"{RECEIPTS}::test_a_yield_is_resumed_with_data"),
+    ("Receipt bodies", "GlobalContractDistribution"): (
+        REPLAY,
+        "tests/unit/runtime/test_global_contracts.py::test_a_deployment_reaches_every_shard_and_burns_its_price",
+    ),
+}
+RECEIPT_BODIES = [name for section, name in BY_HAND if section == "Receipt bodies"]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One line of the table. ``words``: what evidence must contain; ``recorded_by``: the test of recordings."""
+
+    section: str
+    name: str
+    words: tuple[str, ...]
+    recorded_by: str
+
+
+def list_items() -> list[Item]:
+    """Everything that there is, by section."""
+    items = [Item("Actions", kind.__name__, (kind.__name__,), REPLAY) for kind in get_args(Action)]
+    items += [Item("Receipt bodies", name, (), REPLAY) for name in RECEIPT_BODIES]
+    methods = make_methods(88, is_development=True)
+    items += [Item("RPC methods", name, (name,), ANSWERS) for name in methods]
+    items += [Item("Query types", name, (name,), ANSWERS) for name in QUESTIONS]
+    for family, causes in RPC_ERRORS.items():
+        items += [Item("RPC errors", f"{family}: {cause}", (family, cause), ANSWERS) for cause in causes]
+    for enum in ERROR_ENUMS:
+        items += [Item(f"Errors: {enum}", name, (name,), REPLAY) for name in errors.ERRORS[enum]]
+    return items
+
+
+# Evidence in tests
+
+
+@dataclass(frozen=True)
+class TestFunction:
+    """A test and the words in it, in what decorates it, and in what it calls or reads of its file."""
+
+    name: str
+    words: frozenset[str]
+
+
+@lru_cache
+def read_tests() -> tuple[TestFunction, ...]:
+    """Every test function that may be evidence."""
+    found = []
+    for folder in SEARCHED:
+        for file in sorted((ROOT / folder).rglob("test_*.py")):
+            found += list(_read_file(file))
+    return tuple(found)
+
+
+def _read_file(file: Path) -> Iterator[TestFunction]:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    definitions: dict[str, ast.AST] = {}
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            definitions[node.name] = node
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            definitions |= {target.id: node for target in targets if isinstance(target, ast.Name)}
+    for name, definition in definitions.items():
+        if not name.startswith("test_"):
+            continue
+        words = _get_words(definition)
+        used = {inner.id for inner in ast.walk(definition) if isinstance(inner, ast.Name)} & set(definitions)
+        for other in used - {name}:
+            words |= _get_words(definitions[other])
+        yield TestFunction(f"{file.relative_to(ROOT).as_posix()}::{name}", frozenset(words))
+
+
+def _get_words(tree: ast.AST) -> set[str]:
+    """Names, attributes, and words of strings; docstrings are no evidence."""
+    words: set[str] = set()
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            words.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            words.add(node.attr)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            words |= set(re.findall(r"\w+", node.value))
+    return words
+
+
+# Evidence in recordings
+
+
+@lru_cache
+def read_recorded() -> dict[str, list[str]]:
+    """Section to the names that the recordings hold."""
+    content = json.loads(RECORDED.read_text(encoding="utf-8"))
+    assert isinstance(content, dict)
+    return content
+
+
+def find_recorded() -> dict[str, list[str]]:
+    """Look through all recordings: requested methods and query types, causes told, names in outcomes."""
+    methods, questions, causes, blobs = set(), set(), set(), []
+    for file in sorted((ROOT / "tests/vectors/nearcore-84").rglob("*.jsonl.gz")):
+        text = gzip.decompress(file.read_bytes()).decode()
+        blobs.append(text)
+        for line in text.splitlines():
+            if not line.startswith(
+                ('{"t":"rpc"', '{"t": "rpc"', '{"t":"query"', '{"t": "query"', '{"t":"send"', '{"t": "send"')
+            ):
+                continue
+            record = json.loads(line)
+            request = record.get("request", record)
+            method, params = request.get("method") or "send_tx", request.get("params")
+            methods.add(method)
+            if isinstance(params, dict) and "request_type" in params:
+                questions.add(params["request_type"])
+            body = record.get("body")
+            if isinstance(body, str) and '"cause"' in body:
+                cause = (json.loads(body).get("error") or {}).get("cause") or {}
+                causes.add(f"{method}: {cause.get('name')}")
+    names = [
+        item.name for item in list_items() if item.section == "Actions" or item.section.startswith("Errors")
+    ]
+    kept = [name for name in sorted(set(names)) if any(_occurs(name, blob) for blob in blobs)]
+    return {
+        "methods": sorted(method for method in methods if method),
+        "questions": sorted(questions),
+        "causes": sorted(causes),
+        "names": kept,
+    }
+
+
+def _occurs(name: str, blob: str) -> bool:
+    return f'"{name}"' in blob or f'"{name}\\"' in blob
+
+
+# The method that a family of errors belongs to, where the name is another.
+METHODS_OF_FAMILY = {
+    "transaction": ("send_tx", "tx", "broadcast_tx_commit", "broadcast_tx_async", "EXPERIMENTAL_tx_status"),
+    "changes": ("EXPERIMENTAL_changes", "EXPERIMENTAL_changes_in_block", "changes", "block_effects"),
+    "light_client_proof": ("light_client_proof", "EXPERIMENTAL_light_client_proof"),
+    "receipt": ("EXPERIMENTAL_receipt",),
+    "receipt_to_tx": ("EXPERIMENTAL_receipt_to_tx",),
+    "protocol_config": ("EXPERIMENTAL_protocol_config",),
+    "chunk": ("chunk", "EXPERIMENTAL_congestion_level"),
+    "validators": ("validators", "EXPERIMENTAL_validators_ordered"),
+    "split_storage": ("EXPERIMENTAL_split_storage_info",),
+}
+
+
+def is_recorded(item: Item) -> bool:
+    """Whether a recording holds it."""
+    recorded = read_recorded()
+    match item.section:
+        case "RPC methods":
+            return item.name in recorded["methods"]
+        case "Query types":
+            return item.name in recorded["questions"]
+        case "RPC errors":
+            family, _, cause = item.name.partition(": ")
+            methods = METHODS_OF_FAMILY.get(family, (family, f"EXPERIMENTAL_{family}"))
+            return any(f"{method}: {cause}" in recorded["causes"] for method in methods)
+    return item.name in recorded["names"]
+
+
+def find_evidence(item: Item) -> list[str]:
+    """The tests that show an item; empty: it is missing."""
+    by_hand = list(BY_HAND.get((item.section, item.name), ()))
+    recorded = [item.recorded_by] if item.words and is_recorded(item) else []
+    # Words of every day would find tests that are about something else.
+    is_telling = item.words and not (item.section == "RPC methods" and re.fullmatch(r"[a-z]+", item.name))
+    words = set(item.words)
+    named = [test.name for test in read_tests() if words <= test.words] if is_telling else []
+    return [*by_hand, *recorded, *named]
+
+
+def describe(tests: Iterable[str]) -> str:
+    """The first tests, as the page names them."""
+    return ", ".join(f"`{test}`" for test in list(tests)[:TESTS_SHOWN_MAX])
+
+
+def make_page() -> str:
+    """The text of docs/status.md."""
+    items = list_items()
+    evidence = {(item.section, item.name): find_evidence(item) for item in items}
+    tested = sum(1 for tests in evidence.values() if tests)
+    lines = [
+        "# Status",
+        "",
+        "Written by `make status`; `tests/test_status.py` fails when something in it is not true. The items come from",
+        "the code; a *tested* one names its tests, first the recordings of NEAR's own node that hold it.",
+        "",
+        f"{tested} of {len(items)} items are tested.",
+    ]
+    section = ""
+    for item in items:
+        if item.section != section:
+            section = item.section
+            lines += ["", f"## {section}", "", "| item | | evidence |", "|---|---|---|"]
+        tests = evidence[item.section, item.name]
+        lines.append(f"| {item.name} | {'tested' if tests else '**missing**'} | {describe(tests)} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Write what the options say."""
+    if "--write-recorded" in sys.argv:
+        RECORDED.write_text(json.dumps(find_recorded(), indent=1) + "\n", encoding="utf-8")
+    if len(sys.argv) > 1:
+        PAGE.write_text(make_page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
