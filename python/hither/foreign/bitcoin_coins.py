@@ -36,7 +36,7 @@ def compute_size(inputs: int, outputs: Sequence[Output]) -> int:
 
 def compute_fee(size: int, rate: int) -> int:
     """What so many virtual bytes cost."""
-    return fee_from_vsize(size, FeeRate(rate))
+    return fee_from_vsize(size, FeeRate(sats_per_kvbyte=rate))
 
 
 def validate_outputs(outputs: Sequence[Output]) -> None:

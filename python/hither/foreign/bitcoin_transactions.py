@@ -10,7 +10,7 @@ from typing import Final
 
 from btclib.exceptions import BTClibException
 from btclib.script import sig_hash
-from btclib.script.script_pub_key import ScriptPubKey
+from btclib.script.script_pub_key import ScriptPubKey, type_and_payload
 from btclib.script.witness import Witness
 from btclib.tx import OutPoint, Tx, TxIn, TxOut
 
@@ -72,6 +72,12 @@ def make_data_script(data: bytes) -> bytes:
     return ScriptPubKey.nulldata(data).script
 
 
+def read_data_script(script: bytes) -> bytes:
+    """The bytes that such an output carries; for one of an unusual form all that follows its mark."""
+    kind, data = type_and_payload(script)
+    return data if kind == "nulldata" else script[1:]
+
+
 # Unsigned
 
 
@@ -108,7 +114,7 @@ def decode_draft(body: bytes) -> Draft:
         raise MalformedTransaction("inputs of different sequence numbers, or a version other than 2")
     outputs = tuple(Output(output.value, output.script_pub_key.script) for output in transaction.vout)
     draft = Draft(coins, outputs, sequences.pop(), transaction.lock_time)
-    if not 0 <= draft.fee or sum(coin.amount for coin in coins) > SATOSHIS_MAX:
+    if draft.fee < 0 or sum(coin.amount for coin in coins) > SATOSHIS_MAX:
         raise MalformedTransaction("the outputs exceed the inputs, or the inputs all bitcoin there is")
     return draft
 
@@ -191,7 +197,8 @@ def _make_transaction(draft: Draft) -> Tx:
 
 def _make_low(s: bytes) -> bytes:
     value = int.from_bytes(s, "big")
-    return s if value <= GROUP_ORDER // 2 else (GROUP_ORDER - value).to_bytes(32, "big", signed=False)
+    is_high = GROUP_ORDER // 2 < value < GROUP_ORDER
+    return (GROUP_ORDER - value).to_bytes(32, "big") if is_high else s
 
 
 def _encode_der_integer(part: bytes) -> bytes:

@@ -1,0 +1,290 @@
+"""Bitcoin: transfers from P2WPKH addresses to any address, through a node that speaks Bitcoin Core's JSON-RPC.
+
+``bitcoin_addresses`` knows networks and addresses, ``bitcoin_transactions`` the bytes, ``bitcoin_coins`` fees and the
+choice of coins; here is what asks the node. Only confirmed coins are spent, so that nobody's replacement of an earlier
+transaction can undo a later one.
+
+The node finds a confirmed transaction by its id with ``txindex``, and without while one of its outputs is unspent.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+from btclib.tx import Tx
+
+from hither.foreign import adapter, bitcoin_coins
+from hither.foreign import bitcoin_transactions as codec
+from hither.foreign.adapter import (
+    EcdsaSignature,
+    Payload,
+    Scheme,
+    Signature,
+    SignedTransaction,
+    State,
+    TransactionStatus,
+    Transfer,
+    UnsignedTransaction,
+    format_transfer,
+    must_match,
+)
+from hither.foreign.bitcoin_addresses import (
+    REGTEST,
+    BitcoinNetwork,
+    derive_address,
+    derive_script,
+    format_script,
+    get_network,
+    parse_address,
+)
+from hither.foreign.bitcoin_transactions import Coin, Draft, Output
+from hither.foreign.caip import ChainId
+from hither.foreign.errors import (
+    BroadcastRefused,
+    EndpointError,
+    LyingEndpoint,
+    MalformedTransaction,
+    WrongNetwork,
+)
+from hither.foreign.transport import JsonRpc
+
+BITCOIN: Final = adapter.Coin("BTC", 8)
+COINBASE_DEPTH: Final = 100
+FEE_TARGET_BLOCKS: Final = 6
+
+_UNKNOWN_TRANSACTION: Final = -5
+_ALREADY_IN_CHAIN: Final = -27
+
+
+class BitcoinAdapter:
+    """One Bitcoin network behind one node. Raises ``InvalidChainId`` for an unknown one."""
+
+    scheme: Final = Scheme.ECDSA
+    coin: Final = BITCOIN
+
+    def __init__(self, chain: ChainId, rpc: JsonRpc, *, confirmations: int | None = None) -> None:
+        self._network: BitcoinNetwork = get_network(chain)
+        self._confirmations = confirmations or self._network.confirmations
+        self._rpc = rpc
+        self._is_chain_checked = False
+
+    @property
+    def chain(self) -> ChainId:
+        """Which one."""
+        return self._network.chain
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._rpc.close()
+
+    # Bytes in, bytes out
+
+    def derive_address(self, public_key: bytes) -> str:
+        """P2WPKH."""
+        return derive_address(public_key, self._network)
+
+    def parse_address(self, text: str) -> str:
+        """Every type that can be paid; CAIP-10 texts of this chain are good too."""
+        address = format_script(parse_address(text, self._network), self._network)
+        assert address is not None, "what was read from an address has one"
+        return address
+
+    def list_payloads(self, unsigned: UnsignedTransaction) -> tuple[Payload, ...]:
+        """One digest an input (BIP-143)."""
+        digests = codec.compute_digests(self._decode(unsigned), unsigned.public_key)
+        return tuple(Payload(self.scheme, self.scheme.value, digest) for digest in digests)
+
+    def attach(self, unsigned: UnsignedTransaction, signatures: Sequence[Signature]) -> SignedTransaction:
+        """Each signature is checked against the key before it passes."""
+        must_match(unsigned, self.list_payloads(unsigned), signatures)
+        fitting = [signature for signature in signatures if isinstance(signature, EcdsaSignature)]
+        signed = codec.attach(self._decode(unsigned), unsigned.public_key, fitting)
+        raw = signed.serialize(True, check_validity=False)
+        return SignedTransaction(self.chain, codec.compute_transaction_id(signed), raw)
+
+    def inspect(self, unsigned: UnsignedTransaction) -> Transfer:
+        """What leaves the sender, and to whom; several receivers are listed with commas."""
+        draft = self._decode(unsigned)
+        own = derive_script(unsigned.public_key)
+        paid = [output for output in draft.outputs if output.script != own] or list(draft.outputs[:1])
+        receivers = ", ".join(self._name_output(output) for output in paid)
+        sender = self.derive_address(unsigned.public_key)
+        return Transfer(sender, receivers, sum(output.amount for output in paid), draft.fee)
+
+    def describe(self, unsigned: UnsignedTransaction) -> str:
+        """One plain sentence."""
+        return format_transfer(self.inspect(unsigned), self.coin, self._network.title)
+
+    def replace(self, unsigned: UnsignedTransaction, rate: int) -> UnsignedTransaction:
+        """The same payments for a higher fee (satoshis for 1,000 virtual bytes), to take the first one's place.
+
+        Raises ``InvalidAmount`` when nodes would not take it, ``InsufficientFunds`` when the change is too small.
+        """
+        draft = bitcoin_coins.replace_draft(self._decode(unsigned), derive_script(unsigned.public_key), rate)
+        return UnsignedTransaction(self.chain, unsigned.public_key, codec.encode_draft(draft))
+
+    def _name_output(self, output: Output) -> str:
+        if output.script[:1] == b"\x6a":
+            return f"nobody (data {codec.read_data_script(output.script).hex()})"
+        return format_script(output.script, self._network) or f"the script {output.script.hex()}"
+
+    def _decode(self, unsigned: UnsignedTransaction) -> Draft:
+        if unsigned.chain != self.chain:
+            raise WrongNetwork(f"the transaction is for {unsigned.chain}, but this is {self.chain}")
+        return codec.decode_draft(unsigned.body)
+
+    # Asking the node
+
+    async def fetch_balance(self, address: str) -> int:
+        """Confirmed satoshis, fresh coins of miners included."""
+        found = await self._scan(parse_address(address, self._network))
+        return _read_amount(found["total_amount"])
+
+    async def fetch_nonce(self, address: str) -> int:
+        """How many transactions have left coins here that are unspent: nodes keep no history by address."""
+        found = await self._scan(parse_address(address, self._network))
+        return len({coin["txid"] for coin in found["unspents"]})
+
+    async def fetch_coins(self, address: str) -> list[Coin]:
+        """The confirmed coins that can be spent in the next block."""
+        script = parse_address(address, self._network)
+        found = await self._scan(script)
+        coins = []
+        for entry in found["unspents"]:
+            depth = found["height"] + 1 - entry["height"]
+            if entry["scriptPubKey"] != script.hex():
+                raise LyingEndpoint(f"{self._rpc.host} gave a coin of another address")
+            if not entry.get("coinbase") or depth >= COINBASE_DEPTH:
+                amount = _read_amount(entry["amount"])
+                coins.append(Coin(entry["txid"], entry["vout"], amount, script, entry["height"]))
+        return coins
+
+    async def fetch_rate(self) -> int:
+        """Satoshis for 1,000 virtual bytes, good for the next hour."""
+        answer = await self._rpc.call("estimatesmartfee", [FEE_TARGET_BLOCKS])
+        if "feerate" not in answer:
+            if self._network is REGTEST:
+                return bitcoin_coins.RATE_MIN
+            raise EndpointError(f"{self._rpc.host} cannot estimate a fee yet: {answer.get('errors')}")
+        rate = max(_read_amount(answer["feerate"]), bitcoin_coins.RATE_MIN)
+        if rate > bitcoin_coins.RATE_MAX:
+            raise LyingEndpoint(f"{self._rpc.host} asks {rate} satoshis for 1,000 virtual bytes")
+        return rate
+
+    async def build_transfer(self, public_key: bytes, receiver: str, amount: int) -> UnsignedTransaction:
+        """A payment to one address."""
+        return await self.build_payment(public_key, [(receiver, amount)])
+
+    async def build_payment(
+        self, public_key: bytes, payments: Sequence[tuple[str, int]], *, data: bytes = b"", rate: int = 0
+    ) -> UnsignedTransaction:
+        """Payments to several addresses at once, with data beside (OP_RETURN); ``rate`` 0 asks the node."""
+        outputs = [Output(amount, parse_address(receiver, self._network)) for receiver, amount in payments]
+        if data:
+            outputs.append(Output(0, codec.make_data_script(data)))
+        bitcoin_coins.validate_outputs(outputs)
+        await self._check_chain()
+        own = derive_script(public_key)
+        coins = await self.fetch_coins(self.derive_address(public_key))
+        rate = rate or await self.fetch_rate()
+        while True:
+            draft = bitcoin_coins.select_coins(coins, outputs, own, rate)
+            spent = await self._list_spent(draft.coins)
+            if not spent:
+                return UnsignedTransaction(self.chain, public_key, codec.encode_draft(draft))
+            coins = [coin for coin in coins if coin not in spent]
+
+    async def broadcast(self, signed: SignedTransaction) -> None:
+        """Send it; good too when the node has it already."""
+        self._must_be_ours(signed)
+        await self._check_chain()
+        try:
+            found = await self._rpc.call("sendrawtransaction", [signed.raw.hex()])
+        except EndpointError as error:
+            if error.rpc_code == _ALREADY_IN_CHAIN or await self._fetch_transaction(signed.transaction_id):
+                return
+            raise BroadcastRefused(str(error), rpc_code=error.rpc_code, data=error.data) from error
+        if found != signed.transaction_id:
+            raise LyingEndpoint(f"{self._rpc.host} calls {signed.transaction_id} {found!r}")
+
+    async def fetch_status(self, signed: SignedTransaction) -> TransactionStatus:
+        """From the transaction's block; without one, from the pool and from who else spent its coins."""
+        transaction = self._must_be_ours(signed)
+        found = await self._fetch_transaction(signed.transaction_id)
+        if found is not None:
+            return await self._judge(found)
+        for index in range(len(transaction.vout)):
+            coin = await self._rpc.call("gettxout", [signed.transaction_id, index, False])
+            if coin is not None:
+                return await self._judge(coin)
+        for entry in transaction.vin:
+            if await self._is_spent_for_good(entry.prev_out.tx_id.hex(), entry.prev_out.vout):
+                # By another transaction, or by this one since we asked.
+                found = await self._fetch_transaction(signed.transaction_id)
+                return TransactionStatus(State.DROPPED) if found is None else await self._judge(found)
+        return TransactionStatus(State.UNKNOWN)
+
+    async def _judge(self, found: dict[str, Any]) -> TransactionStatus:
+        confirmations = int(found.get("confirmations") or 0)
+        fee = _read_amount(found["fee"]) if "fee" in found else None
+        if confirmations < 1:
+            return TransactionStatus(State.PENDING, fee=fee)
+        height = int(await self._rpc.call("getblockcount")) - confirmations + 1
+        is_final = confirmations >= self._confirmations
+        return TransactionStatus(State.FINAL if is_final else State.INCLUDED, confirmations, height, fee)
+
+    async def _scan(self, script: bytes) -> dict[str, Any]:
+        """The address's coins by a pass over all coins there are; on the main network that takes a minute."""
+        found = await self._rpc.call("scantxoutset", ["start", [f"raw({script.hex()})"]])
+        if not found.get("success"):
+            raise EndpointError(f"{self._rpc.host} could not list the coins of an address")
+        return dict(found)
+
+    async def _list_spent(self, coins: Sequence[Coin]) -> set[Coin]:
+        """Those that a transaction in the node's pool spends already."""
+        requests = (self._rpc.call("gettxout", [coin.transaction_id, coin.index, True]) for coin in coins)
+        answers = await asyncio.gather(*requests)
+        return {coin for coin, answer in zip(coins, answers, strict=True) if answer is None}
+
+    async def _fetch_transaction(self, transaction_id: str) -> dict[str, Any] | None:
+        try:
+            found = await self._rpc.call("getrawtransaction", [transaction_id, 2])
+        except EndpointError as error:
+            if error.rpc_code == _UNKNOWN_TRANSACTION:
+                return None
+            raise
+        if found.get("txid") != transaction_id:
+            raise LyingEndpoint(f"{self._rpc.host} gave another transaction than {transaction_id}")
+        return dict(found)
+
+    async def _is_spent_for_good(self, transaction_id: str, index: int) -> bool:
+        """Whether a confirmed output is gone from the chain's coins."""
+        if await self._rpc.call("gettxout", [transaction_id, index, False]) is not None:
+            return False
+        parent = await self._fetch_transaction(transaction_id)
+        return parent is not None and int(parent.get("confirmations") or 0) > 0
+
+    async def _check_chain(self) -> None:
+        """Before money moves: the node serves the chain that we think it does."""
+        if self._is_chain_checked:
+            return
+        found = await self._rpc.call("getblockhash", [0])
+        if found != self._network.genesis_hash:
+            raise LyingEndpoint(f"{self._rpc.host} serves the chain of {found}, not {self.chain}")
+        self._is_chain_checked = True
+
+    def _must_be_ours(self, signed: SignedTransaction) -> Tx:
+        if signed.chain != self.chain:
+            raise WrongNetwork(f"the transaction is for {signed.chain}, but this is {self.chain}")
+        transaction = codec.parse_transaction(signed.raw)
+        if codec.compute_transaction_id(transaction) != signed.transaction_id:
+            raise MalformedTransaction("the bytes are not those of this transaction id")
+        return transaction
+
+
+def _read_amount(bitcoins: Any) -> int:
+    """Satoshis from bitcoins as nodes write them; 53 bits hold every sum there is exactly."""
+    if not isinstance(bitcoins, int | float) or not 0 <= bitcoins <= codec.SATOSHIS_MAX // 10**8:
+        raise LyingEndpoint(f"not an amount of bitcoin: {bitcoins!r}")
+    return int((Decimal(repr(bitcoins)) * 10**8).to_integral_value())
