@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Final, TypeVar
+from weakref import WeakKeyDictionary
 
 import httpx
 
@@ -27,6 +28,7 @@ from hither.client.flow import (
     Flow,
     Pause,
     RetryPolicy,
+    TakeTurn,
     call,
     decode_answer,
     encode_request,
@@ -47,7 +49,7 @@ from hither.client.results import (
     Code,
     TransactionResult,
 )
-from hither.client.signer import Signer
+from hither.client.signer import Lane, Signer
 from hither.crypto.keys import PublicKey
 from hither.primitives.action import Action, Delegate
 
@@ -63,6 +65,7 @@ NETWORKS: Final = {
 REQUEST_TIMEOUT_SECONDS: Final = 30.0
 CONNECTIONS_MAX: Final = 100
 _HEADERS: Final = {"content-type": "application/json"}
+_TIMEOUT: Final = httpx.Timeout(REQUEST_TIMEOUT_SECONDS, pool=None)
 _LIMITS: Final = httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX)
 
 
@@ -108,7 +111,7 @@ class Client(_Base):
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         super().__init__(url, signer=signer, policy=policy)
-        self._http = httpx.Client(timeout=REQUEST_TIMEOUT_SECONDS, limits=_LIMITS, transport=transport)
+        self._http = httpx.Client(timeout=_TIMEOUT, limits=_LIMITS, transport=transport)
 
     def __enter__(self) -> "Client":
         return self
@@ -142,6 +145,9 @@ class Client(_Base):
                 return None
             case AskTime():
                 return time.monotonic()
+            case TakeTurn(lane):
+                lane.turn.acquire()
+                return lane.turn.release
         raise _unexpected(effect)
 
     def run(self, flow: Flow[T]) -> T:
@@ -158,6 +164,8 @@ class Client(_Base):
         except StopIteration as stop:
             result: T = stop.value
             return result
+        finally:
+            flow.close()  # Who is interrupted ends its turn.
 
     def request(self, method: str, params: Any, *, is_repeatable: bool = False) -> Any:
         """Any method of the node; ``is_repeatable`` allows retries."""
@@ -292,7 +300,8 @@ class AsyncClient(_Base):
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         super().__init__(url, signer=signer, policy=policy)
-        self._http = httpx.AsyncClient(timeout=REQUEST_TIMEOUT_SECONDS, limits=_LIMITS, transport=transport)
+        self._http = httpx.AsyncClient(timeout=_TIMEOUT, limits=_LIMITS, transport=transport)
+        self._turns: WeakKeyDictionary[Lane, asyncio.Lock] = WeakKeyDictionary()
 
     async def __aenter__(self) -> "AsyncClient":
         return self
@@ -326,6 +335,10 @@ class AsyncClient(_Base):
                 return None
             case AskTime():
                 return time.monotonic()
+            case TakeTurn(lane):
+                turn = self._turns.setdefault(lane, asyncio.Lock())
+                await turn.acquire()
+                return turn.release
         raise _unexpected(effect)
 
     async def run(self, flow: Flow[T]) -> T:
@@ -342,6 +355,8 @@ class AsyncClient(_Base):
         except StopIteration as stop:
             result: T = stop.value
             return result
+        finally:
+            flow.close()  # Who is interrupted ends its turn.
 
     async def request(self, method: str, params: Any, *, is_repeatable: bool = False) -> Any:
         """Any method of the node; ``is_repeatable`` allows retries."""

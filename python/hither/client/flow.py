@@ -1,7 +1,7 @@
 """Operations without I/O: generators that ask for effects and go on with the answers.
 
-An operation yields a ``Call`` (one JSON-RPC request), a ``Pause`` or ``AskTime``, and is resumed with the
-result, or has the error thrown into it. The synchronous and the asynchronous client drive
+An operation yields a ``Call`` (one JSON-RPC request), a ``Pause``, ``AskTime`` or ``TakeTurn``, and is
+resumed with the result, or has the error thrown into it. The synchronous and the asynchronous client drive
 the same operations; tests drive them with a list of answers.
 """
 
@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from hither.client.errors import ClientError, TransportError, make_rpc_error
+from hither.client.signer import Lane
 
 T = TypeVar("T")
 
@@ -32,7 +33,13 @@ class AskTime(msgspec.Struct, frozen=True):
     """Seconds of a clock that never goes back."""
 
 
-Effect = Call | Pause | AskTime
+class TakeTurn(msgspec.Struct, frozen=True):
+    """Be the only one who signs with this lane. The answer is a function that ends the turn."""
+
+    lane: Lane
+
+
+Effect = Call | Pause | AskTime | TakeTurn
 Flow = Generator[Effect, Any, T]
 
 

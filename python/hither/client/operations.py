@@ -25,7 +25,7 @@ from hither.client.errors import (
     UnknownAccessKey,
     UnknownTransaction,
 )
-from hither.client.flow import AskTime, Flow, Pause, RetryPolicy, call
+from hither.client.flow import AskTime, Flow, Pause, RetryPolicy, TakeTurn, call
 from hither.client.results import (
     AccessKeyState,
     AccountState,
@@ -180,13 +180,19 @@ class Session:
 
     # Sending
 
-    def _get_recent_block_hash(self) -> Flow[CryptoHash]:
-        """A final block's hash, from the cache while it is fresh."""
+    def _get_cached_block_hash(self) -> Flow[CryptoHash | None]:
+        """The one asked for last, while it is fresh."""
         now = yield AskTime()
-        if self._block_hash is None or now - self._block_hash_time > BLOCK_HASH_AGE_SECONDS_MAX:
-            block = yield from self.get_block(Finality.FINAL)
-            self._block_hash = CryptoHash(base58.decode(block.hash, 32))
-            self._block_hash_time = now
+        return self._block_hash if now - self._block_hash_time <= BLOCK_HASH_AGE_SECONDS_MAX else None
+
+    def _get_recent_block_hash(self) -> Flow[CryptoHash]:
+        """A final block's hash."""
+        cached = yield from self._get_cached_block_hash()
+        if cached is not None:
+            return cached
+        block = yield from self.get_block(Finality.FINAL)
+        self._block_hash = CryptoHash(base58.decode(block.hash, 32))
+        self._block_hash_time = yield AskTime()
         return self._block_hash
 
     def forget_block_hash(self) -> None:
@@ -223,11 +229,9 @@ class Session:
         with _counted(lane):
             while True:
                 attempt += 1
-                yield from self._prepare_lane(signer, lane)
-                block_hash = yield from self._get_recent_block_hash()
-                signed = signer.sign_transaction(lane, lane.take(), receiver, block_hash, actions)
+                signed, is_announced = yield from self._sign(signer, lane, receiver, actions, options)
                 try:
-                    return (yield from self.submit(signed, options))
+                    return (yield from self.submit(signed, options, is_announced=is_announced))
                 except InvalidTransaction as error:
                     found = yield from self._recover(error, lane, signed, options)
                     if found is not None:
@@ -237,6 +241,35 @@ class Session:
                         raise
                 if attempt > QUICK_SIGN_ATTEMPTS:
                     yield Pause(self.policy.get_pause(attempt - QUICK_SIGN_ATTEMPTS))
+
+    def _sign(
+        self,
+        signer: Signer,
+        lane: Lane,
+        receiver_id: AccountId,
+        actions: Sequence[Action],
+        options: SendOptions,
+    ) -> Flow[tuple[SignedTransaction, bool]]:
+        """A signed transaction, and whether the node has it already.
+
+        Several that are sent at once may overtake each other. Usually that does no harm, because they come
+        into the same block; once it did, or where nobody would be told, they are brought to the node in turn.
+        """
+        block_hash = yield from self._get_cached_block_hash()
+        is_ordered = lane.is_ordered or options.wait_until is WaitUntil.NONE
+        if not is_ordered and lane.nonce is not None and block_hash is not None:
+            return signer.sign_transaction(lane, lane.take(), receiver_id, block_hash, actions), False
+        end_turn = yield TakeTurn(lane)
+        try:
+            yield from self._prepare_lane(signer, lane)
+            block_hash = yield from self._get_recent_block_hash()
+            signed = signer.sign_transaction(lane, lane.take(), receiver_id, block_hash, actions)
+            if is_ordered:
+                params = {"signed_tx_base64": _encode(signed), "wait_until": WaitUntil.NONE.value}
+                yield from call("send_tx", params, self.policy)
+        finally:
+            end_turn()
+        return signed, is_ordered
 
     def _recover(
         self, error: InvalidTransaction, lane: Lane, signed: SignedTransaction, options: SendOptions
@@ -251,6 +284,7 @@ class Session:
         if not isinstance(chain_nonce, int):
             raise error
         lane.observe(chain_nonce)
+        lane.is_ordered = lane.in_flight > 1
         if not error.was_sent_before:
             return None
         # An earlier request whose answer was lost may be what used the nonce.
@@ -261,16 +295,23 @@ class Session:
         except UnknownTransaction:
             return None
 
-    def submit(self, signed: SignedTransaction, options: SendOptions) -> Flow[TransactionResult]:
-        """Send a signed transaction, as often as needed: a node takes it again without effect."""
-        text = b64encode(encode_signed_transaction(signed)).decode()
-        params = {"signed_tx_base64": text, "wait_until": options.wait_until.value}
+    def submit(
+        self, signed: SignedTransaction, options: SendOptions, *, is_announced: bool = False
+    ) -> Flow[TransactionResult]:
+        """Send a signed transaction, as often as needed: a node takes it again without effect.
+
+        One that the node ``is_announced`` to is asked about instead, which tells refusals as well.
+        """
         transaction_hash = base58.encode(signed.hash)
+        if is_announced and options.wait_until is WaitUntil.NONE:
+            return TransactionResult({"final_execution_status": "NONE"}, transaction_hash)
+        method = "tx" if is_announced else "send_tx"
+        params = {"signed_tx_base64": _encode(signed), "wait_until": options.wait_until.value}
         started = yield AskTime()
-        is_repeated = False
+        is_repeated = is_announced
         while True:
             try:
-                answer = yield from call("send_tx", params, self.policy)
+                answer = yield from call(method, params, self.policy)
             except RequestTimeout:
                 now = yield AskTime()
                 if now - started >= options.timeout_seconds:
@@ -337,6 +378,10 @@ def _is_as_far_as(status: str, wanted: WaitUntil) -> bool:
     return _RANK.get(status, 0) >= _RANK[wanted.value]
 
 
+def _encode(signed: SignedTransaction) -> str:
+    return b64encode(encode_signed_transaction(signed)).decode()
+
+
 def _finish(result: TransactionResult, options: SendOptions) -> TransactionResult:
     if options.raise_on_failure and result.failure is not None:
         raise ExecutionFailed(result.failure, result)
@@ -351,6 +396,8 @@ def _counted(lane: Lane) -> Iterator[None]:
         yield
     finally:
         lane.in_flight -= 1
+        if lane.in_flight == 0:
+            lane.is_ordered = False
 
 
 def is_outcome_unknown(error: BaseException) -> bool:

@@ -32,7 +32,11 @@ _NO_SIGNATURE: Final = Signature(0, bytes(64))
 
 
 class Lane:
-    """A key and its nonce. ``nonce`` is the last one used or seen; None until the chain was asked."""
+    """A key and its nonce. ``nonce`` is the last one used or seen; None until the chain was asked.
+
+    ``is_ordered``: transactions on their way have overtaken each other, so that now each is brought to the
+    node before the next one is signed.
+    """
 
     def __init__(self, secret: SecretKey, nonce_index: int | None = None) -> None:
         self.secret = secret
@@ -40,6 +44,8 @@ class Lane:
         self.nonce_index = nonce_index
         self.nonce: int | None = None
         self.in_flight = 0
+        self.is_ordered = False
+        self.turn = threading.Lock()
         self._lock = threading.Lock()
 
     def observe(self, nonce: int) -> None:

@@ -17,7 +17,7 @@ from hither.client.errors import (
     UnknownAccessKey,
     make_rpc_error,
 )
-from hither.client.flow import AskTime, Call, Flow, Pause, RetryPolicy
+from hither.client.flow import AskTime, Call, Flow, Pause, RetryPolicy, TakeTurn
 from hither.client.operations import Finality, SendOptions, Session, WaitUntil
 from hither.client.signer import Signer
 from hither.codec import base58
@@ -70,6 +70,8 @@ class Script:
                         effect = flow.send(None)
                     case AskTime():
                         effect = flow.send(self.now)
+                    case TakeTurn():
+                        effect = flow.send(lambda: None)
         except StopIteration as stop:
             result: T = stop.value
             return result
@@ -157,6 +159,27 @@ def test_transaction_that_was_sent_before_is_looked_for_before_another_is_made()
     send(script)
     assert script.methods == ["query", "block", "send_tx", "send_tx", "tx", "send_tx"]
     assert sent(script.calls[5]).transaction.nonce == 91
+
+
+def test_overtaken_transactions_are_brought_to_the_node_in_turn() -> None:
+    """After the first that was overtaken, each is announced before the next is signed, then asked about."""
+    signer, session = make_signer(), Session()
+    lane = signer.lanes[0]
+    used = invalid({"InvalidNonce": {"ak_nonce": 90, "tx_nonce": 42}})
+    announced = {"final_execution_status": "NONE"}
+    script = Script(KEY, BLOCK, used, announced, DONE)
+    lane.in_flight = 1  # Another one is on its way.
+    send(script, signer, session)
+    assert script.methods == ["query", "block", "send_tx", "send_tx", "tx"]
+    assert [call.params["wait_until"] for call in script.calls[3:]] == ["NONE", "EXECUTED_OPTIMISTIC"]
+    assert sent(script.calls[4]) == sent(script.calls[3])
+    assert lane.is_ordered
+    lane.in_flight = 0
+    script.answers += [announced, DONE, DONE]
+    send(script, signer, session)
+    assert not lane.is_ordered, "nothing is on its way any more"
+    send(script, signer, session)
+    assert script.methods[5:] == ["send_tx", "tx", "send_tx"]
 
 
 def test_overtaken_transactions_are_signed_again_until_the_time_is_up() -> None:
