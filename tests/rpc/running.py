@@ -82,7 +82,12 @@ class RunningNode:
     def end(self) -> None:
         """Close the server, stop the node."""
         self.http.close()
-        self.begin_end()
+        if self._thread.is_alive():
+            self.begin_end()
+        self.join()
+
+    def join(self) -> None:
+        """Wait for the end."""
         self._thread.join(START_S_MAX)
         assert not self._thread.is_alive()
 
