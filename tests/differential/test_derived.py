@@ -230,11 +230,15 @@ def test_text_forms(name: str, data: st.DataObject) -> None:
     insert = data.draw(st.sampled_from(["", "0", ":", "1", "z", "é", "I", "ed25519:", " "]))
     end = at + data.draw(st.integers(0, 3))
     compare_text(name, good[:at] + insert + good[end:])
-    compare_text(name, data.draw(st.text(max_size=10)))
+    compare_text(name, data.draw(st.text(known_characters, max_size=10)))
+
+
+known_characters = st.characters(exclude_categories=("Cs", "Cn", "Co", "Mc"))
+"""Characters of which every Unicode version says alike whether they print."""
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.text(max_size=12) | st.from_regex(r"[a-z0-9_.-]{1,70}", fullmatch=True))
+@given(st.text(known_characters, max_size=12) | st.from_regex(r"[a-z0-9_.-]{1,70}", fullmatch=True))
 def test_refused_account_ids(text: str) -> None:
     """The same reason, also for text of other alphabets."""
     reason = None if ids.is_valid_account_id(text) else ids.explain_account_id(text)

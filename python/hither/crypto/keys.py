@@ -23,6 +23,8 @@ PUBLIC_KEY_SIZES: Final = (32, 64, 1952)
 SIGNATURE_SIZES: Final = (64, 65, 3309)
 SECRET_KEY_SIZES: Final = (64, 32, 4032)
 
+_ASCII_LOWER: Final = {ord("A") + letter: ord("a") + letter for letter in range(26)}
+
 _HANDLE_SIZES: Final = {ED25519: 32, SECP256K1: 64, ML_DSA_65_HASH: 32}
 _HANDLE_DOMAIN: Final = b"near:ml-dsa-65-pubkey-hash:v1"
 _HANDLE_PREFIX: Final = "ml-dsa-65-hash"
@@ -163,7 +165,7 @@ def _split_text(text: str, sizes: tuple[int, ...], what: str) -> tuple[int, byte
     prefix, colon, digits = text.partition(":")
     if not colon:
         prefix, digits = KIND_NAMES[ED25519], text
-    name = prefix.lower() if prefix.isascii() else prefix
+    name = prefix.translate(_ASCII_LOWER)
     if name not in KIND_NAMES:
         raise InvalidKey(f"unknown key type '{name}'")
     kind = KIND_NAMES.index(name)

@@ -150,16 +150,20 @@ def encode_signed_transaction(signed: SignedTransaction) -> bytes:
     return encode_transaction(signed.transaction) + _encode_signature(signed.signature)
 
 
-def decode_signed_transaction(data: bytes) -> SignedTransaction:
-    """The signed form, or ``InvalidBorsh``."""
-    form = _decode_v0(data) if data[1:2] == b"\0" or _compute_version(data) == 0 else _decode_v1(data)
+def _finish(form: _SignedForm, data: bytes) -> SignedTransaction:
+    """With hash and size, from the bytes of the form unless ours may be in another order."""
     transaction, signature = form.transaction, form.signature
     if not has_one_encoding(transaction.actions):
         return sign_transaction_form(transaction, signature)
     size = len(data)
-    return SignedTransaction(
-        transaction, signature, CryptoHash(sha256(data[: size - 1 - len(signature.data)])), size
-    )
+    unsigned = data[: size - 1 - len(signature.data)]
+    return SignedTransaction(transaction, signature, CryptoHash(sha256(unsigned)), size)
+
+
+def decode_signed_transaction(data: bytes) -> SignedTransaction:
+    """The signed form, or ``InvalidBorsh``."""
+    form = _decode_v0(data) if data[1:2] == b"\0" or _compute_version(data) == 0 else _decode_v1(data)
+    return _finish(form, data)
 
 
 class _SignedTransactionCodec(Codec[SignedTransaction]):
@@ -171,10 +175,11 @@ class _SignedTransactionCodec(Codec[SignedTransaction]):
     def read(self, source: Source, target: str) -> None:
         v0 = _SIGNED_V0.read_at_exactly if source.is_exact else _SIGNED_V0.read_at
         v1 = _SIGNED_V1.read_at_exactly if source.is_exact else _SIGNED_V1.read_at
-        form = source.make_name("form")
+        start, form = source.make_name("start"), source.make_name("form")
+        source.emit(f"{start} = at")
         source.emit(f"version = {source.bind(_compute_version, 'version')}(data[at:at + 2])")
         source.emit(f"{form}, at = ({source.bind(v1)} if version else {source.bind(v0)})(data, at)")
-        source.emit(f"{target} = {source.bind(sign_transaction_form)}({form}.transaction, {form}.signature)")
+        source.emit(f"{target} = {source.bind(_finish)}({form}, data[{start}:at])")
 
 
 SIGNED_TRANSACTIONS: Codec[tuple[SignedTransaction, ...]] = sequence(_SignedTransactionCodec())
