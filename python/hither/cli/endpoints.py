@@ -22,6 +22,12 @@ def resolve_home(home: str | None) -> Path:
     return Path(home or os.environ.get("HITHER_HOME") or DEFAULT_HOME).expanduser().absolute()
 
 
+def shorten(path: Path) -> str:
+    """A path as a person types it."""
+    own = Path.home()
+    return f"~/{path.relative_to(own).as_posix()}" if path.is_relative_to(own) else str(path)
+
+
 def write_endpoints(home: Path, content: dict[str, Any]) -> None:
     """Replace the file in one step, mode 600: it holds keys."""
     temporary = home / f".{FILE_NAME}.{os.getpid()}"

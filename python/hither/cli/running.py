@@ -17,7 +17,7 @@ from hither import __version__
 from hither.chain.reader import BlockMode
 from hither.cli.announce import describe_network, make_endpoints
 from hither.cli.children import ChildFailed, run_child
-from hither.cli.endpoints import remove_endpoints, write_endpoints
+from hither.cli.endpoints import remove_endpoints, shorten, write_endpoints
 from hither.cli.ports import describe_owner
 from hither.cli.problems import stop
 from hither.cli.receipt_tree import COLOURS, PLAIN
@@ -133,7 +133,7 @@ def _announce(
     if not options.is_shown:
         return None
     ready_s = time.monotonic() - options.started_s
-    for line in describe_network(endpoints, home.genesis, str(home.path), ready_s):
+    for line in describe_network(endpoints, home.genesis, shorten(home.path), ready_s):
         click.echo(line)
     style = COLOURS if sys.stdout.isatty() else PLAIN
     return asyncio.create_task(Watcher(node.reader, click.echo, style).run(node.control))

@@ -222,7 +222,7 @@ def _read_path_data(path: str, data: str) -> bytes:
 
 
 def _read_path(path: str, data: str) -> Query:
-    """The old form: ``account/<id>``, ``access_key/<id>[/<key>]``, ``code/…``, ``contract/…``, ``call/<id>/<method>``."""
+    """The old form: ``account/<id>``, ``access_key/<id>[/<key>]``, ``code/…``, ``contract/…``, ``call/<id>/<name>``."""
     command, slash, rest = path.partition("/")
     if not slash:
         raise parse_error("Not enough query parameters provided")
