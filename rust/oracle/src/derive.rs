@@ -65,7 +65,8 @@ fn get_trie_key(column: &str, question: &Value) -> Result<TrieKey, String> {
     let index = || get_number(question, "index");
     let shard = || Ok::<_, String>(ShardId::new(get_number(question, "shard")?));
     let identifier = || {
-        parse::<near_primitives::action::GlobalContractIdentifier>(get(question, "identifier")?).map(Into::into)
+        parse::<near_primitives::action::GlobalContractIdentifier>(get(question, "identifier")?)
+            .map(Into::into)
     };
     Ok(match column {
         "Account" => TrieKey::Account { account_id: account()? },
@@ -81,7 +82,9 @@ fn get_trie_key(column: &str, question: &Value) -> Result<TrieKey, String> {
         "PostponedReceipt" => TrieKey::PostponedReceipt { receiver_id: account()?, receipt_id: id()? },
         "DelayedReceiptIndices" => TrieKey::DelayedReceiptIndices,
         "DelayedReceipt" => TrieKey::DelayedReceipt { index: index()? },
-        "ContractData" => TrieKey::ContractData { account_id: account()?, key: get_bytes(question, "data_key")? },
+        "ContractData" => {
+            TrieKey::ContractData { account_id: account()?, key: get_bytes(question, "data_key")? }
+        }
         "PromiseYieldIndices" => TrieKey::PromiseYieldIndices,
         "PromiseYieldTimeout" => TrieKey::PromiseYieldTimeout { index: index()? },
         "PromiseYieldReceipt" => TrieKey::PromiseYieldReceipt { receiver_id: account()?, data_id: id()? },

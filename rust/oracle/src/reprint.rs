@@ -55,7 +55,9 @@ pub fn reprint(name: &str, json: &Value) -> Answer {
         "gas_price" => via::<types::gas_price::RpcGasPriceResponse>(json),
         "status" => via::<types::status::RpcStatusResponse>(json),
         "validators" => via::<types::validator::RpcValidatorResponse>(json),
-        "EXPERIMENTAL_validators_ordered" => via::<Vec<views::validator_stake_view::ValidatorStakeView>>(json),
+        "EXPERIMENTAL_validators_ordered" => {
+            via::<Vec<views::validator_stake_view::ValidatorStakeView>>(json)
+        }
         "network_info" => via::<types::network_info::RpcNetworkInfoResponse>(json),
         "genesis_config" | "EXPERIMENTAL_genesis_config" => via::<near_chain_configs::GenesisConfig>(json),
         "EXPERIMENTAL_protocol_config" => via::<types::config::RpcProtocolConfigResponse>(json),
@@ -74,7 +76,9 @@ pub fn reprint(name: &str, json: &Value) -> Answer {
             via::<types::light_client::RpcLightClientBlockProofResponse>(json)
         }
         "next_light_client_block" => via::<views::LightClientBlockView>(json),
-        "maintenance_windows" | "EXPERIMENTAL_maintenance_windows" => via::<views::MaintenanceWindowsView>(json),
+        "maintenance_windows" | "EXPERIMENTAL_maintenance_windows" => {
+            via::<views::MaintenanceWindowsView>(json)
+        }
         "EXPERIMENTAL_view_account" => via::<types::view_account::RpcViewAccountResponse>(json),
         "EXPERIMENTAL_view_code" => via::<types::view_code::RpcViewCodeResponse>(json),
         "EXPERIMENTAL_view_state" => via::<types::view_state::RpcViewStateResponse>(json),

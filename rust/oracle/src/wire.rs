@@ -19,8 +19,8 @@ use near_primitives::types::validator_stake::ValidatorStake;
 use near_primitives::types::AccountId;
 use near_primitives::universal_state_init::UniversalStateInit;
 use near_primitives::views::{
-    AccessKeyView, AccountView, ActionView, BlockHeaderView, BlockView, ChunkHeaderView, ChunkView, ReceiptView,
-    SignedTransactionView,
+    AccessKeyView, AccountView, ActionView, BlockHeaderView, BlockView, ChunkHeaderView, ChunkView,
+    ReceiptView, SignedTransactionView,
 };
 use serde_json::{json, to_value, Value};
 
