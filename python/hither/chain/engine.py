@@ -168,6 +168,12 @@ class ChainEngine:
         if oldest > self.storage.tail:
             self.storage.prune(BlockHeight(oldest))
 
+    def load_head(self, height: BlockHeight) -> ChainHead:
+        """The head as it was after that height; the chain stays where it is."""
+        shard_ids = self.parameters.shard_layout.shard_ids
+        tries = {shard_id: self.storage.state.trie_at(shard_id, height) for shard_id in shard_ids}
+        return self.storage.load_head(height, tries)
+
     def revert_to(self, height: BlockHeight) -> None:
         """Go back to a block; what waited is forgotten. On disk when it returns."""
         self.storage.sync()

@@ -199,11 +199,11 @@ class ChainRows:
         row = self._store.get(PRUNED, height_key(height))
         return None if row is None else CryptoHash(row)
 
-    def get_transaction(self, place: Place) -> SignedTransaction:
-        """The transaction at its place."""
+    def get_transaction(self, place: Place) -> SignedTransaction | None:
+        """The transaction at its place; None when that has just been pruned."""
         assert place.transaction_index is not None
-        row = self.must_get(CHUNKS, shard_key(place.height, place.shard_index))
-        return decode_signed_transaction(get_item(row, place.transaction_index + 2))
+        row = self._store.get(CHUNKS, shard_key(place.height, place.shard_index))
+        return None if row is None else decode_signed_transaction(get_item(row, place.transaction_index + 2))
 
     def get_receipt(self, making: Making) -> Receipt | None:
         """A receipt; None while it waits in its shard's queues, or when its bytes are pruned."""
@@ -213,10 +213,10 @@ class ChainRows:
         row = self._store.get(table, shard_key(making.kept_height, making.shard_index))
         return None if row is None else decode_receipt(get_item(row, making.kept_index))
 
-    def get_outcome(self, place: Place) -> Outcome:
-        """The outcome at its place."""
-        row = self.must_get(OUTCOMES, shard_key(place.height, place.shard_index))
-        return decode_outcome(get_item(row, place.outcome_index))
+    def get_outcome(self, place: Place) -> Outcome | None:
+        """The outcome at its place; None when that has just been pruned."""
+        row = self._store.get(OUTCOMES, shard_key(place.height, place.shard_index))
+        return None if row is None else decode_outcome(get_item(row, place.outcome_index))
 
     def get_outcomes(self, height: int, shard_index: int) -> list[Outcome]:
         """All outcomes of a shard at a height."""

@@ -326,14 +326,15 @@ class StoredChain:
         if place is None:
             return None
         block = self._read_block(BlockHeight(place.height))
-        if block is None:
+        outcome = self._storage.get_outcome(place)
+        if block is None or outcome is None:
             return None
         return OutcomeWithProof(
             id_,
             block.hash,
             BlockHeight(place.height),
             block.chunks[place.shard_index].shard_id,
-            self._storage.get_outcome(place),
+            outcome,
             get_path(self._get_levels(place.height, place.shard_index), place.outcome_index),
         )
 

@@ -43,6 +43,8 @@ BATCH_BLOCKS_MAX: Final = 16
 BATCH_NS_MAX: Final = 100_000_000
 """Blocks are published at least so often while more are due."""
 
+STOPPED: Final = "the chain has stopped"
+
 logger = logging.getLogger(__name__)
 
 Publish = Callable[[ChainHead, Sequence[AppliedBlock], bool], None]
@@ -55,6 +57,13 @@ class _Goal(msgspec.Struct):
     height: int
     final_height: int
     future: "Future[None]"
+
+
+class _Request(msgspec.Struct):
+    """Something to do in the chain's thread, and who waits for it."""
+
+    run: Callable[[], Any]
+    future: "Future[Any] | None" = None
 
 
 class ChainThread:
@@ -71,7 +80,7 @@ class ChainThread:
         self._state = sequencer
         self._publish = publish
         self._clock_ns = clock_ns
-        self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[_Request] = queue.SimpleQueue()
         self._arrived: queue.SimpleQueue[PooledEntry] = queue.SimpleQueue()
         self._is_signalled = False
         self._goals: list[_Goal] = []
@@ -89,7 +98,7 @@ class ChainThread:
 
     def stop(self) -> None:
         """Finish the block that is being made, put everything on disk, and end. Safe to repeat."""
-        self._inbox.put(self._set_stopping)
+        self._inbox.put(_Request(self._set_stopping))
         if self._thread.is_alive():
             self._thread.join()
 
@@ -104,7 +113,7 @@ class ChainThread:
             self._arrived.put(entry)
         if not self._is_signalled:
             self._is_signalled = True
-            self._inbox.put(self._take_transactions)
+            self._inbox.put(_Request(self._take_transactions))
 
     def mine(self, count: int) -> "Future[None]":
         """Make so many blocks."""
@@ -132,29 +141,36 @@ class ChainThread:
 
     def call(self, function: Callable[[], Any]) -> "Future[Any]":
         """Run a function between two blocks, when everything is on disk."""
-        return self._ask(lambda: function())
+        return self._ask(function)
 
     def _ask(self, function: Callable[[], Any]) -> "Future[Any]":
         """Run in the chain's thread. The answer is its result, or when a goal that it returns is reached."""
         future: Future[Any] = Future()
-
-        def run() -> None:
-            try:
-                goal = function()
-            except (ControlRefused, TimeGoesBackwards) as error:
-                refusal = error if isinstance(error, ControlRefused) else ControlRefused(str(error))
-                future.set_exception(refusal)
-                return
-            if isinstance(goal, tuple):
-                self._goals.append(_Goal(goal[0], goal[1], future))
-            else:
-                future.set_result(goal)
-
         if self.failure is not None or not self._thread.is_alive():
-            future.set_exception(ControlRefused("the chain has stopped"))
+            future.set_exception(ControlRefused(STOPPED))
         else:
-            self._inbox.put(run)
+            self._inbox.put(_Request(function, future))
         return future
+
+    def _perform(self, request: _Request) -> None:
+        """Do what was asked, and answer now or when the goal is reached."""
+        future = request.future
+        try:
+            goal = request.run()
+        except (ControlRefused, TimeGoesBackwards) as error:
+            assert future is not None, "nobody else asks for what can be refused"
+            future.set_exception(error if isinstance(error, ControlRefused) else ControlRefused(str(error)))
+            return
+        except BaseException:
+            if future is not None:
+                future.set_exception(ControlRefused(STOPPED))
+            raise
+        if future is None:
+            return
+        if isinstance(goal, tuple):
+            self._goals.append(_Goal(goal[0], goal[1], future))
+        else:
+            future.set_result(goal)
 
     # The thread
 
@@ -169,8 +185,16 @@ class ChainThread:
             logger.exception("the chain stopped")
             raise
         finally:
-            for goal in self._goals:
-                goal.future.set_exception(ControlRefused("the chain has stopped"))
+            self._refuse_all()
+
+    def _refuse_all(self) -> None:
+        """Answer everybody who still waits."""
+        waiting = [goal.future for goal in self._goals]
+        while not self._inbox.empty():
+            future = self._inbox.get_nowait().future
+            waiting += [] if future is None else [future]
+        for future in waiting:
+            future.set_exception(ControlRefused(STOPPED))
 
     def _work(self) -> None:
         """One round: what was asked for, then one block if one is due, else wait."""
@@ -190,10 +214,10 @@ class ChainThread:
     def _drain(self) -> None:
         while True:
             try:
-                function = self._inbox.get_nowait()
+                request = self._inbox.get_nowait()
             except queue.Empty:
                 return
-            function()
+            self._perform(request)
 
     def _wait(self) -> None:
         """Sleep until something is asked or the sequencer wants to be woken."""
@@ -201,11 +225,11 @@ class ChainThread:
         if self._wake_at_ns is not None:
             timeout_s = max(0.0, (self._wake_at_ns - self._clock_ns()) / 1e9)
         try:
-            function = self._inbox.get(timeout=timeout_s)
+            request = self._inbox.get(timeout=timeout_s)
         except queue.Empty:
             self._handle(Ticked(self._clock_ns()))
         else:
-            function()
+            self._perform(request)
 
     def _handle(self, event: Event) -> None:
         self._state, effects = step(self._state, event)
@@ -321,6 +345,8 @@ class ChainThread:
     def _revert(self, height: BlockHeight) -> None:
         self._commit()
         self._effects.clear()
+        # Readers look at the old head before what is newer goes away under them.
+        self._publish(self._engine.load_head(height), (), True)
         self._engine.revert_to(height)
         head = self._engine.head
         self._state = msgspec.structs.replace(self._state, is_making=False)
