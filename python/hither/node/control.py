@@ -35,6 +35,9 @@ from hither.primitives.types import BlockHeight, CryptoHash
 BATCH_MAX: Final = 512
 """Signatures are checked so many at a time, on all cores."""
 
+INLINE_MAX: Final = 2
+"""So few signatures are checked faster here than another thread is woken."""
+
 _SNAPSHOTS: Final = b"snapshots"
 
 _Submission = tuple[SignedTransaction, BlockHeight, "asyncio.Future[PooledTransaction]"]
@@ -140,7 +143,10 @@ class NodeControl:
                 items = [
                     (signed.transaction.public_key, signed.hash, signed.signature) for signed, _, _ in batch
                 ]
-                good = await loop.run_in_executor(None, are_valid_signatures, items)
+                if count <= INLINE_MAX:
+                    good = are_valid_signatures(items)
+                else:
+                    good = await loop.run_in_executor(None, are_valid_signatures, items)
                 self._admit_batch(batch, good)
         finally:
             self._verifier = None
