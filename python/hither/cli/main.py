@@ -19,6 +19,7 @@ COMMANDS = {
     "revert": ("hither.cli.revert", "Go back to a snapshot."),
     "mpc": ("hither.cli.mpc", "Signing nodes."),
     "node": ("hither.cli.node", "The chain alone: init, run, view-state."),
+    "bench": ("hither.cli.bench", "Measure this machine: start, transfers, tokens, rpc, growth."),
     "doctor": ("hither.cli.doctor", "Check this machine and say what is missing."),
 }
 

@@ -1,0 +1,48 @@
+"""Transactions through HTTP, from the first request to the block that makes the last of them final."""
+
+import base64
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hither.cli.bench.load import send_once
+from hither.cli.bench.options import BenchmarkFailed
+from hither.cli.bench.programs import measure_cpu_s, run_node
+from hither.cli.bench.world import Payment
+from hither.codec import base58
+from hither.node.home import Home
+
+CONNECTIONS = 64
+LAST_CHECKED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """``refused`` were answered with an error."""
+
+    sent: int
+    refused: int
+    seconds: float
+    node_cpu_s: float
+
+
+def measure_submission(home: Home, payments: Sequence[Payment], folder: Path, seconds: float) -> Submission:
+    """``broadcast_tx_async`` of each transfer; the clock stops when the last that were sent are FINAL."""
+    bodies = (
+        b'{"jsonrpc":"2.0","id":"b","method":"broadcast_tx_async","params":["%s"]}'
+        % base64.b64encode(payment.raw)
+        for payment in payments
+    )
+    with run_node(home.path, folder) as (process, caller):
+        cpu_before_s = measure_cpu_s(process.pid)
+        sent = send_once(caller.url, bodies, folder, CONNECTIONS, seconds)
+        if sent.refused * 100 > sent.sent:
+            raise BenchmarkFailed(f"of {sent.sent} transfers {sent.refused} were refused")
+        for payment in payments[max(0, sent.sent - LAST_CHECKED) : sent.sent]:
+            hash_ = base58.encode(payment.hash)
+            query = {"tx_hash": hash_, "sender_account_id": payment.signer_id, "wait_until": "FINAL"}
+            caller.call("tx", query)
+        ended = time.time()
+        cpu_s = measure_cpu_s(process.pid) - cpu_before_s
+    return Submission(sent.sent, sent.refused, ended - sent.started, cpu_s)
