@@ -143,6 +143,21 @@ def test_blocks_are_made_when_asked_for(running: RunningNode) -> None:
     running.must("hither_set_block_mode", {"mode": "instant"})
 
 
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("sandbox_fast_forward", {"delta_height": 2**64 - 1}),
+        ("hither_set_time", {"timestamp_nanosec": 2**64 - 1}),
+        ("hither_mine", {"count": 2**32 - 1}),
+    ],
+)
+def test_what_would_never_end_is_refused(running: RunningNode, method: str, params: Any) -> None:
+    """And the chain goes on."""
+    assert "at most" in str(running.ask(method, params)["error"]["cause"])
+    height, _ = get_tip(running)
+    assert running.must("hither_mine", {"count": 1})["height"] > height
+
+
 def test_other_chains_have_no_controls(tmp_path: Path) -> None:
     """There they are unknown methods, and all others are there."""
     with run_node(tmp_path, options=NodeOptions(is_development=False)) as running:
