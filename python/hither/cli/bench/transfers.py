@@ -101,9 +101,9 @@ async def _submit(home: Home, payments: list[Payment], seconds: float) -> tuple[
                 if isinstance(answer, BaseException):
                     raise BenchmarkFailed(f"a transfer was refused: {answer}")
             sent += len(batch)
-        while node.control.count_waiting():
+        while node.control.count_waiting() or node.reader.head.has_waiting_receipts():
             tip = await node.control.wait_for_head(tip)
-        last = node.reader.get_head().height + 1  # The height that executes the last receipts.
+        last = node.reader.head.height
         while node.reader.head.final_height < last:
             if node.failure is not None:
                 raise BenchmarkFailed(f"the chain stopped: {node.failure}")
