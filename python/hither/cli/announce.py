@@ -94,6 +94,7 @@ def describe_network(endpoints: dict[str, Any], genesis: Genesis, home: str, rea
         f"ready in {ready_s:.2f} s; state in {home}",
         "",
         f"JSON-RPC  {near['rpc_url']}",
+        *(f"{row['caip2']:<26}{row['rpc_url']}" for row in endpoints.get("foreign", ())),
         *describe_signing_network(endpoints.get("mpc")),
         "",
         f"{'account':<14}{'shard':>5}  {'balance at genesis':<20}secret key (known to everybody: for development only)",

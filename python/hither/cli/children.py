@@ -1,82 +1,49 @@
 """Programs that ``hither up`` runs beside the chain: started, waited for until they are ready, ended with it.
 
-A child writes one line of JSON to its standard output once it is ready; lines of text before it are progress. It dies
-with its parent however that ends: the kernel sends it SIGTERM when the parent is gone.
+A child writes one line of JSON to its output once it is ready; lines of text before it are progress. It cannot outlive
+its parent (``hither.foreign.engines.process``).
 """
 
-import asyncio
 import contextlib
-import ctypes
 import json
-import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-END_S_MAX = 5
-_PR_SET_PDEATHSIG = 1
+from hither.foreign.engines.process import Child, start_child
 
-
-class ChildFailed(Exception):
-    """A child ended before it was ready; the message has its last words."""
+READY_S_MAX = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class Child:
+class ReadyChild:
     """A running child and what it said when it was ready."""
 
-    name: str
-    process: asyncio.subprocess.Process
+    process: Child
     ready: dict[str, Any]
-
-
-def die_with_parent() -> None:
-    """Called by a child first: end when the parent does."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 @contextlib.asynccontextmanager
 async def run_child(
-    name: str, arguments: Sequence[str], progress: Callable[[str], None]
-) -> AsyncIterator[Child]:
-    """Start ``hither ARGUMENTS`` as a child, wait until it is ready, end it with the context. Raises ChildFailed."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "hither.cli.main",
-        *arguments,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-    )
+    name: str, arguments: Sequence[str], log_path: Path, progress: Callable[[str], None]
+) -> AsyncIterator[ReadyChild]:
+    """Start ``hither ARGUMENTS`` as a child, wait until it is ready, end it with the context. Raises EngineError."""
+    child = start_child(name, [sys.executable, "-m", "hither.cli.main", *arguments], log_path=log_path)
     try:
-        yield Child(name, process, await _wait_until_ready(name, process, progress))
+        shown = 0
+
+        def is_ready(output: str) -> bool:
+            nonlocal shown
+            for line in output.splitlines()[shown:]:
+                if line.startswith("{"):
+                    return line.endswith("}")
+                progress(f"{name}: {line}")
+                shown += 1
+            return False
+
+        output = await child.wait_until(is_ready, READY_S_MAX)
+        yield ReadyChild(child, json.loads(output.splitlines()[shown]))
     finally:
-        await _end(process)
-
-
-async def _wait_until_ready(
-    name: str, process: asyncio.subprocess.Process, progress: Callable[[str], None]
-) -> dict[str, Any]:
-    assert process.stdout is not None
-    last = "it said nothing"
-    while line := (await process.stdout.readline()).decode(errors="replace").strip():
-        if line.startswith("{"):
-            ready: dict[str, Any] = json.loads(line)
-            return ready
-        last = line
-        progress(f"{name}: {line}")
-    raise ChildFailed(f"{name} did not start: {last}")
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is not None:
-        return
-    with contextlib.suppress(ProcessLookupError):
-        process.terminate()
-    try:
-        await asyncio.wait_for(process.wait(), END_S_MAX)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
+        await child.stop()

@@ -17,6 +17,8 @@ COMMANDS = {
     "accounts": ("hither.cli.accounts", "Create accounts, list the funded ones."),
     "snapshot": ("hither.cli.snapshot", "Remember the present state of the network."),
     "revert": ("hither.cli.revert", "Go back to a snapshot."),
+    "demo": ("hither.cli.demo", "One account transacts on every chain of the running network."),
+    "foreign": ("hither.cli.foreign", "Development chains of other families."),
     "mpc": ("hither.cli.mpc", "Signing nodes."),
     "node": ("hither.cli.node", "The chain alone: init, run, view-state."),
     "bench": ("hither.cli.bench", "Measure this machine: start, transfers, tokens, rpc, growth."),

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from hither.cli.children import die_with_parent
 from hither.cli.problems import stop
 
 
@@ -21,7 +20,6 @@ def command() -> None:
 @click.option("--rpc-url", required=True)
 def local(home: Path, rpc_url: str) -> None:
     """The three nodes of a development network in one process; ``hither up`` starts it."""
-    die_with_parent()
     from hither.mpc.ceremony import CeremonyFailed
     from hither.mpc.store import StoreDamaged
 

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +15,13 @@ import uvloop
 from hither import __version__
 from hither.chain.reader import BlockMode
 from hither.cli.announce import describe_network, make_endpoints
-from hither.cli.children import ChildFailed, run_child
+from hither.cli.beside import ALONE, Companions, run_beside
 from hither.cli.endpoints import remove_endpoints, shorten, write_endpoints
 from hither.cli.ports import describe_owner
 from hither.cli.problems import stop
 from hither.cli.receipt_tree import COLOURS, PLAIN
 from hither.cli.watcher import Watcher
+from hither.foreign.errors import EngineError
 from hither.node.home import Home
 from hither.node.node import Node, NodeOptions
 from hither.rpc.server import bind, serve
@@ -38,7 +38,7 @@ class RunOptions:
     block_time: tuple[BlockMode, int | None]
     is_shown: bool
     started_s: float
-    has_signing_network: bool = False
+    companions: Companions = ALONE
 
 
 def run_in_foreground(home: Home, options: RunOptions) -> None:
@@ -47,8 +47,8 @@ def run_in_foreground(home: Home, options: RunOptions) -> None:
         failure = uvloop.run(_run(home, options))
     except _PortTaken as error:
         stop(str(error), "stop it, or choose another port")
-    except ChildFailed as error:
-        stop(str(error))
+    except EngineError as error:
+        stop(str(error), error.hint)
     if failure is not None:
         stop(f"the chain stopped: {failure}", f"its data in {home.path} is as of the last block")
 
@@ -78,7 +78,8 @@ async def _run(home: Home, options: RunOptions) -> BaseException | None:
     try:
         async with serve(node.reader, node.control, node.vm, listener) as server:
             url = f"http://{server.address.replace('0.0.0.0', '127.0.0.1')}"
-            async with _run_beside(home, url, options, ending) as beside:
+            show = click.echo if options.is_shown else _say_nothing
+            async with run_beside(options.companions, home.path, url, ending, show) as beside:
                 watching = None if beside is None else _announce(home, node, url, options, beside)
                 try:
                     await _wait(ending, node)
@@ -91,33 +92,6 @@ async def _run(home: Home, options: RunOptions) -> BaseException | None:
     finally:
         await node.stop()
     return node.failure
-
-
-@contextlib.asynccontextmanager
-async def _run_beside(
-    home: Home, url: str, options: RunOptions, ending: asyncio.Event
-) -> AsyncIterator[dict[str, Any] | None]:
-    """What runs beside the chain, as it is told in endpoints.json; None if the end came before it was ready."""
-    if not options.has_signing_network:
-        yield {}
-        return
-    show = click.echo if options.is_shown else _say_nothing
-    arguments = ["mpc", "local", "--home", str(home.path), "--rpc-url", url]
-    async with contextlib.AsyncExitStack() as stack:
-        starting = asyncio.ensure_future(
-            stack.enter_async_context(run_child("signing network", arguments, show))
-        )
-        waiting = asyncio.ensure_future(ending.wait())
-        await asyncio.wait({starting, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        if not starting.done():
-            starting.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await starting
-            yield None
-            return
-        child = starting.result()
-        yield {"mpc": {**child.ready, "pid": child.process.pid}}
 
 
 def _say_nothing(_line: str) -> None:

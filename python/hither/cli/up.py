@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from hither.chain.genesis import DEVELOPMENT_BOUNDARIES, DevelopmentOptions
+from hither.cli.beside import ALONE, Companions
 from hither.cli.endpoints import NoNetwork, read_endpoints, resolve_home
 from hither.cli.node import (
     BLOCK_TIME,
@@ -25,6 +26,9 @@ DEFAULT_PORT = 3030
 HOST = "127.0.0.1"
 LOG_FILE = "up.log"
 STORES_FOLDER = "mpc"
+FOREIGN_FOLDER = "foreign"
+EVM_CHAIN_IDS = (1, 8453, 42161)
+"""Ethereum, Base, Arbitrum One."""
 DETACH_WAIT_S_MAX = 60
 
 
@@ -40,12 +44,14 @@ DETACH_WAIT_S_MAX = 60
     help="Added to each default port [default: $HITHER_PORT_OFFSET or 0].",
 )
 @click.option("--quiet", is_flag=True, help="Do not show transactions as they happen.")
+@click.option("--alone", is_flag=True, help="Our chain alone: no signing network, no other chains.")
 @click.option(
-    "--mpc",
-    type=click.Choice(("local", "none")),
-    default="local",
+    "--evm",
+    metavar="IDS",
+    default=",".join(str(chain_id) for chain_id in EVM_CHAIN_IDS),
     show_default=True,
-    help="The signing network: three nodes in one process, or none.",
+    callback=lambda _context, _parameter, text: read_chain_ids(text),
+    help="EVM chains by chain id, separated by commas.",
 )
 @protocol_version_option
 @block_time_option
@@ -56,7 +62,8 @@ def command(
     shards: int,
     port_offset: int,
     quiet: bool,
-    mpc: str,
+    alone: bool,
+    evm: tuple[int, ...],
     protocol_version: int | None,
     block_time: str,
     home: str | None,
@@ -91,11 +98,23 @@ def command(
                     BLOCK_TIME[block_time],
                     is_shown=not quiet,
                     started_s=started,
-                    has_signing_network=mpc == "local",
+                    companions=ALONE
+                    if alone
+                    else Companions(
+                        has_signing_network=True, has_foreign_chains=True, evm=evm, port_offset=port_offset
+                    ),
                 ),
             )
     except HomeProblem as problem:
         stop(str(problem))
+
+
+def read_chain_ids(text: str) -> tuple[int, ...]:
+    """Chain ids from a comma-separated list; wrong usage otherwise."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(part.isdecimal() for part in parts):
+        raise click.BadParameter("write chain ids separated by commas, for example 1,8453")
+    return tuple(int(part) for part in parts)
 
 
 def must_be_free(port: int) -> None:
@@ -115,7 +134,7 @@ def wipe(home: Path) -> None:
         return
     if not (home / FORMAT_FILE).exists():
         stop(f"{home} is not a home of hither, so --fresh does not touch it", "name another with --home")
-    for folder in (DATA_FOLDER, STORES_FOLDER):
+    for folder in (DATA_FOLDER, STORES_FOLDER, FOREIGN_FOLDER):
         shutil.rmtree(home / folder, ignore_errors=True)
     for path in home.glob("*.json"):
         path.unlink()

@@ -7,6 +7,7 @@ from typing import Any, Final
 from hither.foreign.adapter import Adapter
 from hither.foreign.caip import ChainId, parse_chain_id
 from hither.foreign.evm import EvmAdapter, get_evm_chain
+from hither.foreign.solana import SolanaAdapter
 from hither.foreign.transport import JsonRpc
 
 
@@ -65,6 +66,11 @@ def _open_evm(endpoint: Endpoint) -> Adapter:
     return EvmAdapter(info, JsonRpc(endpoint.url))
 
 
+def _open_solana(endpoint: Endpoint) -> Adapter:
+    return SolanaAdapter(endpoint.chain, JsonRpc(endpoint.url))
+
+
 _MAKERS: Final[Mapping[str, Callable[[Endpoint], Adapter]]] = {
     "eip155": _open_evm,
+    "solana": _open_solana,
 }

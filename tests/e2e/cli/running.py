@@ -46,12 +46,12 @@ def must_hither(*arguments: str, home: Path) -> str:
 class Network:
     """A running ``hither up``."""
 
-    def __init__(self, home: Path, *arguments: str) -> None:
+    def __init__(self, home: Path, *arguments: str, is_alone: bool = True) -> None:
         self.home = home
         self.offset = must_find_offset()
         command = [str(PROGRAMS / "hither"), "up", "--home", str(home), "--port-offset", str(self.offset)]
-        if "--mpc" not in arguments:
-            command += ["--mpc", "none"]  # The chain alone: quicker, and enough for most.
+        if is_alone:
+            command.append("--alone")  # Quicker, and enough for most.
         self.process = subprocess.Popen(
             [*command, *arguments],
             stdin=subprocess.DEVNULL,
@@ -108,9 +108,9 @@ class Network:
 
 
 @contextlib.contextmanager
-def network(home: Path, *arguments: str) -> Iterator[Network]:
-    """A network for the length of a block."""
-    running = Network(home, *arguments)
+def network(home: Path, *arguments: str, is_alone: bool = True) -> Iterator[Network]:
+    """A network for the length of a block: our chain, with everything beside it unless alone."""
+    running = Network(home, *arguments, is_alone=is_alone)
     try:
         yield running
     finally:

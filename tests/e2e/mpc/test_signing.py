@@ -28,7 +28,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def running(home: Path) -> Iterator[Network]:
     """Three shards and three nodes."""
-    with network(home, "--mpc", "local", "--quiet") as chain:
+    with network(home, "--quiet", is_alone=False) as chain:
         yield chain
 
 
@@ -144,7 +144,7 @@ def test_keys_survive_a_restart(home: Path, running: Network, client: Client) ->
     """The same contract, the same root keys, and it signs: nothing is made anew."""
     before = client.view(CONTRACT_ID, "state").json()
     assert running.end() == 0
-    with network(home, "--mpc", "local", "--quiet") as again:
+    with network(home, "--quiet", is_alone=False) as again:
         signer = Signer("alice.near", again.get_key("alice.near"))
         with Client(again.url, signer=signer) as client_after:
             assert client_after.view(CONTRACT_ID, "state").json() == before

@@ -1,0 +1,59 @@
+"""``hither demo``: one account transacts on every chain of the running network."""
+
+import asyncio
+import dataclasses
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from hither.cli.endpoints import NoNetwork, read_endpoints, resolve_home
+from hither.cli.problems import home_option, stop
+from hither.client import ClientError
+from hither.foreign.errors import ForeignError
+from hither.mpc.client import SigningFailed
+from hither.sdk.demo import DemoFailed, Row, run_demo
+
+PROBLEMS = (ClientError, DemoFailed, ForeignError, SigningFailed)
+"""What ends a demonstration with a message instead of a traceback."""
+
+
+@click.command("demo")
+@click.option("--json", "is_json", is_flag=True, help="One line of JSON instead of the table.")
+@home_option
+def command(is_json: bool, home: str | None) -> None:
+    """One new account transacts on every chain of the running network, and shows each proof."""
+    try:
+        endpoints = read_endpoints(resolve_home(home))
+    except NoNetwork as problem:
+        stop(str(problem))
+    if "mpc" not in endpoints:
+        stop("no signing network runs there", "start it with `hither up`, without `--mpc none`")
+    try:
+        rows = asyncio.run(run_demo(endpoints, show_progress))
+    except PROBLEMS as problem:
+        stop(f"the demonstration failed: {problem}", getattr(problem, "hint", None) or "")
+    click.echo(json.dumps([dataclasses.asdict(row) for row in rows]) if is_json else format_table(rows))
+
+
+def show_progress(text: str) -> None:
+    """What happens, apart from the result."""
+    click.echo(text, file=sys.stderr)
+
+
+def format_table(rows: Sequence[Row]) -> str:
+    """A block a chain: wide enough for every address and id to be copied whole."""
+    lines: list[str] = []
+    for row in rows:
+        values: Mapping[str, Any] = {
+            "address": row.address,
+            "nonce before": row.account_nonce_before,
+            "sent": f"{row.amount}, for {row.fee}",
+            "transaction": row.transaction_id,
+            "signed by": ", ".join(row.sign_tx) or "the account's own key",
+            "final after": f"{row.total_ms:.0f} ms, {row.confirmations} confirmations",
+        }
+        lines += [row.chain, *(f"  {name:<13} {value}" for name, value in values.items())]
+    return "\n".join(lines)

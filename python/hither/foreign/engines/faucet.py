@@ -1,0 +1,42 @@
+"""Money for nothing on development chains, over the endpoint that everybody uses."""
+
+import asyncio
+from typing import Any, Final
+
+from hither.foreign.caip import ChainId
+from hither.foreign.errors import EngineError
+from hither.foreign.transport import JsonRpc
+
+ARRIVAL_SECONDS_MAX: Final = 10.0
+_POLL_SECONDS: Final = 0.02
+
+
+async def fund(chain: ChainId, url: str, address: str, amount: int) -> None:
+    """Pay an address from the chain's faucet; returns once the money is there. Raises ``ForeignError``."""
+    faucet = {"eip155": _fund_evm, "solana": _fund_solana}.get(chain.namespace)
+    if faucet is None:
+        raise EngineError(f"no faucet is known for {chain}")
+    rpc = JsonRpc(url)
+    try:
+        await faucet(rpc, address, amount)
+    finally:
+        await rpc.close()
+
+
+async def _fund_evm(rpc: JsonRpc, address: str, amount: int) -> None:
+    accounts = await rpc.call("eth_accounts")
+    transfer = {"from": accounts[0], "to": address, "value": hex(amount)}
+    # One call that answers with the receipt; mining is asynchronous otherwise.
+    receipt = await rpc.call("eth_sendTransactionSync", [transfer], is_repeatable=False)
+    if receipt["status"] != "0x1":
+        raise EngineError(f"the faucet did not pay {amount} wei to {address}")
+
+
+async def _fund_solana(rpc: JsonRpc, address: str, amount: int) -> None:
+    signature = await rpc.call("requestAirdrop", [address, amount], is_repeatable=False)
+    for _ in range(int(ARRIVAL_SECONDS_MAX / _POLL_SECONDS)):
+        answer: dict[str, Any] = await rpc.call("getSignatureStatuses", [[signature]])
+        if answer["value"][0] is not None:
+            return
+        await asyncio.sleep(_POLL_SECONDS)
+    raise EngineError(f"the faucet did not pay {amount} lamports to {address} in {ARRIVAL_SECONDS_MAX:g} s")
