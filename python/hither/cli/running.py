@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import click
@@ -29,6 +30,18 @@ from hither.rpc.server import bind, serve
 SUPERVISION_INTERVAL_S = 0.2
 
 
+class Demo(Enum):
+    """Whether one account transacts on every chain once all are ready, and whether that is all."""
+
+    NONE = "none"
+    THEN_STAY = "then stay"
+    THEN_EXIT = "then exit"
+
+
+class DemoUnsuccessful(Exception):
+    """The demonstration, which was all that was asked for, failed."""
+
+
 @dataclass(frozen=True)
 class RunOptions:
     """Where the server listens and when blocks are made; ``is_shown``: for a person who watches."""
@@ -39,6 +52,7 @@ class RunOptions:
     is_shown: bool
     started_s: float
     companions: Companions = ALONE
+    demo: Demo = Demo.NONE
 
 
 def run_in_foreground(home: Home, options: RunOptions) -> None:
@@ -49,6 +63,8 @@ def run_in_foreground(home: Home, options: RunOptions) -> None:
         stop(str(error), "stop it, or choose another port")
     except EngineError as error:
         stop(str(error), error.hint)
+    except DemoUnsuccessful as error:
+        stop(f"the demonstration failed: {error}")
     if failure is not None:
         stop(f"the chain stopped: {failure}", f"its data in {home.path} is as of the last block")
 
@@ -80,32 +96,61 @@ async def _run(home: Home, options: RunOptions) -> BaseException | None:
             url = f"http://{server.address.replace('0.0.0.0', '127.0.0.1')}"
             show = click.echo if options.is_shown else _say_nothing
             async with run_beside(options.companions, home.path, url, ending, show) as beside:
-                watching = None if beside is None else _announce(home, node, url, options, beside)
-                try:
-                    await _wait(ending, node)
-                finally:
-                    remove_endpoints(home.path, os.getpid())
-                    if watching is not None:
-                        watching.cancel()
-                        with contextlib.suppress(asyncio.CancelledError):
-                            await watching
+                if beside is not None:
+                    endpoints = make_endpoints(home.genesis, url, os.getpid(), __version__) | beside
+                    await _work(home, node, endpoints, options, ending)
     finally:
         await node.stop()
     return node.failure
+
+
+async def _work(
+    home: Home, node: Node, endpoints: dict[str, Any], options: RunOptions, ending: asyncio.Event
+) -> None:
+    """From ready to the end. Raises DemoUnsuccessful."""
+    async with contextlib.AsyncExitStack() as stack:
+        write_endpoints(home.path, endpoints)
+        stack.callback(remove_endpoints, home.path, os.getpid())
+        if options.is_shown:
+            stack.push_async_callback(_cancel, _announce(home, node, options, endpoints))
+        if options.demo is not Demo.NONE:
+            showing = asyncio.create_task(_show_demo(endpoints, options.demo, ending))
+            stack.push_async_callback(_cancel, showing)
+            await _wait(ending, node)
+            if showing.done():
+                showing.result()
+            return
+        await _wait(ending, node)
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError, DemoUnsuccessful):
+        await task
+
+
+async def _show_demo(endpoints: dict[str, Any], demo: Demo, ending: asyncio.Event) -> None:
+    """One account on every chain. Its failure ends the program only if nothing else was asked for."""
+    from hither.cli.demo import PROBLEMS, format_table
+    from hither.sdk.demo import run_demo
+
+    try:
+        click.echo(format_table(await run_demo(endpoints, click.echo)))
+    except PROBLEMS as problem:
+        if demo is Demo.THEN_EXIT:
+            raise DemoUnsuccessful(str(problem)) from problem
+        click.echo(f"the demonstration failed: {problem}")
+    finally:
+        if demo is Demo.THEN_EXIT:
+            ending.set()
 
 
 def _say_nothing(_line: str) -> None:
     """For nobody watches."""
 
 
-def _announce(
-    home: Home, node: Node, url: str, options: RunOptions, beside: dict[str, Any]
-) -> asyncio.Task[None] | None:
-    """Tell programs, and a person if one watches, that everything answers."""
-    endpoints = make_endpoints(home.genesis, url, os.getpid(), __version__) | beside
-    write_endpoints(home.path, endpoints)
-    if not options.is_shown:
-        return None
+def _announce(home: Home, node: Node, options: RunOptions, endpoints: dict[str, Any]) -> asyncio.Task[None]:
+    """Tell a person that everything answers, and then what happens."""
     ready_s = time.monotonic() - options.started_s
     for line in describe_network(endpoints, home.genesis, shorten(home.path), ready_s):
         click.echo(line)

@@ -44,6 +44,8 @@ DETACH_WAIT_S_MAX = 60
     help="Added to each default port [default: $HITHER_PORT_OFFSET or 0].",
 )
 @click.option("--quiet", is_flag=True, help="Do not show transactions as they happen.")
+@click.option("--demo", "has_demo", is_flag=True, help="Then let one account transact on every chain.")
+@click.option("--exit", "is_exiting", is_flag=True, help="With --demo: stop everything after it.")
 @click.option("--alone", is_flag=True, help="Our chain alone: no signing network, no other chains.")
 @click.option(
     "--evm",
@@ -62,6 +64,8 @@ def command(
     shards: int,
     port_offset: int,
     quiet: bool,
+    has_demo: bool,
+    is_exiting: bool,
     alone: bool,
     evm: tuple[int, ...],
     protocol_version: int | None,
@@ -73,6 +77,12 @@ def command(
     Prints where it answers and ten funded accounts with their keys. Programs read the same from
     endpoints.json in the home directory, which is there while the network is.
     """
+    if is_exiting and not has_demo:
+        raise click.UsageError("--exit goes with --demo")
+    if has_demo and (alone or detach):
+        raise click.UsageError(
+            "--demo needs the signing network in the foreground: leave out --alone and --detach"
+        )
     folder, port = resolve_home(home), DEFAULT_PORT + port_offset
     started = time.monotonic()
     must_be_free(port)
@@ -88,7 +98,7 @@ def command(
                 boundary_accounts=make_boundaries(shards) if shards != 3 else DEVELOPMENT_BOUNDARIES,
             )
             init_home(folder, options, time.time_ns())
-            from hither.cli.running import RunOptions, run_in_foreground
+            from hither.cli.running import Demo, RunOptions, run_in_foreground
 
             run_in_foreground(
                 read_home(folder),
@@ -98,6 +108,7 @@ def command(
                     BLOCK_TIME[block_time],
                     is_shown=not quiet,
                     started_s=started,
+                    demo=(Demo.THEN_EXIT if is_exiting else Demo.THEN_STAY) if has_demo else Demo.NONE,
                     companions=ALONE
                     if alone
                     else Companions(
