@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hither.cli.bench.options import BenchmarkFailed
+from hither.cli.endpoints import FILE_NAME
 from hither.cli.rpc import NodeUnreachable, RpcCaller, RpcFailed
 
 READY_S_MAX = 120
@@ -61,6 +62,8 @@ def run_node(home: Path, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes]
     with run_program(arguments, log) as process:
         caller = RpcCaller(f"http://127.0.0.1:{port}", timeout_s=60)
         wait_until_ready(process, caller, "status", log)
+        while not (home / FILE_NAME).exists():
+            time.sleep(0.02)
         yield process, caller
         caller.close()
 

@@ -14,7 +14,7 @@ from hither.codec import base58
 from hither.node.home import Home
 
 CONNECTIONS = 64
-LAST_CHECKED = 100
+LAST_CHECKED = 500
 
 
 @dataclass(frozen=True, slots=True)
