@@ -1,0 +1,138 @@
+"""The main job: one account on every chain, and clients that are not ours read the same."""
+
+import asyncio
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from solana.rpc.async_api import AsyncClient
+from solders.signature import Signature
+from web3 import Web3
+
+from hither.client import Client
+from tests.e2e.cli.running import PROGRAMS, Network, must_find_offset, must_hither, network
+
+pytestmark = pytest.mark.slow
+ROLLUPS = ["eip155:1", "eip155:8453", "eip155:42161"]
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    """Our chain, the signing network and all other chains."""
+    with network(tmp_path_factory.mktemp("home"), "--quiet", is_alone=False) as everything:
+        yield everything
+
+
+@pytest.fixture(scope="module")
+def rows(running: Network) -> list[dict[str, Any]]:
+    """What ``hither demo`` says."""
+    output = must_hither("demo", "--json", home=running.home)
+    rows: list[dict[str, Any]] = json.loads(output)
+    return rows
+
+
+def get_url(running: Network, chain: str) -> str:
+    (row,) = [row for row in running.endpoints["foreign"] if row["caip2"] == chain]
+    return str(row["rpc_url"])
+
+
+def test_every_chain_of_the_network_is_shown(running: Network, rows: list[dict[str, Any]]) -> None:
+    """Ours first, then each of endpoints.json; addresses on chains of one family are the same."""
+    foreign = [row["caip2"] for row in running.endpoints["foreign"]]
+    assert [row["chain"] for row in rows] == ["near:localnet", *foreign]
+    assert {chain.partition(":")[0] for chain in foreign} >= {"eip155", "solana"}
+    assert len({row["address"] for row in rows if row["chain"].startswith("eip155")}) == 1
+
+
+def test_each_foreign_signature_was_asked_for_on_our_chain(
+    running: Network, rows: list[dict[str, Any]]
+) -> None:
+    """The transaction in the row is a call of ``sign`` by the account of the row, and it succeeded."""
+    account_id = rows[0]["address"]
+    with Client(running.url) as client:
+        for row in rows[1:]:
+            assert row["sign_tx"]
+            for hash_ in row["sign_tx"]:
+                transaction = client.wait_for(hash_, account_id).json["transaction"]
+                (action,) = transaction["actions"]
+                assert (transaction["signer_id"], transaction["receiver_id"]) == (
+                    account_id,
+                    "signer.test.near",
+                )
+                assert action["FunctionCall"]["method_name"] == "sign"
+
+
+@pytest.mark.parametrize("chain", ROLLUPS)
+def test_evm_transfer_is_what_web3_reads(running: Network, rows: list[dict[str, Any]], chain: str) -> None:
+    """Sender, amount, nonce and success, under that chain's id."""
+    (row,) = [row for row in rows if row["chain"] == chain]
+    web3 = Web3(Web3.HTTPProvider(get_url(running, chain)))
+    transaction = web3.eth.get_transaction(row["transaction_id"])
+    assert (transaction["from"], transaction["nonce"]) == (row["address"], row["account_nonce_before"])
+    assert (transaction["chainId"], transaction["value"]) == (int(chain.partition(":")[2]), 10**15)
+    assert web3.eth.get_transaction_receipt(row["transaction_id"])["status"] == 1
+
+
+def test_solana_transfer_is_what_solana_py_reads(running: Network, rows: list[dict[str, Any]]) -> None:
+    """The payer is the derived address, and the transaction has no error."""
+    (row,) = [row for row in rows if row["chain"].startswith("solana:")]
+
+    async def read() -> Any:
+        async with AsyncClient(get_url(running, row["chain"])) as client:
+            signature = Signature.from_string(row["transaction_id"])
+            return (
+                await client.get_transaction(signature, "json", max_supported_transaction_version=0)
+            ).value
+
+    found = asyncio.run(read())
+    assert found is not None
+    assert found.transaction.meta is not None
+    assert found.transaction.meta.err is None
+    assert str(found.transaction.transaction.message.account_keys[0]) == row["address"]
+
+
+def test_demo_and_exit_leaves_nothing_behind(tmp_path: Path) -> None:
+    """On an empty home it shows every chain, exits with 0, and every process has ended."""
+    offset = str(must_find_offset())
+    command = [str(PROGRAMS / "hither"), "up", "--home", str(tmp_path), "--demo", "--exit", "--quiet"]
+    result = subprocess.run(
+        [*command, "--port-offset", offset], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert all(chain in result.stdout for chain in ["near:localnet", *ROLLUPS, "solana:"])
+    assert not (tmp_path / "endpoints.json").exists()
+    deadline = time.monotonic() + 5
+    while left := list_processes(str(tmp_path)):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
+
+
+def list_processes(word: str) -> list[str]:
+    """Command lines that name this word."""
+    lines = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue  # It ended meanwhile.
+        if word in line:
+            lines.append(line)
+    return lines
+
+
+def test_wrong_usage_is_told() -> None:
+    """``--exit`` alone, and a demonstration without a signing network, are refused with a reason."""
+    for arguments, reason in [(["--exit"], "goes with --demo"), (["--demo", "--alone"], "leave out --alone")]:
+        result = subprocess.run(
+            [str(PROGRAMS / "hither"), "up", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert result.returncode == 2
+        assert reason in result.stderr
