@@ -23,6 +23,7 @@ from tests.e2e.node_load import digest
 
 SENDERS = 150
 FAILPOINTS = ("applied", "before commit", "committed")
+PRUNING_FAILPOINTS = ("image", "pruned", "committed")
 ROOT = Path(__file__).parents[2]
 
 
@@ -80,23 +81,26 @@ class Victim:
             assert self.read_for(0.05), "the node ended while starting"
 
 
-def make_home(home: Path) -> None:
+def make_home(home: Path, epoch_length: int = 43_200) -> None:
     accounts = tuple(f"user{at}.near" for at in range(SENDERS))
     options = DevelopmentOptions(
-        boundary_accounts=DEVELOPMENT_BOUNDARIES, accounts=accounts, epoch_length=500
+        boundary_accounts=DEVELOPMENT_BOUNDARIES, accounts=accounts, epoch_length=epoch_length
     )
     init_home(home, options, time.time_ns())
 
 
 def find_broken(home: Path, promised: dict[str, str]) -> list[str]:
-    """Promised transactions that are not there, or not as promised."""
+    """Promised transactions that are not there though young enough, or not as promised."""
     node = Node.open(read_home(home))
+    tail = node._engine.storage.tail
+    assert tail <= max(0, node.reader.get_head().height - node._engine.storage._window)
     broken = []
     for hash_, outcomes in promised.items():
         try:
             status = node.reader.get_transaction_status(bytes.fromhex(hash_))
         except UnknownTransactionOrReceipt:
-            broken.append(hash_)
+            if int(outcomes.split(":")[0]) >= tail:
+                broken.append(hash_)
             continue
         if status.execution is not ExecutionStatus.FINAL or digest(status) != outcomes:
             broken.append(hash_)
@@ -104,18 +108,20 @@ def find_broken(home: Path, promised: dict[str, str]) -> list[str]:
     return broken
 
 
-def kill_repeatedly(home: Path, kills: int, seed: int) -> dict[str, str]:
+def kill_repeatedly(
+    home: Path, kills: int, seed: int, failpoints: tuple[str, ...], *arguments: str
+) -> dict[str, str]:
     """Half of the kills at random moments, half at failpoints; what was promised in all."""
     print(f"seed {seed}")
     chance = random.Random(seed)
     promised: dict[str, str] = {}
     for at in range(kills):
         if at % 2:
-            failpoint = f"{FAILPOINTS[at // 2 % len(FAILPOINTS)]}:{chance.randint(1, 60)}"
-            victim = Victim(home, failpoint=failpoint)
+            failpoint = f"{failpoints[at // 2 % len(failpoints)]}:{chance.randint(1, 60)}"
+            victim = Victim(home, *arguments, failpoint=failpoint)
             victim.wait_until_dead(60)
         else:
-            victim = Victim(home)
+            victim = Victim(home, *arguments)
             victim.wait_until_ready()
             victim.read_for(chance.uniform(0.05, 1.0))
             victim.kill()
@@ -126,7 +132,7 @@ def kill_repeatedly(home: Path, kills: int, seed: int) -> dict[str, str]:
 
 def check_kills(home: Path, kills: int) -> None:
     make_home(home)
-    promised = kill_repeatedly(home, kills, seed=random.randrange(2**32))
+    promised = kill_repeatedly(home, kills, random.randrange(2**32), FAILPOINTS)
     assert len(promised) > 20 * kills
     assert find_broken(home, promised) == []
     opened = read_home(home)
@@ -148,6 +154,18 @@ def test_what_was_final_outlives_four_kills(tmp_path: Path) -> None:
 def test_what_was_final_outlives_many_kills(tmp_path: Path) -> None:
     """And the whole chain, applied again from genesis, has the roots of its headers."""
     check_kills(tmp_path / "home", 25)
+
+
+@pytest.mark.slow
+def test_kills_while_images_are_written_history_is_pruned_and_code_compiled(tmp_path: Path) -> None:
+    """What was promised is there, but for what is older than five epochs."""
+    home = tmp_path / "home"
+    make_home(home, epoch_length=20)
+    promised = kill_repeatedly(
+        home, 12, random.randrange(2**32), PRUNING_FAILPOINTS, "--small-images", "--deploy"
+    )
+    assert len(promised) > 200
+    assert find_broken(home, promised) == []
 
 
 @pytest.mark.long

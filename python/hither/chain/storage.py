@@ -59,6 +59,7 @@ from hither.primitives.receipt import Receipt, decode_receipt, encode_receipt
 from hither.primitives.transaction import encode_signed_transaction
 from hither.primitives.types import ZERO_HASH, Balance, BlockHeight, CryptoHash, Gas, ShardId
 from hither.state import Store, Trie
+from hither.state.failpoints import reach
 from hither.state.state_store import StateStore, Write
 
 FORMAT_VERSION: Final = 1
@@ -368,6 +369,7 @@ class ChainStorage(ChainRows):
         writes += self.state.prune(oldest_height)
         writes.append((META, _TAIL, height_key(end)))
         self._store.commit(writes, sync=False)
+        reach("pruned")
         self.tail = BlockHeight(end)
 
     def _list_rows(self, start: int, end: int) -> list[Write]:

@@ -36,8 +36,8 @@ from hither.chain.sequencer.embedded import (
     WentBack,
     step,
 )
-from hither.node.failpoints import reach
 from hither.primitives.types import BlockHeight, ShardId
+from hither.state.failpoints import reach
 
 BATCH_BLOCKS_MAX: Final = 16
 BATCH_NS_MAX: Final = 100_000_000

@@ -34,6 +34,7 @@ from hither_native import (
 )
 
 from hither.primitives.types import BlockHeight, CryptoHash, ShardId
+from hither.state.failpoints import reach
 
 Write = tuple[str, bytes, bytes | None]
 Change = tuple[bytes, bytes | None, list[tuple[bytes, bytes | None]]]
@@ -291,6 +292,7 @@ class StateStore:
             write = self._next_slice(shard_id, building)
             if write is not None:
                 writes.append(write)
+                reach("image")
                 continue
             writes += self._replace_image(shard_id, shard, building)
             break
