@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from hither.client import AsyncClient, ClientError, ExecutionFailed, RpcError, Signer
+from hither.client import AsyncClient, BlockSummary, ClientError, ExecutionFailed, Signer, UnknownBlock
 from hither.client.operations import Finality
 from hither.codec import base58
 from hither.mpc import engine
@@ -87,26 +87,32 @@ class SigningService:
 
     async def _follow(self, follower: Follower) -> None:
         head = await self._client.get_block(Finality.OPTIMISTIC)
-        if head.height < follower.height or (
-            head.height == follower.height and head.hash != follower.block_hash
-        ):
-            logger.info("the chain went back from height %d to %d", follower.height, head.height)
-            self._state = engine.State(self._state.participants)
-            follower.height = head.height - 1
-        async for height, block in self._blocks_between(follower.height, head.height):
-            await self._read_block(height, block)
-        follower.height, follower.block_hash = head.height, head.hash
+        async for block in self._blocks_between(follower.height, head.height):
+            header = block["header"]
+            if header["prev_hash"] != follower.block_hash:
+                break
+            await self._read_block(block)
+            follower.height, follower.block_hash = header["height"], header["hash"]
+        if follower.block_hash != head.hash:
+            await self._start_over(follower, head)
         self._dispatch(engine.Tick(_now_ms(), head.height))
 
-    async def _blocks_between(self, after: int, until: int) -> AsyncIterator[tuple[int, dict[str, Any]]]:
+    async def _start_over(self, follower: Follower, head: BlockSummary) -> None:
+        """The chain went back, and perhaps on again: only what waits now counts."""
+        logger.info("the chain went back from height %d and is at %d", follower.height, head.height)
+        self._state = engine.State(self._state.participants)
+        await self._read_waiting(head.height)
+        follower.height, follower.block_hash = head.height, head.hash
+
+    async def _blocks_between(self, after: int, until: int) -> AsyncIterator[dict[str, Any]]:
         for height in range(after + 1, until + 1):
             try:
-                block = await self._client.request("block", {"block_id": height}, is_repeatable=True)
-            except RpcError:
+                yield await self._client.request("block", {"block_id": height}, is_repeatable=True)
+            except UnknownBlock:
                 continue  # Heights that were skipped have no block.
-            yield height, block
 
-    async def _read_block(self, height: int, block: dict[str, Any]) -> None:
+    async def _read_block(self, block: dict[str, Any]) -> None:
+        height = block["header"]["height"]
         params = {
             "block_id": height,
             "changes_type": "data_changes",
@@ -174,7 +180,9 @@ class SigningService:
             await self._client.call(self._plan.contract_id, "respond", args, gas=RESPOND_GAS, signer=signer)
         except ExecutionFailed as error:
             if "timed out, was completed, or never existed" in str(error):
-                return  # Somebody was quicker, or nobody waits any more.
+                # Somebody was quicker, or nobody waits any more.
+                self._dispatch(engine.Gone(effect.request.request))
+                return
             self._dispatch(engine.Failed(effect.request.id, str(error), _now_ms()))
         except ClientError as error:
             self._dispatch(engine.Failed(effect.request.id, str(error), _now_ms()))

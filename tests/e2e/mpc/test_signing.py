@@ -140,6 +140,21 @@ def test_only_participants_respond_and_only_with_good_signatures(client: Client,
     assert client.get_access_keys(CONTRACT_ID) == {}
 
 
+def test_a_revert_of_the_chain_is_followed(client: Client) -> None:
+    """What was asked for before is asked again at the same heights with another payload: both signatures hold."""
+    snapshot = client.request("hither_snapshot", [])["snapshot_id"]
+    for text in (b"before", b"after"):
+        digest = hashlib.sha256(text).digest()
+        signature = signature_from_json(must_sign(client, {"Ecdsa": digest.hex()}, 0))
+        assert isinstance(signature, EcdsaSignature)
+        verify_ecdsa(get_derived_key(client, 0), signature, digest)
+        if text == b"before":
+            client.request("hither_revert", [snapshot])
+            assert client.signer is not None
+            client.signer.forget_nonces()
+            client.session.forget_block_hash()
+
+
 def test_keys_survive_a_restart(home: Path, running: Network, client: Client) -> None:
     """The same contract, the same root keys, and it signs: nothing is made anew."""
     before = client.view(CONTRACT_ID, "state").json()
