@@ -3,9 +3,14 @@
 import asyncio
 import base64
 import contextlib
+import hashlib
+import json
+import os
+import shutil
 import socket
 from collections.abc import AsyncIterator
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import httpx
 import pytest
@@ -19,6 +24,7 @@ from solders.rpc.responses import SendTransactionResp
 from solders.signature import Signature
 from solders.system_program import TransferParams, transfer
 from solders.transaction import Transaction, VersionedTransaction
+from websockets.asyncio.client import connect
 
 from hither.foreign.adapter import SignedTransaction, State, UnsignedTransaction, track
 from hither.foreign.caip import parse_chain_id
@@ -39,6 +45,7 @@ from hither.foreign.solana import SolanaAdapter, TransferPlan, build_transfer_me
 from hither.foreign.transport import JsonRpc, RetryPolicy
 from tests.unit.foreign.signing_network import SigningNetwork
 
+HERE: Final = Path(__file__).resolve().parent
 SOL = 10**9
 ALICE = SigningNetwork("alice")
 BOB = SigningNetwork("bob")
@@ -174,6 +181,81 @@ def test_solana_py_sends_by_itself() -> None:
     asyncio.run(run())
 
 
+def get_javascript_libraries() -> Path:
+    """Where `make setup` has put them."""
+    lock = hashlib.sha256((HERE / "package-lock.json").read_bytes()).hexdigest()[:16]
+    cache = Path(os.environ.get("HITHER_CACHE") or Path.home() / ".cache/hither")
+    folder = cache / "foreign-clients" / lock
+    assert (folder / "complete").exists(), "@solana/web3.js is not installed: run `make setup`"
+    return folder
+
+
+def test_web3_js_sends_by_itself(tmp_path: Path) -> None:
+    """With the confirmation that it gets through its WebSocket."""
+    shutil.copy(HERE / "solana_web3.mjs", tmp_path)
+    (tmp_path / "node_modules").symlink_to(get_javascript_libraries() / "node_modules")
+
+    async def run() -> None:
+        async with run_network() as network:
+            program = await asyncio.create_subprocess_exec(
+                "node", str(tmp_path / "solana_web3.mjs"), network.engine.url, stdout=asyncio.subprocess.PIPE
+            )
+            try:
+                output, _ = await asyncio.wait_for(program.communicate(), 30)
+            except TimeoutError:
+                program.kill()
+                raise
+            assert program.returncode == 0
+            found = json.loads(output)
+            refusal = found.pop("refusal")
+            assert "already been processed" in refusal
+            assert found == {
+                "aliceBalance": SOL - 7 - 10_000,
+                "bobBalance": SOL + 7,
+                "fee": 5000,
+                "simulatedError": None,
+                "version": 0,
+                "readFee": 5000,
+                "signers": 1,
+                "history": 3,
+                "told": SOL + 7,
+            }
+
+    asyncio.run(run())
+
+
+def test_subscriptions_are_answered_once_and_refused_cleanly() -> None:
+    """A signature that is known already is told at once; bad requests get an error and the connection stays."""
+
+    async def run() -> None:
+        async with run_network() as network, connect(network.engine.url.replace("http", "ws")) as socket_:
+
+            async def ask(method: str, params: Any) -> Any:
+                body = {"jsonrpc": "2.0", "id": 3, "method": method, "params": params}
+                await socket_.send(json.dumps(body))
+                return json.loads(await socket_.recv())
+
+            signature = await network.engine.fund(network.bob, SOL)
+            subscription = (await ask("signatureSubscribe", [signature]))["result"]
+            told = json.loads(await socket_.recv())
+            assert told["method"] == "signatureNotification"
+            assert told["params"]["subscription"] == subscription
+            assert told["params"]["result"]["value"] == {"err": None}
+            assert (await ask("signatureUnsubscribe", [subscription]))["error"]["code"] == -32602
+            assert (await ask("signatureSubscribe", ["bad"]))["error"]["code"] == -32602
+            assert (await ask("blockSubscribe", []))["error"]["code"] == -32601
+            assert (await ask("signatureSubscribe", {}))["error"]["code"] == -32602
+            await socket_.send("{")
+            assert json.loads(await socket_.recv())["error"]["code"] == -32700
+            subscription = (await ask("accountSubscribe", [network.bob, {"encoding": "base64"}]))["result"]
+            await network.engine.fund(network.bob, SOL)
+            told = json.loads(await socket_.recv())
+            assert told["params"]["result"]["value"]["lamports"] == 2 * SOL
+            assert (await ask("accountUnsubscribe", [subscription]))["result"] is True
+
+    asyncio.run(run())
+
+
 def test_bad_transfers_are_refused_before_they_are_sent() -> None:
     """Each with its own error."""
 
@@ -217,7 +299,7 @@ def test_a_blockhash_is_good_for_150_slots() -> None:
             await network.adapter.broadcast(first)
             network.clock.seconds += 10 * 0.4
             assert (await network.adapter.fetch_status(first)).state is State.FINAL
-            with pytest.raises(BroadcastRefused, match="BlockhashNotFound"):
+            with pytest.raises(BroadcastRefused, match="Blockhash not found"):
                 await network.adapter.broadcast(second)
             with pytest.raises(TransactionDropped):
                 await track(network.adapter, second, timeout_seconds=5)
@@ -258,7 +340,10 @@ def test_a_failure_without_preflight_is_included_and_told() -> None:
             )
             body = build_transfer_message(plan)
             signed = network.sign(UnsignedTransaction(network.adapter.chain, network.alice_key, body))
-            with pytest.raises(BroadcastRefused, match="simulation failed"):
+            with pytest.raises(
+                BroadcastRefused,
+                match=r"simulation failed: Error processing Instruction 0: custom program error: 0x1",
+            ):
                 await network.adapter.broadcast(signed)
             params = [base64.b64encode(signed.raw).decode(), {"encoding": "base64", "skipPreflight": True}]
             await network.rpc.call("sendTransaction", params)
@@ -341,8 +426,9 @@ def test_a_taken_port_is_named_and_a_stopped_chain_is_gone() -> None:
         assert not await network.engine.is_healthy()
         with pytest.raises(SolanaRpcException):
             await AsyncClient(network.engine.url).get_slot()
-        with socket.socket() as probe:
-            assert probe.connect_ex(("127.0.0.1", network.engine.port)) != 0
+        for port in (network.engine.port, network.engine.port + 1):
+            with socket.socket() as probe:
+                assert probe.connect_ex(("127.0.0.1", port)) != 0
         await network.engine.stop()
 
     asyncio.run(run())

@@ -1,6 +1,7 @@
-"""The Solana chain for development as a server: JSON-RPC on loopback, in this process.
+"""The Solana chain for development as a server: JSON-RPC and WebSocket on loopback, in this process.
 
-Clients of Solana take it for a node: solana-py, and @solana/web3.js by its HTTP methods.
+Clients of Solana take it for a node: solana-py, @solana/web3.js. By Solana's custom the WebSocket is expected one
+port above; both ports answer both.
 """
 
 import asyncio
@@ -19,10 +20,12 @@ from hither.foreign.caip import ChainId
 from hither.foreign.engines.process import LOOPBACK
 from hither.foreign.engines.solana_chain import GENESIS_HASH, Refused, SolanaChain
 from hither.foreign.engines.solana_methods import MethodError, Methods
+from hither.foreign.engines.solana_subscriptions import Connection
 from hither.foreign.errors import EngineError
 
 BODY_BYTES_MAX: Final = 50 * 1024
 BATCH_MAX: Final = 100
+FREE_PAIR_ATTEMPTS: Final = 50
 SOLANA_DEVELOPMENT: Final = ChainId("solana", str(GENESIS_HASH)[:32])
 
 Message = MutableMapping[str, Any]
@@ -43,6 +46,8 @@ class Application:
         self._methods = methods
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await Connection(self._methods).serve(receive, send)
         if scope["type"] != "http":
             return
         status, body = await self._route(scope, receive)
@@ -105,15 +110,15 @@ class SolanaEngine:
 
     chain: Final = SOLANA_DEVELOPMENT
 
-    def __init__(self, inner: SolanaChain, listener: socket.socket) -> None:
+    def __init__(self, inner: SolanaChain, listeners: list[socket.socket]) -> None:
         self.inner = inner
-        self.port: int = listener.getsockname()[1]
-        self._listener = listener
+        self.port: int = listeners[0].getsockname()[1]
+        self._listeners = listeners
         config = uvicorn.Config(
             Application(Methods(inner)),
             loop="none",
             http="httptools",
-            ws="none",
+            ws="websockets-sansio",
             lifespan="off",
             interface="asgi3",
             log_config=None,
@@ -135,7 +140,7 @@ class SolanaEngine:
 
     async def start(self) -> None:
         """Returns when it answers."""
-        self._task = asyncio.create_task(self._server.serve(sockets=[self._listener]))
+        self._task = asyncio.create_task(self._server.serve(sockets=self._listeners))
         while not self._server.started and not self._task.done():
             await asyncio.sleep(0)
         if self._task.done():
@@ -166,7 +171,8 @@ class SolanaEngine:
         self._server.should_exit = True
         if self._task is not None:
             await self._task
-        self._listener.close()
+        for listener in self._listeners:
+            listener.close()
 
 
 class _QuietServer(uvicorn.Server):
@@ -178,19 +184,40 @@ class _QuietServer(uvicorn.Server):
 
 
 async def start_solana(port: int = 0, now: Callable[[], float] = time.time) -> SolanaEngine:
-    """Start a chain on loopback; port 0 takes a free one. Raises ``EngineError``."""
-    # With the protocol named, asyncio switches Nagle's algorithm off, which holds answers back for 40 ms.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((LOOPBACK, port))
-        listener.listen()
-    except OSError as error:
-        listener.close()
-        raise EngineError(
-            f"port {port} is taken: {error.strerror}", hint="stop what listens there, or choose another port"
-        ) from error
-    listener.setblocking(False)
-    engine = SolanaEngine(SolanaChain(now), listener)
+    """Start a chain on a port and the next; port 0 takes a free pair. Raises ``EngineError``."""
+    engine = SolanaEngine(SolanaChain(now), _listen_free() if port == 0 else _listen(port))
     await engine.start()
     return engine
+
+
+def _listen_free() -> list[socket.socket]:
+    """A free port whose neighbour is free too."""
+    for _ in range(FREE_PAIR_ATTEMPTS):
+        with socket.socket() as probe:
+            probe.bind((LOOPBACK, 0))
+            port: int = probe.getsockname()[1]
+        with contextlib.suppress(EngineError, OverflowError):
+            return _listen(port)
+    raise EngineError("no two free ports beside each other were found")
+
+
+def _listen(first: int) -> list[socket.socket]:
+    """Both ports or none."""
+    listeners: list[socket.socket] = []
+    for port in (first, first + 1):
+        # With the protocol named, asyncio switches Nagle's algorithm off, which holds answers back for 40 ms.
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listeners.append(listener)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((LOOPBACK, port))
+            listener.listen()
+            listener.setblocking(False)
+        except OSError as error:
+            for opened in listeners:
+                opened.close()
+            raise EngineError(
+                f"port {port} is taken: {error.strerror}",
+                hint="stop what listens there, or choose another port; Solana takes two",
+            ) from error
+    return listeners

@@ -75,6 +75,7 @@ class SolanaChain:
         self.slot = self.first_slot
         self.transaction_count = 0
         self.records: dict[str, Record] = {}
+        self.listeners: list[Callable[[Record], None]] = []
         self._signatures_by_account: dict[str, list[str]] = {}
         self._issued: dict[Hash, int] = {}
         self._started_s = now()
@@ -170,6 +171,8 @@ class SolanaChain:
             after,
         )
         self._remember(record)
+        for listener in self.listeners:
+            listener(record)
         return record
 
     def airdrop(self, address: Pubkey, lamports: int) -> Record:

@@ -32,6 +32,13 @@ INVALID_PARAMS: Final = -32602
 PREFLIGHT_FAILED: Final = -32002
 SIGNATURE_FAILED: Final = -32003
 
+_ERROR_WORDS: Final = {
+    "AccountNotFound": "Attempt to debit an account but found no record of a prior credit.",
+    "AlreadyProcessed": "This transaction has already been processed",
+    "BlockhashNotFound": "Blockhash not found",
+    "InsufficientFundsForFee": "Insufficient funds for fee",
+}
+
 Params = list[Any]
 
 
@@ -72,7 +79,7 @@ class Methods:
         self.chain = chain
         self.by_name: Mapping[str, Callable[[Params], Any]] = {
             "getAccountInfo": self.get_account_info,
-            "getBalance": lambda params: self._wrap(self.chain.get_balance(_read_address(params, 0))),
+            "getBalance": lambda params: self._wrap(self.chain.get_balance(read_address(params, 0))),
             "getBlockHeight": lambda _: self.chain.height,
             "getBlockTime": self.get_block_time,
             "getEpochInfo": self.get_epoch_info,
@@ -148,50 +155,22 @@ class Methods:
 
     def get_account_info(self, params: Params) -> Any:
         """None for an account without lamports."""
-        return self._wrap(self._read_account(_read_address(params, 0), _read_options(params, 1)))
+        return self._wrap(_read_account(self.chain, read_address(params, 0), read_options(params, 1)))
 
     def get_multiple_accounts(self, params: Params) -> Any:
         """In the order asked for."""
         texts = params[0] if params and isinstance(params[0], list) else None
         if texts is None or len(texts) > ACCOUNTS_PER_QUERY_MAX:
             raise MethodError(INVALID_PARAMS, f"Invalid params: up to {ACCOUNTS_PER_QUERY_MAX} addresses")
-        options = _read_options(params, 1)
-        addresses = [_read_address(texts, index) for index in range(len(texts))]
-        return self._wrap([self._read_account(address, options) for address in addresses])
-
-    def _read_account(self, address: Pubkey, options: Options) -> dict[str, Any] | None:
-        account = self.chain.get_account(address)
-        if account is None:
-            return None
-        data = bytes(account.data)
-        part = options.data_slice
-        shown = data[part.offset : part.offset + part.length] if part else data
-        encoding = options.encoding or "binary"
-        if encoding in ("base58", "binary") and len(shown) > BASE58_BYTES_MAX:
-            raise MethodError(
-                -32600,
-                "Encoded binary (base 58) data should be less than 128 bytes, please use Base64 encoding.",
-            )
-        if encoding == "base58":
-            content: Any = [base58.encode(shown), "base58"]
-        elif encoding == "binary":
-            content = base58.encode(shown)
-        else:  # What is not parsed comes in base64, as from Solana's node for programs that it does not know.
-            content = [base64.b64encode(shown).decode(), "base64"]
-        return {
-            "lamports": account.lamports,
-            "owner": str(account.owner),
-            "data": content,
-            "executable": account.executable,
-            "rentEpoch": account.rent_epoch,
-            "space": len(data),
-        }
+        options = read_options(params, 1)
+        addresses = [read_address(texts, index) for index in range(len(texts))]
+        return self._wrap([_read_account(self.chain, address, options) for address in addresses])
 
     # Transactions
 
     def request_airdrop(self, params: Params) -> Any:
         """Development coins from the faucet."""
-        address = _read_address(params, 0)
+        address = read_address(params, 0)
         lamports = params[1] if len(params) > 1 else None
         if not isinstance(lamports, int) or not 0 < lamports <= AIRDROP_LAMPORTS_MAX:
             raise MethodError(INVALID_PARAMS, f"Invalid params: 1 to {AIRDROP_LAMPORTS_MAX} lamports")
@@ -205,7 +184,7 @@ class Methods:
 
     def send_transaction(self, params: Params) -> Any:
         """Its signature. Without preflight what cannot be included vanishes, as on Solana."""
-        options = _read_options(params, 1)
+        options = read_options(params, 1)
         transaction = _read_transaction(params, options.encoding or "base58")
         try:
             if not options.skip_preflight:
@@ -220,7 +199,7 @@ class Methods:
 
     def simulate_transaction(self, params: Params) -> Any:
         """What it would do; ``sigVerify`` is always on unless ``replaceRecentBlockhash`` asks otherwise."""
-        options = _read_options(params, 1)
+        options = read_options(params, 1)
         transaction = _read_transaction(params, options.encoding or "base58")
         replaces = options.replace_recent_blockhash
         result: dict[str, Any] = {"err": None, "accounts": None, "returnData": None}
@@ -269,13 +248,13 @@ class Methods:
         if signatures is None or len(signatures) > STATUSES_PER_QUERY_MAX:
             raise MethodError(INVALID_PARAMS, f"Invalid params: up to {STATUSES_PER_QUERY_MAX} signatures")
         for index in range(len(signatures)):
-            _read_signature(signatures, index)
+            read_signature(signatures, index)
         return self._wrap([_format_status(self.chain.records.get(name)) for name in signatures])
 
     def get_signatures_for_address(self, params: Params) -> Any:
         """Newest first."""
-        options = _read_options(params, 1)
-        names = list(reversed(self.chain.get_signatures(str(_read_address(params, 0)))))
+        options = read_options(params, 1)
+        names = list(reversed(self.chain.get_signatures(str(read_address(params, 0)))))
         before, until = options.before, options.until
         if before is not None:
             names = names[names.index(before) + 1 :] if before in names else []
@@ -296,11 +275,11 @@ class Methods:
 
     def get_transaction(self, params: Params) -> Any:
         """None for the unknown."""
-        record = self.chain.records.get(_read_signature(params, 0))
+        record = self.chain.records.get(read_signature(params, 0))
         if record is None:
             return None
         is_named = len(params) > 1 and isinstance(params[1], str)  # The older form: the encoding alone.
-        options = Options(encoding=params[1]) if is_named else _read_options(params, 1)
+        options = Options(encoding=params[1]) if is_named else read_options(params, 1)
         is_v0 = isinstance(record.transaction.message, MessageV0)
         if is_v0 and options.max_supported_transaction_version is None:
             raise MethodError(
@@ -326,7 +305,8 @@ def _read_text(params: Params, index: int) -> str:
     return str(params[index])
 
 
-def _read_options(params: Params, index: int) -> Options:
+def read_options(params: Params, index: int) -> Options:
+    """The object at this place, or one without wishes. Raises ``MethodError``."""
     options = params[index] if len(params) > index else None
     try:
         return msgspec.convert(options or {}, Options)
@@ -334,14 +314,16 @@ def _read_options(params: Params, index: int) -> Options:
         raise MethodError(INVALID_PARAMS, f"Invalid params: {error}") from None
 
 
-def _read_address(params: Params, index: int) -> Pubkey:
+def read_address(params: Params, index: int) -> Pubkey:
+    """Raises ``MethodError``."""
     try:
         return Pubkey.from_string(_read_text(params, index))
     except ValueError:
         raise MethodError(INVALID_PARAMS, "Invalid param: Invalid") from None
 
 
-def _read_signature(params: Params, index: int) -> str:
+def read_signature(params: Params, index: int) -> str:
+    """Its text, once it is known to be one. Raises ``MethodError``."""
     text = _read_text(params, index)
     try:
         Signature.from_string(text)
@@ -378,6 +360,40 @@ def _read_transaction(params: Params, encoding: str) -> VersionedTransaction:
 # Writing answers
 
 
+def format_account(chain: SolanaChain, address: str, options: Options) -> dict[str, Any] | None:
+    """As ``getAccountInfo`` gives it. The address is a good one."""
+    return _read_account(chain, Pubkey.from_string(address), options)
+
+
+def _read_account(chain: SolanaChain, address: Pubkey, options: Options) -> dict[str, Any] | None:
+    account = chain.get_account(address)
+    if account is None:
+        return None
+    data = bytes(account.data)
+    part = options.data_slice
+    shown = data[part.offset : part.offset + part.length] if part else data
+    encoding = options.encoding or "binary"
+    if encoding in ("base58", "binary") and len(shown) > BASE58_BYTES_MAX:
+        raise MethodError(
+            -32600,
+            "Encoded binary (base 58) data should be less than 128 bytes, please use Base64 encoding.",
+        )
+    if encoding == "base58":
+        content: Any = [base58.encode(shown), "base58"]
+    elif encoding == "binary":
+        content = base58.encode(shown)
+    else:  # What is not parsed comes in base64, as from Solana's node for programs that it does not know.
+        content = [base64.b64encode(shown).decode(), "base64"]
+    return {
+        "lamports": account.lamports,
+        "owner": str(account.owner),
+        "data": content,
+        "executable": account.executable,
+        "rentEpoch": account.rent_epoch,
+        "space": len(data),
+    }
+
+
 def _make_preflight_error(refused: Refused) -> MethodError:
     data = {
         "err": refused.error,
@@ -387,7 +403,21 @@ def _make_preflight_error(refused: Refused) -> MethodError:
         "returnData": None,
         "innerInstructions": None,
     }
-    return MethodError(PREFLIGHT_FAILED, f"Transaction simulation failed: {refused}", data)
+    return MethodError(
+        PREFLIGHT_FAILED, f"Transaction simulation failed: {_describe_error(refused.error)}", data
+    )
+
+
+def _describe_error(error: Any) -> str:
+    """In the words of Solana's node, which clients look for."""
+    if isinstance(error, str):
+        return _ERROR_WORDS.get(error, error)
+    if not isinstance(error, dict) or "InstructionError" not in error:
+        return str(error)
+    place, cause = error["InstructionError"]
+    if isinstance(cause, dict) and "Custom" in cause:
+        cause = f"custom program error: {cause['Custom']:#x}"
+    return f"Error processing Instruction {place}: {cause}"
 
 
 def _format_status(record: Record | None) -> dict[str, Any] | None:
