@@ -1,8 +1,9 @@
 """One asynchronous JSON-RPC client for the endpoints of all chains.
 
 What is repeated: a request that never left (no connection) or was refused for its rate, always; any other failure
-only when the caller says that the request does the same when it arrives twice. Pauses double and are drawn at random between half and whole, so that
-clients do not come back together. The answer's error is an ``EndpointError``, whatever the HTTP status beside it.
+only when the caller says that the request does the same when it arrives twice. Pauses double and are drawn at random
+between half and whole, so that clients do not come back together. The answer's error is an ``EndpointError``,
+whatever the HTTP status beside it.
 """
 
 import asyncio
