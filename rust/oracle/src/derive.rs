@@ -164,7 +164,7 @@ pub fn derive(what: &str, question: &Value) -> Answer {
         "outcome_hashes" => {
             let outcome: ExecutionOutcomeWithIdView = parse(get(question, "json")?)?;
             let hashes = outcome.to_hashes();
-            Ok(json!({"hashes": hashes, "root": merklize(&[hashes.clone()]).0}))
+            Ok(json!({"hashes": hashes, "root": merklize(std::slice::from_ref(&hashes)).0}))
         }
         "receipt_list" => {
             let receipts: Vec<Receipt> =
