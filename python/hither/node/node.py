@@ -5,6 +5,7 @@ disk. ``reader`` answers questions from any thread; ``control`` belongs to the e
 """
 
 import asyncio
+import gc
 import hashlib
 import sys
 import time
@@ -38,6 +39,9 @@ from hither.vm import Vm
 CONTRACT_CACHE_FOLDER: Final = "contracts"
 SWITCH_INTERVAL_S: Final = 0.0005
 """A thread that waits for the interpreter waits so long at most, not Python's 5 ms."""
+
+COLLECTION_THRESHOLDS: Final = (50_000, 20, 50)
+"""Python's own look for cycles a tenth of the time while transfers are processed."""
 
 _GENESIS_DIGEST: Final = b"genesis.json"
 
@@ -117,6 +121,10 @@ class Node:
     async def start(self) -> None:
         """Begin to make blocks."""
         sys.setswitchinterval(SWITCH_INTERVAL_S)
+        # What is there now stays. What comes and goes holds no cycles, so looking for them seldom is enough.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*COLLECTION_THRESHOLDS)
         self._loop = asyncio.get_running_loop()
         self.control.start(self._loop)
         self._thread.start()

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,10 @@ local sent, answered, refused, started = 0, 0, 0, 0
 local is_tried, is_over = false, false
 function init(arguments)
   limit = tonumber(arguments[2])
+  local rate = tonumber(arguments[3])
+  if rate > 0 then
+    delay = function() return math.max(0, (sent / rate - (now() - started)) * 1000) end
+  end
   for line in io.lines(arguments[1]) do length = length + 1; bodies[length] = line end
 end
 function request()
@@ -84,9 +89,14 @@ class Repeated:
     failed: int
 
 
-def send_once(url: str, bodies: Iterable[bytes], folder: Path, connections: int, seconds: float) -> Sent:
-    """Send each body once over so many connections, until they or the seconds run out."""
-    words = _run_wrk(_ONCE, url, bodies, folder, connections, seconds + 60, str(seconds))
+def send_once(
+    url: str, bodies: Iterable[bytes], folder: Path, connections: int, seconds: float, *, rate: float = 0
+) -> Sent:
+    """Send each body once over so many connections, until they or the seconds run out.
+
+    As fast as they are answered, or ``rate`` a second.
+    """
+    words = _run_wrk(_ONCE, url, bodies, folder, connections, seconds + 60, str(seconds), str(rate))
     return Sent(words["sent"], words["refused"], words["started"], words["ended"])
 
 
@@ -106,6 +116,7 @@ def _run_wrk(
     seconds: float,
     *arguments: str,
 ) -> dict[str, Any]:
+    folder = Path(tempfile.mkdtemp(dir=folder))
     (folder / "load.lua").write_text(script, encoding="utf-8")
     lines = folder / "bodies"
     with lines.open("wb") as file:

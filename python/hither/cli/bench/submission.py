@@ -29,11 +29,7 @@ class Submission:
 
 def measure_submission(home: Home, payments: Sequence[Payment], folder: Path, seconds: float) -> Submission:
     """``broadcast_tx_async`` of each transfer; the clock stops when the last that were sent are FINAL."""
-    bodies = (
-        b'{"jsonrpc":"2.0","id":"b","method":"broadcast_tx_async","params":["%s"]}'
-        % base64.b64encode(payment.raw)
-        for payment in payments
-    )
+    bodies = map(make_broadcast, payments)
     with run_node(home.path, folder) as (process, caller):
         cpu_before_s = measure_cpu_s(process.pid)
         sent = send_once(caller.url, bodies, folder, CONNECTIONS, seconds)
@@ -46,3 +42,9 @@ def measure_submission(home: Home, payments: Sequence[Payment], folder: Path, se
         ended = time.time()
         cpu_s = measure_cpu_s(process.pid) - cpu_before_s
     return Submission(sent.sent, sent.refused, ended - sent.started, cpu_s)
+
+
+def make_broadcast(payment: Payment) -> bytes:
+    """The request that sends it without waiting."""
+    raw = base64.b64encode(payment.raw)
+    return b'{"jsonrpc":"2.0","id":"b","method":"broadcast_tx_async","params":["%s"]}' % raw

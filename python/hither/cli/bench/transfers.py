@@ -39,7 +39,7 @@ def measure(options: BenchOptions) -> Figures:
         "shards": options.shards,
         "senders": options.senders,
         "protocol_version": options.protocol_version,
-        **_measure_durable(options),
+        **measure_durable(options),
         **_measure_rpc(options),
     }
     if options.has_peer:
@@ -63,7 +63,7 @@ def get_genesis_hash(home: Home) -> CryptoHash:
     return block_hash
 
 
-def _measure_durable(options: BenchOptions) -> Figures:
+def measure_durable(options: BenchOptions) -> Figures:
     """From bytes in the pool to the synced commit, in this process."""
     with tempfile.TemporaryDirectory() as folder:
         home = make_home(Path(folder) / "home", options)
