@@ -1,7 +1,8 @@
 """One account transacts on every chain of a running network, and shows each proof.
 
 The account is new, with a random name: before anything is funded, its balance and nonce are zero on every chain. Each
-signature on another chain comes from the signing network; the transaction on our chain that asked for it stands in the row.
+signature on another chain comes from the signing network; the transaction on our chain that asked for it
+stands in the row.
 """
 
 import secrets
