@@ -68,6 +68,8 @@ class ChainLoop:
             is_busy=any(shard.result.outcomes for shard in applied.shards),
             has_receipts=head.has_waiting_receipts(),
             has_transactions=engine.has_transactions(),
+            has_refunds_only=head.has_only_refunds_waiting(),
+            is_finality_awaited=self.blocks % 3 == 0,
         )
 
     def _get_next_epoch_height(self) -> int:

@@ -21,7 +21,15 @@ from hither.primitives.sharding import (
     ShardLayout,
     ValidatorStake,
 )
-from hither.primitives.types import ZERO_HASH, Balance, BlockHeight, CryptoHash, Gas, ShardId
+from hither.primitives.types import (
+    SYSTEM_ACCOUNT,
+    ZERO_HASH,
+    Balance,
+    BlockHeight,
+    CryptoHash,
+    Gas,
+    ShardId,
+)
 from hither.state import Trie
 
 
@@ -96,6 +104,16 @@ class ChainHead(msgspec.Struct, frozen=True):
             if info.delayed_receipts_gas or info.buffered_receipts_gas or info.receipt_bytes:
                 return True
         return False
+
+    def has_only_refunds_waiting(self) -> bool:
+        """Whether the receipts that the next block has to process are all refunds."""
+        for shard in self.shards:
+            info = shard.result.congestion_info
+            if shard.waiting or info.delayed_receipts_gas or info.buffered_receipts_gas or info.receipt_bytes:
+                return False
+            if any(receipt.predecessor_id != SYSTEM_ACCOUNT for receipt in shard.result.outgoing_receipts):
+                return False
+        return True
 
 
 def get_congestion(block: Block) -> dict[ShardId, ExtendedCongestionInfo]:

@@ -51,9 +51,9 @@ rpc_address_option = click.option(
 
 
 def make_boundaries(count: int) -> tuple[str, ...]:
-    """Boundary accounts that cut names by their first letter into so many shards."""
+    """Boundary accounts that cut names by their first letter into so many shards (an account id has two letters at least)."""
     letters = "abcdefghijklmnopqrstuvwxyz"
-    return tuple(letters[len(letters) * index // count] for index in range(1, count))
+    return tuple(f"{letters[len(letters) * index // count]}0" for index in range(1, count))
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -72,7 +72,9 @@ def init(home: Path, options: DevelopmentOptions) -> Genesis:
         stop(str(problem))
 
 
-def run(home: Path, rpc_address: str, block_time: str, *, is_shown: bool) -> None:
+def run(
+    home: Path, rpc_address: str, block_time: str, *, is_shown: bool, finality_block_time_ms: int = 0
+) -> None:
     """Run the node of a home until SIGINT or SIGTERM."""
     started = time.monotonic()
     host, port = parse_address(rpc_address)
@@ -80,7 +82,14 @@ def run(home: Path, rpc_address: str, block_time: str, *, is_shown: bool) -> Non
         with lock_home(home):
             from hither.cli.running import RunOptions, run_in_foreground
 
-            options = RunOptions(host, port, BLOCK_TIME[block_time], is_shown=is_shown, started_s=started)
+            options = RunOptions(
+                host,
+                port,
+                BLOCK_TIME[block_time],
+                is_shown=is_shown,
+                started_s=started,
+                finality_block_time_ms=finality_block_time_ms,
+            )
             run_in_foreground(read_home(home), options)
     except HomeProblem as problem:
         stop(str(problem))

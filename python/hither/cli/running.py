@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Any
 
 import click
+import msgspec
 import uvloop
 
 from hither import __version__
@@ -44,13 +45,17 @@ class DemoUnsuccessful(Exception):
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Where the server listens and when blocks are made; ``is_shown``: for a person who watches."""
+    """Where the server listens and when blocks are made; ``is_shown``: for a person who watches.
+
+    ``finality_block_time_ms`` is that of ``NodeOptions``.
+    """
 
     host: str
     port: int
     block_time: tuple[BlockMode, int | None]
     is_shown: bool
     started_s: float
+    finality_block_time_ms: int = 0
     companions: Companions = ALONE
     demo: Demo = Demo.NONE
 
@@ -82,9 +87,9 @@ async def _run(home: Home, options: RunOptions) -> BaseException | None:
             f"cannot listen on {options.host}:{options.port}: {error.strerror}, {owner}"
         ) from error
     mode, interval_ms = options.block_time
-    node_options = (
-        NodeOptions(mode=mode) if interval_ms is None else NodeOptions(mode=mode, interval_ms=interval_ms)
-    )
+    node_options = NodeOptions(mode=mode, finality_block_time_ms=options.finality_block_time_ms)
+    if interval_ms is not None:
+        node_options = msgspec.structs.replace(node_options, interval_ms=interval_ms)
     node = Node.open(home, node_options)
     ending = asyncio.Event()
     loop = asyncio.get_running_loop()

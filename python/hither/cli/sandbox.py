@@ -7,9 +7,12 @@ logged while the node runs: launchers leave the pipes unread, and a full one wou
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from hither import __version__
+
+FINALITY_BLOCK_TIME_MS: Final = 100
+"""Execution comes at once, finality as at NEAR's sandbox: tests written for it look at what is between."""
 
 
 def main(arguments: list[str] | None = None) -> Any:
@@ -67,7 +70,7 @@ def _make_group() -> Any:
     @click.pass_obj
     def run(home: Path, /, rpc_addr: str, block_time: str, **_: Any) -> None:
         """Run the node until SIGTERM."""
-        node.run(home, rpc_addr, block_time, is_shown=False)
+        node.run(home, rpc_addr, block_time, is_shown=False, finality_block_time_ms=FINALITY_BLOCK_TIME_MS)
 
     @group.group("view-state")
     @click.option("--readwrite", is_flag=True, hidden=True)

@@ -25,6 +25,7 @@ from hither.chain.sequencer.embedded import (
     BlocksAsked,
     Event,
     FastForwardAsked,
+    FinalityAwaited,
     MakeBlock,
     ModeSet,
     SequencerState,
@@ -83,6 +84,7 @@ class ChainThread:
         self._inbox: queue.SimpleQueue[_Request] = queue.SimpleQueue()
         self._arrived: queue.SimpleQueue[PooledEntry] = queue.SimpleQueue()
         self._is_signalled = False
+        self._is_finality_awaited = False
         self._goals: list[_Goal] = []
         self._unpublished: list[AppliedBlock] = []
         self._effects: list[MakeBlock] = []
@@ -114,6 +116,15 @@ class ChainThread:
         if not self._is_signalled:
             self._is_signalled = True
             self._inbox.put(_Request(self._take_transactions))
+
+    def set_finality_awaited(self, is_awaited: bool) -> None:
+        """Whether any transaction is waited for until it is final: its blocks then come at once."""
+        self._is_finality_awaited = is_awaited
+        if is_awaited:
+            self._inbox.put(_Request(self._hurry))
+
+    def _hurry(self) -> None:
+        self._handle(FinalityAwaited(self._clock_ns()))
 
     def mine(self, count: int) -> "Future[None]":
         """Make so many blocks."""
@@ -258,6 +269,8 @@ class ChainThread:
                 is_busy=is_busy,
                 has_receipts=head.has_waiting_receipts(),
                 has_transactions=engine.has_transactions(),
+                has_refunds_only=head.has_only_refunds_waiting(),
+                is_finality_awaited=self._is_finality_awaited or self._has_final_goal(),
             )
         )
 
@@ -285,6 +298,9 @@ class ChainThread:
     @staticmethod
     def _is_reached(goal: _Goal, head: ChainHead) -> bool:
         return head.height >= goal.height and head.final_height >= goal.final_height
+
+    def _has_final_goal(self) -> bool:
+        return any(goal.final_height > self._engine.head.final_height for goal in self._goals)
 
     def _has_reached_goal(self) -> bool:
         return any(self._is_reached(goal, self._engine.head) for goal in self._goals)

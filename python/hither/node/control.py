@@ -55,7 +55,7 @@ class NodeControl:
         self._is_development = is_development
         self._context: AdmissionContext | None = None
         self._context_head = reader.head
-        self._waiters = TransactionWaiters(reader)
+        self._waiters = TransactionWaiters(reader, thread.set_finality_awaited)
         self._waiting: dict[CryptoHash, SignedTransaction] = {}
         self._waiting_bytes = 0
         self._submissions: deque[_Submission] = deque()

@@ -47,10 +47,14 @@ _GENESIS_DIGEST: Final = b"genesis.json"
 
 
 class NodeOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How a node runs. ``clock_ns`` is the time of day."""
+    """How a node runs. ``clock_ns`` is the time of day.
+
+    ``finality_block_time_ms``: the pace, in instant mode, of blocks that bring finality to nobody who waits.
+    """
 
     mode: BlockMode = BlockMode.INSTANT
     interval_ms: int = BLOCK_TIME_MS
+    finality_block_time_ms: int = 0
     is_archive: bool = False
     is_development: bool = True
     clock_ns: Callable[[], int] = time.time_ns
@@ -84,6 +88,7 @@ class Node:
             (key.account_id, compute_public_key(key.secret_key)),
         )
         sequencer = start_sequencer(engine, options.mode.value, options.interval_ms, options.clock_ns())
+        sequencer = msgspec.structs.replace(sequencer, finality_block_time_ms=options.finality_block_time_ms)
         self._thread = ChainThread(engine, sequencer, self._publish, options.clock_ns)
         self.control = NodeControl(self.reader, engine, self._thread, is_development=options.is_development)
         self._loop: asyncio.AbstractEventLoop | None = None

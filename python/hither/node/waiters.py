@@ -1,7 +1,10 @@
 """Who waits for which transaction, so that a new block wakes only those whom it concerns."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+import msgspec
 
 from hither.chain.application import AppliedBlock
 from hither.chain.reader import (
@@ -13,7 +16,12 @@ from hither.chain.reader import (
 )
 from hither.primitives.types import CryptoHash
 
-NEEDS_EXECUTION = (ExecutionStatus.EXECUTED_OPTIMISTIC, ExecutionStatus.EXECUTED, ExecutionStatus.FINAL)
+NEEDS_FINALITY: Final = (ExecutionStatus.INCLUDED_FINAL, ExecutionStatus.EXECUTED, ExecutionStatus.FINAL)
+NEEDS_EXECUTION: Final = (
+    ExecutionStatus.EXECUTED_OPTIMISTIC,
+    ExecutionStatus.EXECUTED,
+    ExecutionStatus.FINAL,
+)
 
 
 class _Waiter:
@@ -33,10 +41,13 @@ class TransactionWaiters:
     """Lives in the event loop.
 
     Waiters stand in groups: by the id that they need executed, or by the height that they need final.
+    ``set_finality_awaited`` is told when the first comes that needs something final, and when the last goes.
     """
 
-    def __init__(self, reader: ChainReader) -> None:
+    def __init__(self, reader: ChainReader, set_finality_awaited: Callable[[bool], None]) -> None:
         self._reader = reader
+        self._set_finality_awaited = set_finality_awaited
+        self._needing_finality = 0
         self._groups: dict[CryptoHash | int, dict[_Waiter, None]] = {}
 
     def __len__(self) -> int:
@@ -48,11 +59,21 @@ class TransactionWaiters:
         """A future of its status once it has come that far; done at once if it has. Cancel it to leave.
 
         It raises TransactionDropped when the transaction leaves the pool without getting into a block.
+        Who waited until it was included is told just that: NEAR's node sees a transaction in a chunk before
+        it has applied the chunk.
         """
         waiter = _Waiter(transaction_hash, until)
         self._check(waiter)
+        if until in NEEDS_FINALITY and not waiter.future.done():
+            self._count_finality(1)
+            waiter.future.add_done_callback(lambda _: self._count_finality(-1))
         waiter.future.add_done_callback(lambda _: self._leave(waiter))
         return waiter.future
+
+    def _count_finality(self, change: int) -> None:
+        before, self._needing_finality = self._needing_finality, self._needing_finality + change
+        if (before == 0) != (self._needing_finality == 0):
+            self._set_finality_awaited(self._needing_finality > 0)
 
     def handle_blocks(self, blocks: Sequence[AppliedBlock], final_height: int) -> None:
         """Look again at those who wait for something that these blocks executed, or made final."""
@@ -84,6 +105,7 @@ class TransactionWaiters:
                 self._check(waiter)
 
     def _check(self, waiter: _Waiter) -> None:
+        has_waited = waiter.group is not None
         self._leave(waiter)
         try:
             status = self._reader.get_transaction_status(waiter.transaction_hash)
@@ -91,7 +113,8 @@ class TransactionWaiters:
             self._enter(waiter, waiter.transaction_hash)
             return
         if status.execution.is_at_least(waiter.until):
-            waiter.future.set_result(status)
+            is_inclusion = has_waited and waiter.until is ExecutionStatus.INCLUDED
+            waiter.future.set_result(_make_included(status) if is_inclusion else status)
         else:
             self._enter(waiter, _find_group(waiter.until, status))
 
@@ -107,6 +130,12 @@ class TransactionWaiters:
         if not members:
             del self._groups[waiter.group]
         waiter.group = None
+
+
+def _make_included(status: TransactionStatus) -> TransactionStatus:
+    """The same transaction when it was in a chunk that nobody had applied yet."""
+    included = ExecutionStatus.INCLUDED
+    return msgspec.structs.replace(status, execution=included, outcome=None, receipt_outcomes=(), receipts=())
 
 
 def _find_group(until: ExecutionStatus, status: TransactionStatus) -> CryptoHash | int:

@@ -16,6 +16,7 @@ from hither.chain.reader import (
     Finality,
     InvalidTransaction,
     PooledTransaction,
+    TransactionStatus,
 )
 from hither.node.home import HomeProblem, init_home, read_home
 from hither.node.node import Node, NodeOptions
@@ -52,11 +53,12 @@ def transfer(node: Node, sender: str, receiver: str, at: int = 1) -> SignedTrans
     return sign_transfer(sender, receiver, head.last_block_hash, head.height * 1000 + at)
 
 
-async def send(node: Node, signed: SignedTransaction, until: ExecutionStatus = FINAL) -> None:
+async def send(node: Node, signed: SignedTransaction, until: ExecutionStatus = FINAL) -> TransactionStatus:
     await node.control.submit(signed)
     status = await node.control.wait_for_transaction(signed.hash, until, 10_000)
     assert status is not None
     assert status.execution >= until
+    return status
 
 
 async def wait_for_height(node: Node, height: int) -> None:
@@ -75,6 +77,43 @@ def test_each_status_is_waited_for(tmp_path: Path, until: ExecutionStatus) -> No
         assert time.monotonic() - started < 0.5, "no heartbeat was needed"
 
     run(make_home(tmp_path), scenario)
+
+
+def test_who_waits_for_inclusion_is_told_of_that_alone(tmp_path: Path) -> None:
+    """NEAR's node answers before it has applied the chunk; who asks later is told everything."""
+
+    async def scenario(node: Node) -> None:
+        await wait_for_height(node, 1)
+        signed = transfer(node, "alice.near", "peggy.near")
+        status = await send(node, signed, ExecutionStatus.INCLUDED)
+        assert (status.execution, status.outcome) == (ExecutionStatus.INCLUDED, None)
+        later = await send(node, signed, ExecutionStatus.INCLUDED)
+        assert later.outcome is not None
+
+    run(make_home(tmp_path), scenario)
+
+
+def test_finality_that_nobody_waits_for_comes_at_its_pace(tmp_path: Path) -> None:
+    """At 150 ms a block: executed at once, final at once for who waits, else after three blocks."""
+
+    async def scenario(node: Node) -> None:
+        await wait_for_height(node, 1)
+        signed = transfer(node, "alice.near", "bob.near")
+        status = await send(node, signed, ExecutionStatus.EXECUTED_OPTIMISTIC)
+        assert status.execution is ExecutionStatus.EXECUTED_OPTIMISTIC
+        assert node.reader.get_transaction_status(signed.hash) == status, "nobody waits"
+        started = time.monotonic()
+        assert (await send(node, signed)).execution is FINAL
+        assert time.monotonic() - started < 0.14, "somebody waits"
+        signed = transfer(node, "carol.near", "bob.near")
+        await send(node, signed, ExecutionStatus.EXECUTED_OPTIMISTIC)
+        started = time.monotonic()
+        while node.reader.get_transaction_status(signed.hash).execution is not FINAL:
+            await node.control.wait_for_head(node.reader.get_head())
+        assert 0.25 < time.monotonic() - started < 1, "it comes by itself, before the heartbeat brings it"
+
+    home = make_home(tmp_path, boundary_accounts=())
+    run(home, scenario, NodeOptions(finality_block_time_ms=150))
 
 
 def test_waiting_for_a_transaction_that_never_comes_ends(tmp_path: Path) -> None:

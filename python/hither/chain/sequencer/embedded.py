@@ -3,6 +3,9 @@
 Instant: a block at once when there are transactions or receipts to process, then as
 many as finality needs. A waiting yield, an empty queue and idle blocks that are not yet
 final are no work. Without work there is one block each heartbeat, so that time-outs pass.
+With a ``finality_block_time_ms``, blocks that bring nothing but finality or refunds come at
+that pace while nobody waits for finality: who asks what became of a transaction then sees it
+executed before it is final, as at NEAR's own node.
 Interval: a block each interval. Manual: only the blocks that are asked for.
 
 Heights are consecutive except across a fast-forward, which skips them. A timestamp is the
@@ -28,19 +31,24 @@ class SequencerState(msgspec.Struct, frozen=True, gc=False):
     """Everything the decision depends on. Times of the clock and of blocks are in nanoseconds.
 
     ``wanted_final_height`` is the newest height that brought something (0: none);
+    ``is_finality_awaited`` says that somebody waits until it is final;
+    ``has_refunds_only`` that the receipts that wait are all refunds;
     ``made_at_ns`` is when, by the clock, the newest block was made;
     ``next_epoch_height`` is where the next epoch starts if nothing is skipped.
     """
 
     mode: str = "instant"
     interval_ms: int = BLOCK_TIME_MS
+    finality_block_time_ms: int = 0
     height: BlockHeight = BlockHeight(0)
     timestamp_ns: int = 0
     final_height: BlockHeight = BlockHeight(0)
     wanted_final_height: BlockHeight = BlockHeight(0)
+    is_finality_awaited: bool = False
     next_epoch_height: BlockHeight = BlockHeight(0)
     has_transactions: bool = False
     has_receipts: bool = False
+    has_refunds_only: bool = False
     is_making: bool = False
     owed_blocks: int = 0
     target_height: BlockHeight = BlockHeight(0)
@@ -65,6 +73,8 @@ class BlockMade(msgspec.Struct, frozen=True, gc=False):
 
     ``is_busy``: something was executed in it, or a person asked for its effect.
     ``has_receipts``: receipts wait for the next block. ``has_transactions``: the pool holds more.
+    ``has_refunds_only``: those receipts are all refunds. ``is_finality_awaited``: somebody still waits
+    for something to be final.
     """
 
     now_ns: int
@@ -75,6 +85,14 @@ class BlockMade(msgspec.Struct, frozen=True, gc=False):
     is_busy: bool
     has_receipts: bool
     has_transactions: bool
+    has_refunds_only: bool
+    is_finality_awaited: bool
+
+
+class FinalityAwaited(msgspec.Struct, frozen=True, gc=False):
+    """Somebody began to wait for something to be final."""
+
+    now_ns: int
 
 
 class BlocksAsked(msgspec.Struct, frozen=True, gc=False):
@@ -121,7 +139,15 @@ class WentBack(msgspec.Struct, frozen=True, gc=False):
 
 
 Event = (
-    Ticked | TransactionsArrived | BlockMade | BlocksAsked | FastForwardAsked | TimeSet | ModeSet | WentBack
+    Ticked
+    | TransactionsArrived
+    | BlockMade
+    | FinalityAwaited
+    | BlocksAsked
+    | FastForwardAsked
+    | TimeSet
+    | ModeSet
+    | WentBack
 )
 
 
@@ -162,7 +188,14 @@ def step(state: SequencerState, event: Event) -> tuple[SequencerState, list[Effe
 
 def has_work(state: SequencerState) -> bool:
     """Whether instant mode makes a block now."""
-    return state.has_transactions or state.has_receipts or state.wanted_final_height > state.final_height
+    if state.has_transactions or (state.has_receipts and not state.has_refunds_only):
+        return True
+    is_hurried = state.is_finality_awaited or state.finality_block_time_ms == 0
+    return is_hurried and _is_unfinished(state)
+
+
+def _is_unfinished(state: SequencerState) -> bool:
+    return state.has_receipts or state.wanted_final_height > state.final_height
 
 
 def _fold(state: SequencerState, event: Event) -> SequencerState:
@@ -186,7 +219,11 @@ def _fold(state: SequencerState, event: Event) -> SequencerState:
                 next_epoch_height=event.next_epoch_height,
                 has_receipts=event.has_receipts,
                 has_transactions=event.has_transactions,
+                has_refunds_only=event.has_refunds_only,
+                is_finality_awaited=event.is_finality_awaited,
             )
+        case FinalityAwaited():
+            return replace(state, is_finality_awaited=True)
         case BlocksAsked():
             return replace(state, owed_blocks=state.owed_blocks + event.count)
         case FastForwardAsked():
@@ -217,6 +254,7 @@ def _fold(state: SequencerState, event: Event) -> SequencerState:
                 wanted_final_height=BlockHeight(0),
                 next_epoch_height=event.next_epoch_height,
                 has_receipts=event.has_receipts,
+                has_refunds_only=False,
                 has_transactions=False,
                 owed_blocks=0,
                 target_height=BlockHeight(0),
@@ -243,5 +281,8 @@ def _get_next_wake(state: SequencerState) -> int | None:
     """When, by the clock, the next block comes by itself."""
     if state.mode == "manual":
         return None
-    interval_ms = state.interval_ms if state.mode == "interval" else BLOCK_TIME_MS
+    if state.mode == "interval":
+        interval_ms = state.interval_ms
+    else:
+        interval_ms = state.finality_block_time_ms if _is_unfinished(state) else BLOCK_TIME_MS
     return state.made_at_ns + interval_ms * NANOSECONDS_IN_A_MILLISECOND

@@ -8,6 +8,7 @@ from hither.chain.sequencer.embedded import (
     BlocksAsked,
     Event,
     FastForwardAsked,
+    FinalityAwaited,
     MakeBlock,
     ModeSet,
     SequencerState,
@@ -42,6 +43,8 @@ class Harness:
         self.receipts_at: set[int] = set()
         self.busy_at: set[int] = set()
         self.epoch_length = 10_000
+        self.is_finality_awaited = False
+        self.refunds_at: set[int] = set()
 
     def send(self, event: Event) -> list[int]:
         """Handle the event and every block that follows from it; returns their heights."""
@@ -70,6 +73,8 @@ class Harness:
             is_busy=block.height in self.busy_at,
             has_receipts=block.height in self.receipts_at,
             has_transactions=False,
+            has_refunds_only=block.height in self.refunds_at,
+            is_finality_awaited=self.is_finality_awaited,
         )
 
 
@@ -79,6 +84,41 @@ def test_a_transaction_gets_its_blocks_at_once_and_as_many_as_finality_needs() -
     chain.receipts_at = {11}
     chain.busy_at = {11, 12}
     assert chain.send(TransactionsArrived(START_NS)) == [11, 12, 13, 14]
+    assert chain.wake_at_ns == chain.now_ns + 600 * MS
+
+
+def make_paced() -> Harness:
+    """Blocks for finality alone come each 100 ms while nobody waits for it."""
+    chain = Harness()
+    chain.state = msgspec.structs.replace(chain.state, finality_block_time_ms=100)
+    return chain
+
+
+def test_what_nobody_waits_for_becomes_final_at_its_pace() -> None:
+    """Receipt in 12, refund in 13; then 14 and 15 for finality; then only the heartbeat."""
+    chain = make_paced()
+    chain.receipts_at = {11, 12}
+    chain.refunds_at = {12}
+    chain.busy_at = {11, 12, 13}
+    assert chain.send(TransactionsArrived(START_NS)) == [11, 12]
+    for height in (13, 14, 15):
+        assert chain.wake_at_ns == chain.now_ns + 100 * MS
+        assert chain.send(Ticked(chain.wake_at_ns - 1)) == []
+        chain.now_ns = chain.wake_at_ns
+        assert chain.send(Ticked(chain.now_ns)) == [height]
+    assert chain.wake_at_ns == chain.now_ns + 600 * MS
+
+
+def test_who_begins_to_wait_for_finality_gets_its_blocks_at_once() -> None:
+    """Also when what it waits for was executed before; refunds as well."""
+    chain = make_paced()
+    chain.receipts_at = {11}
+    chain.refunds_at = {11}
+    chain.busy_at = {11, 12}
+    assert chain.send(TransactionsArrived(START_NS)) == [11]
+    chain.is_finality_awaited = True
+    assert chain.send(FinalityAwaited(chain.now_ns)) == [12, 13, 14]
+    assert chain.send(FinalityAwaited(chain.now_ns)) == [], "idle blocks need not be final"
 
 
 def test_an_idle_chain_waits_for_the_heartbeat() -> None:
@@ -114,7 +154,7 @@ def test_a_block_in_the_making_is_not_made_twice() -> None:
     assert effects == [MakeBlock(6, START_NS)]
     state, effects = step(state, TransactionsArrived(START_NS))
     assert effects == []
-    made = BlockMade(START_NS, 6, START_NS, 4, 100, False, False, True)
+    made = BlockMade(START_NS, 6, START_NS, 4, 100, False, False, True, False, False)
     _, effects = step(state, made)
     assert effects == [MakeBlock(7, START_NS + 1)]
 
