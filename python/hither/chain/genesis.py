@@ -31,7 +31,7 @@ NEAR: Final = 10**24
 DEVELOPMENT_VALIDATOR: Final = AccountId("test.near")
 DEVELOPMENT_TREASURY: Final = AccountId("near")
 """Not the validator: NEAR mints a validating treasury's share without paying it out, and the sum would drift."""
-DEVELOPMENT_BOUNDARIES: Final = ("h", "p")
+DEVELOPMENT_BOUNDARIES: Final = ("h0", "p0")
 DEVELOPMENT_ACCOUNTS: Final = (
     "alice.near",
     "bob.near",

@@ -51,7 +51,7 @@ rpc_address_option = click.option(
 
 
 def make_boundaries(count: int) -> tuple[str, ...]:
-    """Boundary accounts that cut names by their first letter into so many shards (an account id has two letters at least)."""
+    """Boundary accounts that cut names by their first letter into so many shards."""
     letters = "abcdefghijklmnopqrstuvwxyz"
     return tuple(f"{letters[len(letters) * index // count]}0" for index in range(1, count))
 

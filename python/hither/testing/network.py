@@ -26,7 +26,7 @@ from hither.rpc.server import bind, serve
 
 READY_S_MAX = 60
 # Three shards are those of `hither up`; more or fewer are rarely what a test is about.
-BOUNDARIES: dict[int, tuple[str, ...]] = {1: (), 2: ("m",), 3: DEVELOPMENT_BOUNDARIES}
+BOUNDARIES: dict[int, tuple[str, ...]] = {1: (), 2: ("m0",), 3: DEVELOPMENT_BOUNDARIES}
 
 
 class LocalNetwork:

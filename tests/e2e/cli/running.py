@@ -2,8 +2,8 @@
 
 import contextlib
 import os
+import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -12,19 +12,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hither.cli.endpoints import NoNetwork, read_endpoints
+from hither.cli.ports import is_free
 
-DEFAULT_PORT = 3030
+NODE_PORT = 3030
+DEFAULT_PORTS = (NODE_PORT, *range(8545, 8548), 8899, 8900, 18443)
+OFFSETS = range(1_000, 14_000, 10)
 READY_S_MAX = 60
 PROGRAMS = Path(sys.executable).parent
 
 
 def must_find_offset() -> int:
-    """A port offset at which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    assert port > DEFAULT_PORT
-    return port - DEFAULT_PORT
+    """A port offset at which no default port of a network is taken, below what the system hands out by itself."""
+    for offset in random.SystemRandom().sample(OFFSETS, len(OFFSETS)):
+        if all(is_free("127.0.0.1", port + offset) for port in DEFAULT_PORTS):
+            return offset
+    raise AssertionError("no ports are free")
 
 
 def hither(*arguments: str, home: Path, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:

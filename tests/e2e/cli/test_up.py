@@ -13,7 +13,7 @@ import pytest
 
 from hither.cli.endpoints import is_running
 from hither.client import Client, ExecutionFailed, Signer
-from tests.e2e.cli.running import DEFAULT_PORT, Network, hither, must_find_offset, must_hither, network
+from tests.e2e.cli.running import NODE_PORT, Network, hither, must_find_offset, must_hither, network
 
 pytestmark = pytest.mark.slow
 TOKEN = Path(__file__).resolve().parents[3] / "contracts/fungible_token/fungible_token.wasm"
@@ -163,7 +163,7 @@ def test_second_network_on_a_home_is_refused(shared: Network) -> None:
 def test_port_in_use_names_its_owner_and_offers_another(tmp_path: Path) -> None:
     """A person reads whom to stop, or what to type instead."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        offset = taken.getsockname()[1] - DEFAULT_PORT
+        offset = taken.getsockname()[1] - NODE_PORT
         refused = hither("up", "--port-offset", str(offset), home=tmp_path)
     assert refused.returncode == 1
     assert f"(process {os.getpid()})" in refused.stderr

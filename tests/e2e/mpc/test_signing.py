@@ -16,6 +16,7 @@ from hither.codec import base58
 from hither.mpc.requests import EcdsaSignature, EddsaSignature, signature_from_json
 from tests.e2e.cli.running import Network, network
 
+pytestmark = pytest.mark.slow
 CONTRACT_ID = "signer.test.near"
 PATH = "a path"
 

@@ -24,7 +24,7 @@ def test_contract_data_keeps_its_key() -> None:
 
 def test_genesis_comes_back_from_its_state() -> None:
     """Accounts and keys of a development genesis survive the way through the trie."""
-    genesis = make_development_genesis(1, DevelopmentOptions(boundary_accounts=("h", "p")))
+    genesis = make_development_genesis(1, DevelopmentOptions(boundary_accounts=("h0", "p0")))
     tries = make_genesis_tries(genesis, make_parameters(genesis))
     records = [record for trie in tries.values() for record in iterate_records(trie)]
     assert len(records) == len(genesis.records)

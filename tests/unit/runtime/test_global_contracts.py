@@ -45,7 +45,7 @@ def test_an_older_deployment_does_not_undo_a_newer_one() -> None:
 
 def test_the_next_receipt_goes_to_the_first_shard_without_the_code() -> None:
     """In the order of the layout, each shard once, the delivered ones sorted."""
-    world = World(boundaries=("h", "p"))
+    world = World(boundaries=("h0", "p0"))
     context = world.make_context(ShardId(2))
     receipt = Receipt(ALICE, AccountId("system"), ZERO_HASH, make_distribution(1))
     following = make_next_distribution_optional(context, receipt)
@@ -93,7 +93,7 @@ def test_a_global_contract_that_is_not_here_cannot_be_used() -> None:
 
 @pytest.mark.parametrize("mode", [DeployMode.CODE_HASH, DeployMode.ACCOUNT_ID])
 def test_a_deployment_reaches_every_shard_and_burns_its_price(mode: DeployMode) -> None:
-    world = World(boundaries=("h", "p"), accounts=("alice.near", "ivan.near", "trent.near"))
+    world = World(boundaries=("h0", "p0"), accounts=("alice.near", "ivan.near", "trent.near"))
     before = world.supply
     world.act("alice.near", "alice.near", DeployGlobalContract(CODE, mode))
     identifier = BY_HASH if mode is DeployMode.CODE_HASH else BY_ALICE
