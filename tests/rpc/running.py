@@ -30,20 +30,25 @@ class RunningNode:
         self._loop = asyncio.new_event_loop()
         self._ending = asyncio.Event()
         self._is_ready = threading.Event()
+        self._is_serving = False
         self._thread = threading.Thread(target=self._run, args=(home, options, settings), daemon=True)
         self._thread.start()
-        assert self._is_ready.wait(START_S_MAX), "the node does not start"
+        assert self._is_ready.wait(START_S_MAX) and self._is_serving, "the node does not start"
         self.url = f"http://{self.server.address}"
         self.http = httpx.Client(base_url=self.url, timeout=30)
 
     def _run(self, home: Path, options: NodeOptions, settings: RpcSettings) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._serve(home, options, settings))
+            try:
+                runner.run(self._serve(home, options, settings))
+            finally:
+                self._is_ready.set()
 
     async def _serve(self, home: Path, options: NodeOptions, settings: RpcSettings) -> None:
         self.node = node = Node.open(read_home(home), options)
         await node.start()
         async with serve(node.reader, node.control, node.vm, bind("127.0.0.1", 0), settings) as self.server:
+            self._is_serving = True
             self._is_ready.set()
             await self._ending.wait()
         await node.stop()

@@ -29,7 +29,7 @@ CONTROLS = (
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
     """Two shards."""
-    with run_node(tmp_path_factory.mktemp("home"), boundary_accounts=("n",)) as node:
+    with run_node(tmp_path_factory.mktemp("home"), boundary_accounts=("n0",)) as node:
         yield node
 
 

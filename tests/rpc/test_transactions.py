@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from hither.chain.genesis import DEVELOPMENT_BOUNDARIES
 from hither.chain.reader import BlockMode
 from hither.client import TransactionResult, Yocto
 from hither.codec import base58
@@ -27,7 +28,7 @@ WAIT_MS = 400
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
     """Three shards, a block for each transaction."""
-    with run_node(tmp_path_factory.mktemp("home"), boundary_accounts=SHARDS) as node:
+    with run_node(tmp_path_factory.mktemp("home"), boundary_accounts=DEVELOPMENT_BOUNDARIES) as node:
         yield node
 
 
@@ -37,7 +38,11 @@ def manual(tmp_path: Path) -> Iterator[RunningNode]:
     options = NodeOptions(mode=BlockMode.MANUAL)
     settings = RpcSettings(wait_timeout_ms=WAIT_MS)
     with run_node(
-        tmp_path, options=options, settings=settings, boundary_accounts=SHARDS, protocol_version=87
+        tmp_path,
+        options=options,
+        settings=settings,
+        boundary_accounts=DEVELOPMENT_BOUNDARIES,
+        protocol_version=87,
     ) as node:
         yield node
 

@@ -11,7 +11,7 @@ NEAR's handler errors.
 """
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
@@ -284,6 +284,7 @@ class EpochValidatorInfo(msgspec.Struct, frozen=True, gc=False):
     prev_epoch_kickout: tuple[ValidatorKickout, ...]
     epoch_start_height: BlockHeight
     epoch_height: EpochHeight
+    rewards_paid_in_previous_epoch: Mapping[AccountId, Balance]
 
 
 class EpochStart(msgspec.Struct, frozen=True, gc=False):

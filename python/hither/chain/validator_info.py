@@ -127,6 +127,7 @@ def _make_info(
         prev_epoch_kickout=tuple(ValidatorKickout(account, reason) for account, reason in kickouts),
         epoch_start_height=start,
         epoch_height=epoch.epoch_height,
+        rewards_paid_in_previous_epoch=epoch.validator_reward,
     )
 
 

@@ -3,9 +3,10 @@
 import json
 
 import pytest
-from hither.rpc.syntax import DEPTH_MAX, explain
 from hypothesis import given
 from hypothesis import strategies as st
+
+from hither.rpc.syntax import DEPTH_MAX, explain
 
 
 @pytest.mark.parametrize(

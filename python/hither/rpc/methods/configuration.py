@@ -13,8 +13,14 @@ from hither.rpc.methods.blocks import ask_about_block, name_header
 from hither.rpc.methods.node_settings import SETTINGS
 from hither.rpc.values import read_block_reference
 
-FIRST_VERSION_WITHOUT_SEATS_PER_SHARD: Final = 87
-"""The release of protocol 87 no longer tells two figures that nothing uses."""
+FIRST_VERSION_WITHOUT_UNUSED_SEATS: Final = 87
+"""The release of protocol 87 no longer tells figures that nothing uses."""
+
+_UNUSED_SEATS: Final = (
+    "num_block_producer_seats_per_shard",
+    "avg_hidden_validator_seats_per_shard",
+    "num_chunk_only_producer_seats",
+)
 
 LAST_VERSION_OF_OLD_FIGURES: Final = 84
 """The release of this version tells fewer figures, and two more switches."""
@@ -146,7 +152,7 @@ def view_protocol_config(genesis: GenesisConfig, protocol_version: int) -> dict[
     config: dict[str, Any] = {"protocol_version": protocol_version}
     config.update((name, plain[name]) for name in _FROM_GENESIS)
     config.update((name, _reduce(getattr(epoch, source))) for name, source in _FROM_EPOCH.items())
-    if protocol_version < FIRST_VERSION_WITHOUT_SEATS_PER_SHARD:
+    if protocol_version < FIRST_VERSION_WITHOUT_UNUSED_SEATS:
         config["num_block_producer_seats_per_shard"] = plain["num_block_producer_seats_per_shard"]
         config["avg_hidden_validator_seats_per_shard"] = []
     config["runtime_config"] = view_runtime_config(protocol_version)
@@ -156,7 +162,11 @@ def view_protocol_config(genesis: GenesisConfig, protocol_version: int) -> dict[
 def get_genesis_config(context: Context, parameters: None) -> dict[str, Any]:
     """``genesis_config``."""
     del parameters
-    return view_genesis_config(context.reader.genesis.config)
+    view = view_genesis_config(context.reader.genesis.config)
+    if context.protocol_version >= FIRST_VERSION_WITHOUT_UNUSED_SEATS:
+        for name in _UNUSED_SEATS:
+            del view[name]
+    return view
 
 
 def get_protocol_config(context: Context, reference: BlockReference) -> dict[str, Any]:

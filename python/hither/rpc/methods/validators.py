@@ -19,6 +19,9 @@ from hither.rpc.errors import handler_error
 from hither.rpc.parameters import Field, enumeration, optional, structure
 from hither.rpc.values import BlockId, read_account_id, read_block_id, read_hash, single_or
 
+FIRST_VERSION_WITH_REWARDS: Final = 85
+"""The release of protocol 85 is the first that tells what was paid."""
+
 EpochReference = tuple[str, CryptoHash | BlockId | None]
 """``epoch_id``, ``block_id`` or ``latest``, and its value."""
 
@@ -44,7 +47,7 @@ def _ask(context: Context, reference: EpochReference) -> EpochValidatorInfo:
 def get_validators(context: Context, reference: EpochReference) -> dict[str, Any]:
     """``validators``."""
     try:
-        return view_validator_info(_ask(context, reference))
+        return view_validator_info(_ask(context, reference), context.protocol_version)
     except (UnknownEpoch, UnknownBlock, GarbageCollectedBlock):
         raise handler_error("validators", "UNKNOWN_EPOCH") from None
     except ValidatorInfoUnavailable:
@@ -72,9 +75,9 @@ def _view_production(validator: ValidatorProduction) -> dict[str, Any]:
     }
 
 
-def view_validator_info(info: EpochValidatorInfo) -> dict[str, Any]:
+def view_validator_info(info: EpochValidatorInfo, protocol_version: int) -> dict[str, Any]:
     """The JSON of an epoch's validators."""
-    return {
+    view: dict[str, Any] = {
         "current_validators": [_view_production(validator) for validator in info.current_validators],
         "next_validators": [
             {
@@ -95,6 +98,10 @@ def view_validator_info(info: EpochValidatorInfo) -> dict[str, Any]:
         "epoch_start_height": info.epoch_start_height,
         "epoch_height": info.epoch_height,
     }
+    if protocol_version >= FIRST_VERSION_WITH_REWARDS:
+        rewards = info.rewards_paid_in_previous_epoch
+        view["validator_reward_paid_prev_epoch"] = {name: str(paid) for name, paid in rewards.items()}
+    return view
 
 
 def get_validators_ordered(context: Context, parameters: tuple[BlockId | None]) -> list[dict[str, Any]]:
