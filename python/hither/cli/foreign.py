@@ -11,6 +11,7 @@ import click
 
 from hither.cli.problems import stop
 
+BITCOIN_PORT: Final = 18443
 EVM_PORT: Final = 8545
 SOLANA_PORT: Final = 8899
 CONFIRMATIONS: Final = 1
@@ -54,7 +55,12 @@ async def _run(home: Path, evm_ids: list[int], port_offset: int) -> None:
         _start_anvil(folder, chain_id, EVM_PORT + index + port_offset)
         for index, chain_id in enumerate(evm_ids)
     ]
-    results = await asyncio.gather(*starts, _start_solana(SOLANA_PORT + port_offset), return_exceptions=True)
+    results = await asyncio.gather(
+        _start_bitcoin(folder, BITCOIN_PORT + port_offset),
+        *starts,
+        _start_solana(SOLANA_PORT + port_offset),
+        return_exceptions=True,
+    )
     running = [result for result in results if isinstance(result, _Running)]
     try:
         for result in results:
@@ -83,6 +89,13 @@ async def _start_anvil(folder: Path, chain_id: int, port: int) -> _Running:
     chain = ChainId("eip155", str(chain_id))
     log_path = folder / f"anvil-{chain_id}.log"
     return _describe(await start_anvil(AnvilOptions(chain, port, log_path=log_path)))
+
+
+async def _start_bitcoin(folder: Path, port: int) -> _Running:
+    from hither.foreign.engines.bitcoin import BitcoinOptions, start_bitcoin
+
+    options = BitcoinOptions(folder / "bitcoin", port, log_path=folder / "bitcoin.log")
+    return _describe(await start_bitcoin(options))
 
 
 async def _start_solana(port: int) -> _Running:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hither.foreign.adapter import Adapter
+from hither.foreign.bitcoin import BitcoinAdapter
 from hither.foreign.caip import ChainId, parse_chain_id
 from hither.foreign.evm import EvmAdapter, get_evm_chain
 from hither.foreign.solana import SolanaAdapter
@@ -61,6 +62,10 @@ class Network:
         return maker(endpoint)
 
 
+def _open_bitcoin(endpoint: Endpoint) -> Adapter:
+    return BitcoinAdapter(endpoint.chain, JsonRpc(endpoint.url), confirmations=endpoint.confirmations)
+
+
 def _open_evm(endpoint: Endpoint) -> Adapter:
     info = get_evm_chain(endpoint.chain, confirmations=endpoint.confirmations)
     return EvmAdapter(info, JsonRpc(endpoint.url))
@@ -71,6 +76,7 @@ def _open_solana(endpoint: Endpoint) -> Adapter:
 
 
 _MAKERS: Final[Mapping[str, Callable[[Endpoint], Adapter]]] = {
+    "bip122": _open_bitcoin,
     "eip155": _open_evm,
     "solana": _open_solana,
 }

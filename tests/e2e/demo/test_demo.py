@@ -8,7 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from embit import transaction as embit_transaction
+from embit.ec import PublicKey
+from embit.networks import NETWORKS as embit_networks
+from embit.script import p2wpkh
 from solana.rpc.async_api import AsyncClient
 from solders.signature import Signature
 from web3 import Web3
@@ -44,7 +49,7 @@ def test_every_chain_of_the_network_is_shown(running: Network, rows: list[dict[s
     """Ours first, then each of endpoints.json; addresses on chains of one family are the same."""
     foreign = [row["caip2"] for row in running.endpoints["foreign"]]
     assert [row["chain"] for row in rows] == ["near:localnet", *foreign]
-    assert {chain.partition(":")[0] for chain in foreign} >= {"eip155", "solana"}
+    assert {chain.partition(":")[0] for chain in foreign} == {"bip122", "eip155", "solana"}
     assert len({row["address"] for row in rows if row["chain"].startswith("eip155")}) == 1
 
 
@@ -77,6 +82,27 @@ def test_evm_transfer_is_what_web3_reads(running: Network, rows: list[dict[str, 
     assert web3.eth.get_transaction_receipt(row["transaction_id"])["status"] == 1
 
 
+def test_bitcoin_transfer_is_what_embit_reads(running: Network, rows: list[dict[str, Any]]) -> None:
+    """The spent coin is the derived address's, the receiver gets the amount, the block holds it."""
+    (row,) = [row for row in rows if row["chain"].startswith("bip122:")]
+    url = get_url(running, row["chain"])
+
+    def ask(method: str, *params: Any) -> Any:
+        request = {"jsonrpc": "1.0", "id": "test", "method": method, "params": params}
+        answer = httpx.post(url, json=request, timeout=10).json()
+        assert answer["error"] is None, answer
+        return answer["result"]
+
+    found = ask("getrawtransaction", row["transaction_id"], 1)
+    transaction = embit_transaction.Transaction.from_string(found["hex"])
+    assert transaction.txid().hex() == row["transaction_id"]
+    regtest = embit_networks["regtest"]
+    key = transaction.vin[0].witness.items[1]
+    assert p2wpkh(PublicKey.parse(key)).address(regtest) == row["address"]
+    assert 100_000 in [output.value for output in transaction.vout]
+    assert row["transaction_id"] in ask("getblock", found["blockhash"], 1)["tx"]
+
+
 def test_solana_transfer_is_what_solana_py_reads(running: Network, rows: list[dict[str, Any]]) -> None:
     """The payer is the derived address, and the transaction has no error."""
     (row,) = [row for row in rows if row["chain"].startswith("solana:")]
@@ -103,7 +129,7 @@ def test_demo_and_exit_leaves_nothing_behind(tmp_path: Path) -> None:
         [*command, "--port-offset", offset], capture_output=True, text=True, timeout=120, check=False
     )
     assert result.returncode == 0, result.stdout + result.stderr
-    assert all(chain in result.stdout for chain in ["near:localnet", *ROLLUPS, "solana:"])
+    assert all(chain in result.stdout for chain in ["near:localnet", "bip122:", *ROLLUPS, "solana:"])
     assert not (tmp_path / "endpoints.json").exists()
     deadline = time.monotonic() + 5
     while left := list_processes(str(tmp_path)):

@@ -13,7 +13,7 @@ _POLL_SECONDS: Final = 0.02
 
 async def fund(chain: ChainId, url: str, address: str, amount: int) -> None:
     """Pay an address from the chain's faucet; returns once the money is there. Raises ``ForeignError``."""
-    faucet = {"eip155": _fund_evm, "solana": _fund_solana}.get(chain.namespace)
+    faucet = {"bip122": _fund_bitcoin, "eip155": _fund_evm, "solana": _fund_solana}.get(chain.namespace)
     if faucet is None:
         raise EngineError(f"no faucet is known for {chain}")
     rpc = JsonRpc(url)
@@ -21,6 +21,10 @@ async def fund(chain: ChainId, url: str, address: str, amount: int) -> None:
         await faucet(rpc, address, amount)
     finally:
         await rpc.close()
+
+
+async def _fund_bitcoin(rpc: JsonRpc, address: str, amount: int) -> None:
+    await rpc.call("hither_fund", [address, amount], is_repeatable=False)
 
 
 async def _fund_evm(rpc: JsonRpc, address: str, amount: int) -> None:
