@@ -176,7 +176,7 @@ class Client(_Base):
         return self.run(self.session.get_account(account_id, at))
 
     def get_access_key(
-        self, account_id: str, key: PublicKey, *, at: At = Finality.OPTIMISTIC
+        self, account_id: str, key: PublicKey | str, *, at: At = Finality.OPTIMISTIC
     ) -> AccessKeyState:
         """One key of an account. Raises ``UnknownAccessKey``."""
         return self.run(self.session.get_access_key(account_id, key, at))
@@ -367,7 +367,7 @@ class AsyncClient(_Base):
         return await self.run(self.session.get_account(account_id, at))
 
     async def get_access_key(
-        self, account_id: str, key: PublicKey, *, at: At = Finality.OPTIMISTIC
+        self, account_id: str, key: PublicKey | str, *, at: At = Finality.OPTIMISTIC
     ) -> AccessKeyState:
         """One key of an account. Raises ``UnknownAccessKey``."""
         return await self.run(self.session.get_access_key(account_id, key, at))

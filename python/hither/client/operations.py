@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from hither.client.actions import Args, encode_args, parse_account_id
+from hither.client.actions import Args, encode_args, parse_account_id, parse_public_key
 from hither.client.errors import (
     ClientError,
     ContractFailed,
@@ -114,9 +114,9 @@ class Session:
         answer = yield from self.query("view_account", at, account_id=parse_account_id(account_id))
         return msgspec.convert(answer, AccountState, strict=False)
 
-    def get_access_key(self, account_id: str, key: PublicKey, at: At) -> Flow[AccessKeyState]:
+    def get_access_key(self, account_id: str, key: PublicKey | str, at: At) -> Flow[AccessKeyState]:
         """One key. Raises ``UnknownAccessKey``."""
-        text = public_key_to_str(key)
+        text = public_key_to_str(parse_public_key(key))
         answer = yield from self.query(
             "view_access_key", at, account_id=parse_account_id(account_id), public_key=text
         )
