@@ -27,7 +27,7 @@ def list_funded_accounts(genesis: Genesis) -> list[dict[str, Any]]:
         for record in genesis.records
         if "AccessKey" in record
     }
-    accounts = []
+    accounts: list[dict[str, Any]] = []
     for record in genesis.records:
         if "Account" not in record:
             continue
@@ -99,7 +99,7 @@ def describe_network(endpoints: dict[str, Any], genesis: Genesis, home: str, rea
         f"ready in {ready_s:.2f} s; state in {home}",
         "",
         f"JSON-RPC  {near['rpc_url']}",
-        *(f"{row['caip2']:<26}{row['rpc_url']}" for row in endpoints.get("foreign", ())),
+        *(f"          {row['rpc_url']:<24}{row['caip2']}" for row in endpoints.get("foreign", ())),
         *describe_signing_network(endpoints.get("mpc")),
         "",
         f"{'account':<14}{'shard':>5}  {'balance at genesis':<20}secret key (known to everybody: for development only)",

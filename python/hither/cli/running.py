@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -117,24 +118,38 @@ async def _work(
         write_endpoints(home.path, endpoints)
         stack.callback(remove_endpoints, home.path, os.getpid())
         if options.is_shown:
-            stack.push_async_callback(_cancel, _announce(home, node, options, endpoints))
+            ready_s = time.monotonic() - options.started_s
+            for line in describe_network(endpoints, home.genesis, shorten(home.path), ready_s):
+                click.echo(line)
         if options.demo is not Demo.NONE:
-            showing = asyncio.create_task(_show_demo(endpoints, options.demo, ending))
-            stack.push_async_callback(_cancel, showing)
-            await _wait(ending, node)
-            if showing.done():
-                showing.result()
+            await _run_until(ending, _show_demo(endpoints, options.demo))
+        if options.demo is Demo.THEN_EXIT:
             return
+        if options.is_shown:
+            style = COLOURS if sys.stdout.isatty() else PLAIN
+            watching = asyncio.create_task(Watcher(node.reader, click.echo, style).run(node.control))
+            stack.push_async_callback(_cancel, watching)
         await _wait(ending, node)
 
 
-async def _cancel(task: asyncio.Task[None]) -> None:
+async def _run_until(ending: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Do the work, unless the end comes first. Raises what the work raises."""
+    working, waiting = asyncio.create_task(work), asyncio.create_task(ending.wait())
+    await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    await _cancel(waiting)
+    if working.done():
+        working.result()
+    else:
+        await _cancel(working)
+
+
+async def _cancel(task: asyncio.Task[Any]) -> None:
     task.cancel()
-    with contextlib.suppress(asyncio.CancelledError, DemoUnsuccessful):
+    with contextlib.suppress(asyncio.CancelledError):
         await task
 
 
-async def _show_demo(endpoints: dict[str, Any], demo: Demo, ending: asyncio.Event) -> None:
+async def _show_demo(endpoints: dict[str, Any], demo: Demo) -> None:
     """One account on every chain. Its failure ends the program only if nothing else was asked for."""
     from hither.cli.demo import PROBLEMS, format_table
     from hither.sdk.demo import run_demo
@@ -145,22 +160,10 @@ async def _show_demo(endpoints: dict[str, Any], demo: Demo, ending: asyncio.Even
         if demo is Demo.THEN_EXIT:
             raise DemoUnsuccessful(str(problem)) from problem
         click.echo(f"the demonstration failed: {problem}")
-    finally:
-        if demo is Demo.THEN_EXIT:
-            ending.set()
 
 
 def _say_nothing(_line: str) -> None:
     """For nobody watches."""
-
-
-def _announce(home: Home, node: Node, options: RunOptions, endpoints: dict[str, Any]) -> asyncio.Task[None]:
-    """Tell a person that everything answers, and then what happens."""
-    ready_s = time.monotonic() - options.started_s
-    for line in describe_network(endpoints, home.genesis, shorten(home.path), ready_s):
-        click.echo(line)
-    style = COLOURS if sys.stdout.isatty() else PLAIN
-    return asyncio.create_task(Watcher(node.reader, click.echo, style).run(node.control))
 
 
 async def _wait(ending: asyncio.Event, node: Node) -> None:
