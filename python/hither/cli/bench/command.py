@@ -16,6 +16,7 @@ BENCHMARKS = {
     "rpc": "how long a transfer takes to be final, and views a second",
     "growth": "what a million accounts cost",
 }
+DEFAULT_ACCOUNTS = {"tokens": 10_000, "growth": 1_000_000}
 
 
 def _list_benchmarks() -> str:
@@ -45,7 +46,7 @@ def command(
     no_peer: bool,
 ) -> None:
     """Run one benchmark."""
-    accounts = accounts or (10_000 if name == "tokens" else 100_000)
+    accounts = accounts or DEFAULT_ACCOUNTS.get(name, 100_000)
     options = BenchOptions(
         accounts=accounts,
         senders=min(senders, accounts),

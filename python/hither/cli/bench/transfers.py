@@ -70,7 +70,7 @@ def measure_durable(options: BenchOptions) -> Figures:
         payments = sign_payments(options, home)
         cpu_before_s = time.process_time()
         with lock_home(home.path), Stages() as stages:
-            sent, seconds = uvloop.run(_submit(home, payments, options.seconds))
+            sent, seconds = submit(home, payments, options.seconds)
         cpu_s = time.process_time() - cpu_before_s
         audit = audit_payments(home, make_keyrings(options.senders), payments[:sent])
         if audit.missing or audit.final != sent:
@@ -83,6 +83,11 @@ def measure_durable(options: BenchOptions) -> Figures:
             "durable_cpu_us": round(cpu_s * 1e6 / audit.final),
             "us_per_stage": stages.list_us(audit.final),
         }
+
+
+def submit(home: Home, payments: list[Payment], seconds: float) -> tuple[int, float]:
+    """Run the node of a home on so many transfers as it takes: how many, and seconds until all are final."""
+    return uvloop.run(_submit(home, payments, seconds))
 
 
 async def _submit(home: Home, payments: list[Payment], seconds: float) -> tuple[int, float]:

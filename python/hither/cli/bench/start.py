@@ -1,0 +1,86 @@
+"""``hither bench start``: how soon a node and a network are ready, and what they take of memory."""
+
+import contextlib
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from hither.chain.genesis import DevelopmentOptions
+from hither.cli.bench.options import BenchmarkFailed, BenchOptions, Figures
+from hither.cli.bench.programs import (
+    HITHER,
+    READY_S_MAX,
+    find_free_port,
+    measure_memory_mb,
+    run_program,
+    wait_until_ready,
+)
+from hither.cli.endpoints import FILE_NAME
+from hither.cli.node import DEFAULT_RPC_ADDRESS
+from hither.cli.rpc import RpcCaller
+from hither.node.home import init_home
+
+STARTS = 5
+INTERVAL_S = 0.005
+
+
+def measure(options: BenchOptions) -> Figures:
+    """The median of some starts of a node on a home that is there; one first and one second ``hither up``."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        init_home(
+            path / "node", DevelopmentOptions(protocol_version=options.protocol_version), time.time_ns()
+        )
+        nodes = [_start_node(path) for _ in range(STARTS)]
+        figures: Figures = {
+            "node_ready_s": round(statistics.median(ready_s for ready_s, _ in nodes), 3),
+            "node_rss_mb": max(memory[0] for _, memory in nodes),
+            "node_mapped_mb": max(memory[1] for _, memory in nodes),
+            "starts": STARTS,
+        }
+        if options.has_peer:  # Whoever leaves out the rest wants the node alone.
+            first_s, _ = _start_network(path)
+            ready_s, memory = _start_network(path)
+            figures |= {
+                "up_first_s": round(first_s, 2),
+                "up_ready_s": round(ready_s, 2),
+                "rss_mb": memory[0],
+                "mapped_mb": memory[1],
+            }
+        return figures
+
+
+def _start_node(folder: Path) -> tuple[float, tuple[float, float]]:
+    """Seconds until ``status`` answers, and memory then."""
+    port = find_free_port()
+    arguments = (*HITHER, "node", "run", "--home", str(folder / "node"), "--rpc-addr", f"127.0.0.1:{port}")
+    started = time.monotonic()
+    log = folder / "node.log"
+    with run_program(arguments, log) as process:
+        caller = RpcCaller(f"http://127.0.0.1:{port}")
+        wait_until_ready(process, caller, "status", log, interval_s=INTERVAL_S)
+        ready_s = time.monotonic() - started
+        caller.close()
+        return ready_s, measure_memory_mb(process.pid)
+
+
+def _start_network(folder: Path) -> tuple[float, tuple[float, float]]:
+    """Seconds until ``hither up`` says that everything answers, and the memory of all its processes then."""
+    offset = find_free_port() - int(DEFAULT_RPC_ADDRESS.rpartition(":")[2])
+    arguments = (*HITHER, "up", "--home", str(folder / "up"), "--port-offset", str(offset), "--quiet")
+    with _run_until(folder / "up" / FILE_NAME, arguments, folder / "up.log") as (process_id, ready_s):
+        return ready_s, measure_memory_mb(process_id)
+
+
+@contextlib.contextmanager
+def _run_until(file: Path, arguments: Sequence[str], log: Path) -> Iterator[tuple[int, float]]:
+    started = time.monotonic()
+    with run_program(arguments, log) as process:
+        while not file.exists():
+            if process.poll() is not None or time.monotonic() - started > READY_S_MAX:
+                words = log.read_text(encoding="utf-8", errors="replace").strip()[-500:]
+                raise BenchmarkFailed(f"hither up did not come up: {words or 'it said nothing'}")
+            time.sleep(INTERVAL_S)
+        yield process.pid, time.monotonic() - started
