@@ -11,8 +11,8 @@ help: ## Show this list
 setup: ## Install everything into .venv and ~/.cache/hither; nothing the second time
 	@scripts/setup
 
-up: setup ## Start the network (hither up); Ctrl-C stops it and keeps its state
-	@.venv/bin/hither up
+up: setup ## Start everything and show one account on every chain; Ctrl-C stops it and keeps its state
+	@.venv/bin/hither up --demo
 
 check: setup ## Format, lint, types, import contracts, tidy, docs, fast tests: under two minutes
 	@scripts/check
