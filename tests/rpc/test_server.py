@@ -17,6 +17,8 @@ from tests.rpc.running import RunningNode, run_node
 
 pytestmark = pytest.mark.slow
 JSON = {"content-type": "application/json"}
+# (module (func (export "spin") (loop (br 0))))
+SPINNING = bytes.fromhex("0061736d010000000104016000000302010007080104737069 6e00000a0901070003400c000b0b")
 STATUS = b'{"jsonrpc":"2.0","id":"x","method":"status","params":[]}'
 
 
@@ -112,6 +114,27 @@ def test_client_that_hangs_up_harms_nobody(running: RunningNode) -> None:
             connection.sendall(sent)
             time.sleep(0.02)
     assert running.must("health") is None
+
+
+def test_long_view_does_not_hold_up_others(running: RunningNode) -> None:
+    """While a view call burns all its gas, other questions are answered, and it ends by itself."""
+    with running.connect() as client:
+        client.deploy(SPINNING)
+    params = {
+        "request_type": "call_function",
+        "account_id": "alice.near",
+        "method_name": "spin",
+        "args_base64": "",
+    }
+    with concurrent.futures.ThreadPoolExecutor() as threads:
+        spinning = threads.submit(running.ask, "query", params | {"finality": "optimistic"})
+        time.sleep(0.1)
+        answered = 0
+        while not spinning.done():
+            running.must("status")
+            answered += 1
+    assert "GasLimitExceeded" in spinning.result()["result"]["error"]
+    assert answered >= 5
 
 
 def test_pages_for_people_and_programs(running: RunningNode) -> None:
