@@ -2,7 +2,8 @@
 
 Everything that changes the chain happens here, in the order in which it was asked for. What was
 asked is answered only when its effect is published, and what is published is on disk.
-Several heights share one commit while nothing but blocks is due.
+Several heights share one commit while nothing but blocks is due, and the next blocks are made
+while it goes to disk.
 """
 
 import logging
@@ -10,7 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 
 import msgspec
@@ -60,6 +61,14 @@ class _Goal(msgspec.Struct):
     future: "Future[None]"
 
 
+class _Leaving(msgspec.Struct):
+    """Blocks that are being put on disk while others are made, and the head to publish with them."""
+
+    synced: "Future[None]"
+    head: ChainHead
+    blocks: list[AppliedBlock]
+
+
 class _Request(msgspec.Struct):
     """Something to do in the chain's thread, and who waits for it."""
 
@@ -87,6 +96,8 @@ class ChainThread:
         self._is_finality_awaited = False
         self._goals: list[_Goal] = []
         self._unpublished: list[AppliedBlock] = []
+        self._leaving: _Leaving | None = None
+        self._syncer = ThreadPoolExecutor(1, thread_name_prefix="sync")
         self._effects: list[MakeBlock] = []
         self._wake_at_ns: int | None = None
         self._is_stopping = False
@@ -196,6 +207,7 @@ class ChainThread:
             logger.exception("the chain stopped")
             raise
         finally:
+            self._syncer.shutdown()
             self._refuse_all()
 
     def _refuse_all(self) -> None:
@@ -215,11 +227,16 @@ class ChainThread:
             if not self._effects:
                 break
             self._make_block(self._effects.pop())
+            if self._leaving is not None and self._leaving.synced.done():
+                self._finish_leaving()
             is_long = time.monotonic_ns() - started_ns > BATCH_NS_MAX
             if len(self._unpublished) >= BATCH_BLOCKS_MAX or is_long or self._has_reached_goal():
                 break
+        if self._effects:
+            self._begin_leaving()
+            return
         self._commit()
-        if not self._effects and not self._is_stopping:
+        if not self._is_stopping:
             self._wait()
 
     def _drain(self) -> None:
@@ -277,8 +294,29 @@ class ChainThread:
     def _get_next_epoch_height(self) -> BlockHeight:
         return get_next_epoch_height(self._engine)
 
+    def _begin_leaving(self) -> None:
+        """Put on disk what is not yet, while the next blocks are made: more are due at once."""
+        self._finish_leaving()
+        if not self._unpublished:
+            return
+        reach("before commit")
+        blocks, self._unpublished = self._unpublished, []
+        synced = self._syncer.submit(self._engine.storage.sync)
+        self._leaving = _Leaving(synced, self._engine.head, blocks)
+
+    def _finish_leaving(self) -> None:
+        """Wait until it is on disk, then publish, then answer."""
+        leaving, self._leaving = self._leaving, None
+        if leaving is None:
+            return
+        leaving.synced.result()
+        reach("committed")
+        self._publish(leaving.head, leaving.blocks, False)
+        self._answer_goals(leaving.head)
+
     def _commit(self) -> None:
-        """Put on disk, then publish, then answer."""
+        """Put everything on disk, then publish, then answer."""
+        self._finish_leaving()
         if not self._unpublished:
             return
         reach("before commit")
@@ -286,10 +324,9 @@ class ChainThread:
         reach("committed")
         blocks, self._unpublished = self._unpublished, []
         self._publish(self._engine.head, blocks, False)
-        self._answer_goals()
+        self._answer_goals(self._engine.head)
 
-    def _answer_goals(self) -> None:
-        head = self._engine.head
+    def _answer_goals(self, head: ChainHead) -> None:
         reached = [goal for goal in self._goals if self._is_reached(goal, head)]
         self._goals = [goal for goal in self._goals if not self._is_reached(goal, head)]
         for goal in reached:
