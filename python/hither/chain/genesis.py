@@ -210,8 +210,9 @@ def compute_total_supply(records: Sequence[dict[str, Any]]) -> Balance:
             total += int(account["amount"]) + int(account.get("locked", 0))
         permission = record.get("AccessKey", {}).get("access_key", {}).get("permission")
         if isinstance(permission, dict):
-            for kind in ("GasKeyFullAccess", "GasKeyFunctionCall"):
-                total += int(permission.get(kind, {}).get("balance", 0))
+            # Serde writes a variant of one value as that value, of two as a list.
+            gas_keys = [permission.get("GasKeyFullAccess"), *permission.get("GasKeyFunctionCall", ())[:1]]
+            total += sum(int(gas_key["balance"]) for gas_key in gas_keys if gas_key is not None)
     return Balance(total)
 
 

@@ -77,9 +77,13 @@ def test_supply_is_summed_again_when_records_were_added() -> None:
 
 
 def test_gas_keys_count_in_the_supply() -> None:
-    permission = {"GasKeyFullAccess": {"balance": "7", "num_nonces": 1}}
-    record = {"AccessKey": {"account_id": "a.near", "access_key": {"nonce": 0, "permission": permission}}}
-    assert compute_total_supply([record]) == 7
+    """Those with a restriction are written as a list of two."""
+    gas_key = {"balance": "7", "num_nonces": 1}
+    call = {"allowance": None, "receiver_id": "bob.near", "method_names": []}
+    for permission in ({"GasKeyFullAccess": gas_key}, {"GasKeyFunctionCall": [gas_key, call]}):
+        assert compute_total_supply([{"AccessKey": {"access_key": {"permission": permission}}}]) == 7
+    for other in ("FullAccess", {"FunctionCall": call}):
+        assert compute_total_supply([{"AccessKey": {"access_key": {"permission": other}}}]) == 0
 
 
 def test_only_test_chains_take_their_epoch_rules_from_the_genesis() -> None:
