@@ -38,6 +38,9 @@ BATCH_MAX: Final = 512
 INLINE_MAX: Final = 2
 """So few signatures are checked faster here than another thread is woken."""
 
+GATHERING_S: Final = 0.001
+"""How long signatures wait for others when transactions wait for a block anyway."""
+
 _SNAPSHOTS: Final = b"snapshots"
 
 _Submission = tuple[SignedTransaction, BlockHeight, "asyncio.Future[PooledTransaction]"]
@@ -114,13 +117,23 @@ class NodeControl:
         self, transactions: Sequence[SignedTransaction]
     ) -> list[PooledTransaction | InvalidTransaction]:
         """The same for many at once; errors are returned in place."""
-        results = await asyncio.gather(*map(self.submit, transactions), return_exceptions=True)
+        context = self._get_context()
         answers: list[PooledTransaction | InvalidTransaction] = []
-        for result in results:
-            if not isinstance(result, (PooledTransaction, InvalidTransaction)):
-                assert isinstance(result, BaseException)
-                raise result
-            answers.append(result)
+        places: list[int] = []
+        checked: list[tuple[SignedTransaction, BlockHeight]] = []
+        for place, signed in enumerate(transactions):
+            answers.append(PooledTransaction(signed.hash, False))
+            if self._is_known(signed.hash):
+                continue
+            try:
+                checked.append((signed, check_unsigned_parts(signed, context)))
+            except InvalidTransaction as error:
+                answers[place] = error
+            else:
+                places.append(place)
+        good = await self._verify([signed for signed, _ in checked])
+        for place, answer in zip(places, self._admit_all(checked, good), strict=True):
+            answers[place] = answer
         return answers
 
     def _is_known(self, transaction_hash: CryptoHash) -> bool:
@@ -133,36 +146,50 @@ class NodeControl:
             self._context = make_admission_context(self._engine.parameters, head, self._engine.storage)
         return self._context
 
+    async def _verify(self, transactions: Sequence[SignedTransaction]) -> list[bool]:
+        """Whose signatures are good, found on all cores, outside the interpreter lock."""
+        items = [(signed.transaction.public_key, signed.hash, signed.signature) for signed in transactions]
+        return await asyncio.get_running_loop().run_in_executor(None, are_valid_signatures, items)
+
     async def _verify_submissions(self) -> None:
-        """Check signatures in batches, outside the interpreter lock, while more come in."""
-        loop = asyncio.get_running_loop()
+        """Check signatures in batches while more come in."""
         try:
             while self._submissions:
+                if self._waiting and len(self._submissions) < BATCH_MAX:
+                    # The chain has enough to do: a larger batch costs less.
+                    await asyncio.sleep(GATHERING_S)
                 count = min(BATCH_MAX, len(self._submissions))
                 batch = [self._submissions.popleft() for _ in range(count)]
-                items = [
-                    (signed.transaction.public_key, signed.hash, signed.signature) for signed, _, _ in batch
-                ]
-                if count <= INLINE_MAX:
-                    good = are_valid_signatures(items)
-                else:
-                    good = await loop.run_in_executor(None, are_valid_signatures, items)
+                good = await self._verify([signed for signed, _, _ in batch])
                 self._admit_batch(batch, good)
         finally:
             self._verifier = None
 
-    def _admit_batch(self, batch: Iterable[_Submission], good: Iterable[bool]) -> None:
-        context = self._get_context()
-        entries: list[PooledEntry] = []
-        for (signed, base_height, future), is_good in zip(batch, good, strict=True):
+    def _admit_batch(self, batch: Sequence[_Submission], good: Sequence[bool]) -> None:
+        """Admit, and tell each who asked."""
+        answers = self._admit_all([(signed, base_height) for signed, base_height, _ in batch], good)
+        for (_, _, future), answer in zip(batch, answers, strict=True):
             if future.done():
                 continue
+            if isinstance(answer, InvalidTransaction):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
+
+    def _admit_all(
+        self, batch: Iterable[tuple[SignedTransaction, BlockHeight]], good: Iterable[bool]
+    ) -> list[PooledTransaction | InvalidTransaction]:
+        """Put what is good into the pool; an answer for each."""
+        context = self._get_context()
+        entries: list[PooledEntry] = []
+        answers: list[PooledTransaction | InvalidTransaction] = []
+        for (signed, base_height), is_good in zip(batch, good, strict=True):
             try:
                 if not is_good:
                     raise InvalidTransaction("InvalidSignature")
                 entry = admit(signed, base_height, context)
             except InvalidTransaction as error:
-                future.set_exception(error)
+                answers.append(error)
                 continue
             is_new = signed.hash not in self._waiting
             # What comes into a full pool is dropped without a word, as NEAR drops it.
@@ -170,9 +197,10 @@ class NodeControl:
                 self._waiting[signed.hash] = signed
                 self._waiting_bytes += signed.size
                 entries.append(entry)
-            future.set_result(PooledTransaction(signed.hash, is_new))
+            answers.append(PooledTransaction(signed.hash, is_new))
         if entries:
             self._thread.add_transactions(entries)
+        return answers
 
     # Waiting
 
