@@ -65,9 +65,12 @@ fn is_over() -> PyErr {
     invalid_input("the run is over")
 }
 
+/// What a poke gives: to whom (nobody: to all), whether it is the result, and the message or result.
+type Poked = (Option<ParticipantId>, bool, Py<PyAny>);
+
 #[pymethods]
 impl ProtocolRun {
-    fn poke(&self, py: Python<'_>) -> PyResult<Option<(Option<ParticipantId>, bool, Py<PyAny>)>> {
+    fn poke(&self, py: Python<'_>) -> PyResult<Option<Poked>> {
         let action = py.detach(|| {
             let mut guard = lock(self)?;
             let run = guard.as_mut().ok_or_else(is_over)?;
