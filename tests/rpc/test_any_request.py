@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hither.primitives.transaction import encode_signed_transaction
@@ -81,6 +81,17 @@ json_values = st.recursive(
 )
 
 
+garbage = st.binary(max_size=60)
+bodies = st.one_of(
+    garbage,
+    st.text(alphabet='{}[]",:\\ntrue0.1e-"jsonrpc"', max_size=60).map(str.encode),
+    garbage.map(lambda text: b'"' + text + b'"'),
+    garbage.map(lambda text: b'{"jsonrpc":"2.0","id":1,"method":"' + text + b'"}'),
+    garbage.map(lambda text: b'{"jsonrpc":"2.0","id":' + text + b',"method":"status"}'),
+    garbage.map(lambda text: b'{"jsonrpc":"2.0","id":1,"method":"block","params":' + text + b"}"),
+)
+
+
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
     """A node that waits for nothing."""
@@ -111,7 +122,9 @@ def ask(running: RunningNode, method: str, params: Any) -> Any:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.binary(max_size=60) | st.text(alphabet='{}[]",:\\ntrue0.1e-"jsonrpc"', max_size=60).map(str.encode))
+@example(b'"\x80"')
+@example(b'{"jsonrpc":"2.0","id":1,"method":"\xff"}')
+@given(bodies)
 def test_any_bytes(running: RunningNode, body: bytes) -> None:
     """Not JSON, or not a request."""
     check(running.run(post(running.server.application, body)))

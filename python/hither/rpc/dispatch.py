@@ -75,7 +75,7 @@ def read_request(text: bytes) -> Request:
     except msgspec.ValidationError:
         try:
             msgspec.json.decode(text)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             raise _explain(text, str(error)) from None
         raise parse_error(FORMAT_EXPECTED) from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
