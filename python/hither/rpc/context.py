@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from hither import __version__
 from hither.chain.reader import ChainControl, ChainReader
 from hither.primitives.types import PublicKey
 from hither.rpc.metrics import Metrics
@@ -43,7 +44,7 @@ class RpcSettings(msgspec.Struct, frozen=True, kw_only=True):
     view_timeout_ms: int = 10_000
     cors_allowed_origins: tuple[str, ...] = ("*",)
     node_public_key: PublicKey = PublicKey(0, bytes(32))
-    node_version: NodeVersion = NodeVersion("hither", "release", "unknown", "unknown")
+    node_version: NodeVersion = NodeVersion(__version__, "hither", "unknown", "unknown")
 
 
 class Context:
