@@ -1,6 +1,7 @@
 """A node in this process: submission, waiting, development controls."""
 
 import asyncio
+import itertools
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -72,9 +73,14 @@ def test_each_status_is_waited_for(tmp_path: Path, until: ExecutionStatus) -> No
 
     async def scenario(node: Node) -> None:
         await wait_for_height(node, 1)
-        started = time.monotonic()
+        height = node.reader.get_head().height
         await send(node, transfer(node, "alice.near", "peggy.near"), until)
-        assert time.monotonic() - started < 0.5, "no heartbeat was needed"
+        # Blocks of the clock alone would stand 600 ms apart; those of work follow each other.
+        blocks = [
+            node.reader.get_header(number) for number in range(height + 1, node.reader.get_head().height + 1)
+        ]
+        gaps_ns = [after.timestamp_ns - before.timestamp_ns for before, after in itertools.pairwise(blocks)]
+        assert min(gaps_ns, default=0) < 600_000_000, "no heartbeat was needed"
 
     run(make_home(tmp_path), scenario)
 
@@ -94,7 +100,7 @@ def test_who_waits_for_inclusion_is_told_of_that_alone(tmp_path: Path) -> None:
 
 
 def test_finality_that_nobody_waits_for_comes_at_its_pace(tmp_path: Path) -> None:
-    """At 150 ms a block: executed at once, final at once for who waits, else after three blocks."""
+    """At 1.5 s a block: executed at once, final at once for who waits, else after three blocks."""
 
     async def scenario(node: Node) -> None:
         await wait_for_height(node, 1)
@@ -104,16 +110,16 @@ def test_finality_that_nobody_waits_for_comes_at_its_pace(tmp_path: Path) -> Non
         assert node.reader.get_transaction_status(signed.hash) == status, "nobody waits"
         started = time.monotonic()
         assert (await send(node, signed)).execution is FINAL
-        assert time.monotonic() - started < 0.14, "somebody waits"
+        assert time.monotonic() - started < 1.4, "somebody waits"
         signed = transfer(node, "carol.near", "bob.near")
         await send(node, signed, ExecutionStatus.EXECUTED_OPTIMISTIC)
         started = time.monotonic()
         while node.reader.get_transaction_status(signed.hash).execution is not FINAL:
             await node.control.wait_for_head(node.reader.get_head())
-        assert 0.25 < time.monotonic() - started < 1, "it comes by itself, before the heartbeat brings it"
+        assert time.monotonic() - started > 2.5, "nobody waits"
 
     home = make_home(tmp_path, boundary_accounts=())
-    run(home, scenario, NodeOptions(finality_block_time_ms=150))
+    run(home, scenario, NodeOptions(finality_block_time_ms=1_500))
 
 
 def test_waiting_for_a_transaction_that_never_comes_ends(tmp_path: Path) -> None:

@@ -83,19 +83,6 @@ def test_too_small_a_disk_bound_still_runs(tmp_path: Path) -> None:
     assert list_compiled(tmp_path) == []
 
 
-def test_cached_call_is_quick(vm: Vm) -> None:
-    """At least 9,000 small calls a second on one thread (best of several short rounds)."""
-    state, call = make_state(CODE), make_call(CODE, "nothing")
-    vm.call(state, call)
-
-    def run_calls() -> None:
-        for _ in range(200):
-            vm.call(state, call)
-
-    best_ms = min(measure_ms(run_calls) for _ in range(10))
-    assert 200 / best_ms * 1_000 >= 9_000
-
-
 def make_long_program() -> bytes:
     """Spins until the gas is gone."""
     program = Program()
