@@ -12,7 +12,6 @@ from hither.cli.problems import stop
 BENCHMARKS = {
     "start": "how soon a node is ready, and what it takes of memory",
     "transfers": "transfers a second, on disk and through HTTP, beside anvil",
-    "tokens": "token transfers a second by a contract, beside an ERC-20 on anvil",
     "rpc": "how long a transfer takes to be final, and views a second",
     "growth": "what a million accounts cost",
 }

@@ -20,12 +20,21 @@ local function now() ffi.C.gettimeofday(clock, nil); return tonumber(clock.s) + 
 local bodies, headers, length, limit = {}, {["Content-Type"] = "application/json"}, 0, 0
 local sent, answered, refused, started = 0, 0, 0, 0
 local is_tried, is_over = false, false
+local rate, answered_at, PATIENCE = 0, 0, 5
+function delay()
+  if is_over then return 5 end
+  return rate > 0 and math.max(0, (sent / rate - (now() - started)) * 1000) or 0
+end
+local function leave()
+  -- wrk itself would sleep until its time is over.
+  io.write(string.format('{"sent": %d, "refused": %d, "lost": %d, "started": %.6f, "ended": %.6f}\\n',
+    sent, refused, sent - answered, started, answered_at))
+  io.flush()
+  os.exit(0)
+end
 function init(arguments)
   limit = tonumber(arguments[2])
-  local rate = tonumber(arguments[3])
-  if rate > 0 then
-    delay = function() return math.max(0, (sent / rate - (now() - started)) * 1000) end
-  end
+  rate = tonumber(arguments[3])
   for line in io.lines(arguments[1]) do length = length + 1; bodies[length] = line end
 end
 function request()
@@ -38,16 +47,14 @@ function request()
   return wrk.format("POST", "/", headers, bodies[sent])
 end
 function response(status, _, body)
-  if body == "null" or body == "" then return end
-  answered = answered + 1
-  if status ~= 200 or string.find(body, '"error"', 1, true) then refused = refused + 1 end
-  if is_over and answered >= sent then
-    -- wrk itself would sleep until its time is over.
-    io.write(string.format('{"sent": %d, "refused": %d, "started": %.6f, "ended": %.6f}\\n',
-      sent, refused, started, now()))
-    io.flush()
-    os.exit(0)
+  if body == "null" or body == "" then
+    -- A connection that broke took its request along: nobody will answer it.
+    if is_over and now() - answered_at > PATIENCE then leave() end
+    return
   end
+  answered, answered_at = answered + 1, now()
+  if status ~= 200 or string.find(body, '"error"', 1, true) then refused = refused + 1 end
+  if is_over and answered >= sent then leave() end
 end
 """
 
@@ -71,10 +78,13 @@ end
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """Bodies that were sent once: how many, how many answers were errors, between when and when (Unix time)."""
+    """Bodies that were sent once: how many, how many answers were errors, how many there were none to, and
+    between when and when (Unix time).
+    """
 
     sent: int
     refused: int
+    lost: int
     started: float
     ended: float
 
@@ -97,7 +107,7 @@ def send_once(
     As fast as they are answered, or ``rate`` a second.
     """
     words = _run_wrk(_ONCE, url, bodies, folder, connections, seconds + 60, str(seconds), str(rate))
-    return Sent(words["sent"], words["refused"], words["started"], words["ended"])
+    return Sent(**words)
 
 
 def send_again(url: str, bodies: Iterable[bytes], folder: Path, connections: int, seconds: float) -> Repeated:

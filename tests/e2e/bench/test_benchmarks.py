@@ -1,0 +1,50 @@
+"""Every benchmark runs and tells its figures; how good they are is not a test's business."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from hither.cli.bench.command import BENCHMARKS
+
+SMALL = ("--accounts", "200", "--senders", "100", "--seconds", "0.5")
+
+# Name -> further options, and the fields that must be there.
+CASES = {
+    "start": (
+        ("--no-peer",),
+        {"node_ready_s", "node_rss_mb"},
+    ),
+    "transfers": (
+        (),
+        {"durable_tps", "rpc_tps", "peer_tps", "ratio", "accounts", "shards", "us_per_stage"},
+    ),
+    "rpc": (
+        (),
+        {
+            "send_final_p50_ms",
+            "send_final_p99_ms",
+            "view_per_s",
+            "view_p99_loaded_ms",
+            "connections",
+            "load_tool",
+        },
+    ),
+    "growth": (
+        (),
+        {"us_at_2e2", "rss_mb", "restart_s", "write_amplification"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_a_benchmark_tells_its_figures_and_conditions(name: str) -> None:
+    """The last line is one JSON object with every field that is promised."""
+    options, fields = CASES[name]
+    command = (sys.executable, "-m", "hither.cli.main", "bench", name, "--json", *SMALL, *options)
+    result = subprocess.run(command, capture_output=True, check=False, timeout=300)
+    assert result.returncode == 0, result.stderr.decode()
+    figures = json.loads(result.stdout.decode().strip().rpartition("\n")[2])
+    assert fields | {"bench", "cores", "python", "hither"} <= set(figures)
+    assert all(value > 0 for key, value in figures.items() if key.endswith(("_tps", "_s", "_ms", "_mb")))
