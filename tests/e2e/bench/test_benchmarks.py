@@ -20,6 +20,10 @@ CASES = {
         (),
         {"durable_tps", "rpc_tps", "peer_tps", "ratio", "accounts", "shards", "us_per_stage"},
     ),
+    "tokens": (
+        (),
+        {"durable_tps", "holders"},
+    ),
     "rpc": (
         (),
         {
