@@ -18,13 +18,15 @@ from hither.crypto.keys import SECP256K1, Signature
 from hither.crypto.signing import are_valid_signatures
 from hither.foreign.adapter import EcdsaSignature
 from hither.foreign.bitcoin_addresses import GROUP_ORDER, decompress_key, derive_script
-from hither.foreign.errors import MalformedTransaction, WrongSignature
+from hither.foreign.errors import InvalidInput, MalformedTransaction, WrongSignature
 
 SIGHASH_ALL: Final = 1
 SEQUENCE_REPLACEABLE: Final = 0xFFFFFFFD
 """Says that a transaction with a higher fee may take the place (BIP-125)."""
 SEQUENCE_FINAL: Final = 0xFFFFFFFF
 SATOSHIS_MAX: Final = 21_000_000 * 100_000_000
+
+DATA_SIZE_BYTES_MAX: Final = 80
 
 _MAGIC: Final = b"psbt\xff"
 _UNSIGNED_TRANSACTION: Final = 0x00
@@ -68,7 +70,9 @@ class Draft:
 
 
 def make_data_script(data: bytes) -> bytes:
-    """An output that only carries bytes (OP_RETURN)."""
+    """An output that only carries bytes (OP_RETURN). Raises ``InvalidInput`` for more than every node relays."""
+    if len(data) > DATA_SIZE_BYTES_MAX:
+        raise InvalidInput(f"{len(data)} bytes of data; every node relays {DATA_SIZE_BYTES_MAX}")
     return ScriptPubKey.nulldata(data).script
 
 

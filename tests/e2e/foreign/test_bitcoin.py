@@ -157,7 +157,7 @@ def test_a_wrong_signature_is_refused_here_and_by_the_node(tmp_path: Path) -> No
             transaction.vin[0].script_witness = Witness([codec.encode_signature(signature), ALICE_KEY])
             forged = SignedTransaction(REGTEST.chain, transaction.id.hex(), transaction.serialize(True))
             height = await engine.call("getblockcount")
-            with pytest.raises(BroadcastRefused, match="mandatory-script-verify-flag-failed") as caught:
+            with pytest.raises(BroadcastRefused, match="mempool-script-verify-flag-failed") as caught:
                 await adapter.broadcast(forged)
             assert caught.value.rpc_code == -26
             assert await engine.call("getblockcount") == height

@@ -35,6 +35,7 @@ from hither.foreign.errors import (
     InvalidAddress,
     InvalidAmount,
     InvalidChainId,
+    InvalidInput,
     InvalidPublicKey,
     MalformedTransaction,
     WrongNetwork,
@@ -229,6 +230,12 @@ def test_data_outputs_are_pushed_as_short_as_can_be(size: int) -> None:
     data = b"d" * size
     push = bytes((size,)) if size <= 75 else b"\x4c" + bytes((size,))
     assert codec.make_data_script(data) == b"\x6a" + push + data
+
+
+def test_more_data_than_is_relayed_is_refused() -> None:
+    """Before anything is built."""
+    with pytest.raises(InvalidInput):
+        codec.make_data_script(b"d" * 81)
 
 
 def test_a_high_s_is_turned_low() -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import coincurve
 import pytest
+from btclib.block import Block
 from btclib.script.script_pub_key import ScriptPubKey
 from btclib.script.witness import Witness
 from btclib.tx import OutPoint, Tx, TxIn, TxOut
 
 from hither.foreign import bitcoin_transactions as codec
-from hither.foreign.bitcoin_addresses import derive_script
+from hither.foreign.bitcoin_addresses import REGTEST, derive_script, parse_address
 from hither.foreign.bitcoin_transactions import Coin, Draft, Output
 from hither.foreign.engines.bitcoin_faucet import FAUCET_SCRIPT
 from hither.foreign.engines.bitcoin_kernel import BlockRefused
@@ -20,6 +21,7 @@ from hither.foreign.engines.bitcoin_ledger import Ledger
 from hither.foreign.engines.bitcoin_node import FIRST_BLOCKS, BitcoinNode
 from hither.foreign.engines.bitcoin_pool import MissingInputs, Refused, format_money
 from hither.foreign.engines.bitcoin_rpc import Methods, RpcError
+from hither.foreign.engines.bitcoin_views import describe_script
 from hither.foreign.errors import EngineError
 from tests.unit.foreign.signing_network import SigningNetwork
 
@@ -127,12 +129,12 @@ def test_a_wrong_signature_is_refused(node: BitcoinNode) -> None:
     """With the words of Bitcoin Core."""
     draft = Draft((fund(node),), (Output(AMOUNT - 1_000, BOB_SCRIPT),))
     assert refuse(node, sign_draft(draft, BOB.ecdsa)) == (
-        "mandatory-script-verify-flag-failed (Signature must be zero for failed CHECK(MULTI)SIG operation)"
+        "mempool-script-verify-flag-failed (Signature must be zero for failed CHECK(MULTI)SIG operation)"
     )
     submit(node, sign_draft(draft))
 
 
-def test_a_high_s_is_refused_as_policy_only(node: BitcoinNode) -> None:
+def test_a_high_s_is_refused(node: BitcoinNode) -> None:
     """Blocks may hold it; nodes do not relay it."""
     transaction = pay(fund(node))
     good = make_signature(ALICE.ecdsa, codec.compute_digests(read_draft(transaction), ALICE_KEY)[0])
@@ -143,7 +145,7 @@ def test_a_high_s_is_refused_as_policy_only(node: BitcoinNode) -> None:
         [b"\x30" + bytes((len(body),)) + body + b"\x01", ALICE_KEY], check_validity=False
     )
     assert refuse(node, transaction) == (
-        "non-mandatory-script-verify-flag (Non-canonical signature: S value is unnecessarily high)"
+        "mempool-script-verify-flag-failed (Non-canonical signature: S value is unnecessarily high)"
     )
 
 
@@ -211,13 +213,20 @@ def make_bad(node: BitcoinNode, case: str) -> Tx:
             return pay(Coin(node.ledger.tip.transaction_ids[0].hex(), 0, 50 * 10**8, ALICE_SCRIPT))
         case "more out than in":
             return pay(coin, -1)
+        case "two data outputs":
+            data = Output(0, codec.make_data_script(b"x"))
+            return pay(coin, 0, data, data, Output(900_000, BOB_SCRIPT))
+        case "long data":
+            long_data = Output(0, b"\x6a\x4c\x51" + b"x" * 81)
+            return pay(coin, 0, long_data, Output(900_000, BOB_SCRIPT))
         case "no fee":
             return pay(coin, 0)
         case "low fee":
-            return pay(coin, 109)
+            return pay(coin, 10)
     return bare
 
 
+# What Bitcoin Knots 29.5 with -corepolicy answers to the same transactions.
 REFUSALS = {
     "vout-empty": "bad-txns-vout-empty",
     "negative": "bad-txns-vout-negative",
@@ -241,6 +250,8 @@ REFUSALS = {
     "known": "txn-already-known",
     "young coinbase": "bad-txns-premature-spend-of-coinbase",
     "more out than in": "bad-txns-in-belowout",
+    "two data outputs": "multi-op-return",
+    "long data": "scriptpubkey",
     "no fee": "min relay fee not met",
     "low fee": "min relay fee not met",
 }
@@ -254,8 +265,8 @@ def test_a_bad_transaction_is_refused_with_the_reason_of_core(node: BitcoinNode,
 
 
 def test_the_least_fee_passes(node: BitcoinNode) -> None:
-    """110 virtual bytes at one satoshi each."""
-    submit(node, pay(fund(node), 110))
+    """110 virtual bytes at a tenth of a satoshi each."""
+    submit(node, pay(fund(node), 11))
 
 
 # Conflicts
@@ -270,7 +281,8 @@ def test_a_replacement_must_pay_for_itself(node: BitcoinNode) -> None:
     submit(node, child)
     assert refuse(node, pay(coin, 999)) == "insufficient fee"
     assert refuse(node, pay(coin, 2_000)) == "insufficient fee", "the child's fee counts too"
-    second = pay(coin, 2_110)
+    assert refuse(node, pay(coin, 2_010)) == "insufficient fee", "nor is it relayed for nothing"
+    second = pay(coin, 2_011)
     submit(node, second)
     assert list(node.pool.entries) == [second.id]
 
@@ -433,8 +445,8 @@ def test_sending_answers_with_the_codes_of_core(node: BitcoinNode) -> None:
     assert fail("sendrawtransaction", payment + "00") == (-22, decode_failed)
     missing = pay(replace(coin, index=9)).serialize(True).hex()
     assert fail("sendrawtransaction", missing) == (-25, "bad-txns-inputs-missingorspent")
-    low = pay(coin, 100).serialize(True).hex()
-    assert fail("sendrawtransaction", low) == (-26, "min relay fee not met, 100 < 110")
+    low = pay(coin, 10).serialize(True).hex()
+    assert fail("sendrawtransaction", low) == (-26, "min relay fee not met, 10 < 11")
     dear = pay(coin, AMOUNT - 1_000 * 3 // 2 * 10).serialize(True).hex()
     assert fail("sendrawtransaction", dear, "0.01")[0] == -25
     assert fail("getblockhash", 10**6) == (-8, "Block height out of range")
@@ -477,3 +489,42 @@ def test_an_unspendable_gift_is_refused_unless_asked_for(node: BitcoinNode) -> N
 def test_money_in_messages_is_written_as_core_does(satoshis: int, text: str) -> None:
     """Two decimals at least, no trailing zeros after them."""
     assert format_money(satoshis) == text
+
+
+@pytest.mark.parametrize(
+    "descriptor",
+    [
+        # By Bitcoin Knots 29.5.
+        "addr(bcrt1q0j92p70heuk0g9zhyylcpz0ftw8ed5ksm6ypwm)#v9m0h78n",
+        "addr(bcrt1qxwu5ku9m6s60ptgpjftxn0klx35cx26cc7gyur)#uty24m7a",
+    ],
+)
+def test_descriptors_have_the_checksum_of_core(descriptor: str) -> None:
+    """Over the letters of the text."""
+    address = descriptor[5 : descriptor.index(")")]
+    assert describe_script(parse_address(address, REGTEST)) == descriptor
+
+
+def test_blocks_can_be_read_in_four_depths(node: BitcoinNode) -> None:
+    """Bytes, ids, transactions, and what they spent."""
+    methods = Methods(node, is_instant=True)
+    payment = pay(fund(node))
+    methods.answer("sendrawtransaction", [payment.serialize(True).hex()])
+    block_hash = methods.answer("getbestblockhash", [])
+    views = [methods.answer("getblock", [block_hash, verbosity]) for verbosity in range(4)]
+    assert bytes.fromhex(views[0]) == node.ledger.tip.raw
+    assert views[1]["tx"] == [view["txid"] for view in views[2]["tx"]]
+    assert bytes(views[2]["tx"][1]["fee"]) == b"0.00001000"
+    assert "prevout" not in views[2]["tx"][1]["vin"][0]
+    assert views[3]["tx"][1]["vin"][0]["prevout"]["scriptPubKey"]["hex"] == ALICE_SCRIPT.hex()
+    witness_bytes = sum(one.size - len(one.serialize(False)) for one in parse_block(views[0]).transactions)
+    assert (
+        views[1]["strippedsize"]
+        == views[1]["size"] - witness_bytes
+        == len(node.ledger.tip.raw) - witness_bytes
+    )
+
+
+def parse_block(text: str) -> Block:
+    """With the library's own checks."""
+    return Block.parse(bytes.fromhex(text), check_validity=False)

@@ -1,6 +1,7 @@
 """The embedded Bitcoin node as an engine: started as a child of its own, spoken to over loopback.
 
-Regtest. With instant blocks each transaction that is sent is in a block when the answer comes; else ``mine`` makes them.
+Regtest. With instant blocks each transaction that is sent is in a block when the answer comes; else ``mine`` makes
+them.
 The folder keeps the chain over a stop of any kind.
 """
 

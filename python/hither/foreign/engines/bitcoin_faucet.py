@@ -9,7 +9,7 @@ from btclib.tx import OutPoint, Tx, TxIn, TxOut
 from hither.foreign.bitcoin_addresses import REGTEST, format_script
 from hither.foreign.bitcoin_transactions import SEQUENCE_REPLACEABLE
 from hither.foreign.engines.bitcoin_ledger import Ledger, Point, Unspent
-from hither.foreign.engines.bitcoin_pool import COINBASE_MATURITY, RELAY_RATE, Pool
+from hither.foreign.engines.bitcoin_pool import COINBASE_MATURITY, Pool
 from hither.foreign.errors import EngineError
 
 FAUCET_WITNESS: Final = b"\x51"
@@ -17,6 +17,8 @@ FAUCET_SCRIPT: Final = b"\x00\x20" + hashlib.sha256(FAUCET_WITNESS).digest()
 FAUCET_ADDRESS: Final = format_script(FAUCET_SCRIPT, REGTEST)
 
 _INPUTS_MAX: Final = 500
+_CHANGE_MIN: Final = 1_000
+"""Above the dust limit of every script."""
 
 
 def make_payment(ledger: Ledger, pool: Pool, script: bytes, amount: int) -> Tx:
@@ -25,7 +27,7 @@ def make_payment(ledger: Ledger, pool: Pool, script: bytes, amount: int) -> Tx:
     total = sum(output.amount for _, output in inputs)
     rest = total - amount - _compute_fee(len(inputs))
     outputs = [TxOut(amount, script, check_validity=False)]
-    if rest > RELAY_RATE:
+    if rest >= _CHANGE_MIN:
         outputs.append(TxOut(rest, FAUCET_SCRIPT, check_validity=False))
     entries = [
         TxIn(OutPoint(*point), b"", SEQUENCE_REPLACEABLE, Witness([FAUCET_WITNESS]), check_validity=False)
@@ -51,8 +53,9 @@ def _choose_coins(ledger: Ledger, pool: Pool, amount: int) -> list[tuple[Point, 
 
 
 def _compute_fee(inputs: int) -> int:
-    # An input with the witness that asks for nothing takes 42 virtual bytes; all the rest takes less than 150.
-    return RELAY_RATE * (150 + 42 * inputs) // 1_000
+    # An input with the witness that asks for nothing takes 42 virtual bytes; all the rest takes less than 150;
+    # one satoshi each.
+    return 150 + 42 * inputs
 
 
 def _is_mature(ledger: Ledger, output: Unspent) -> bool:

@@ -12,7 +12,9 @@ from typing import Final
 from btclib import policy
 from btclib.exceptions import BTClibException, ScriptError
 from btclib.fee import FeeRate, fee_from_vsize
-from btclib.script.engine import ALL_FLAGS, ScriptFlag, sig_op_cost, verify_transaction
+from btclib.script.engine import ScriptFlag, sig_op_cost, verify_input
+from btclib.script.sig_hash import PrecomputedTxData
+from btclib.script.solver import solver
 from btclib.tx import Coin as LibraryCoin
 from btclib.tx import Tx, TxOut, assert_sequence_locks, is_final
 
@@ -21,12 +23,13 @@ from hither.foreign.engines.bitcoin_kernel import Kernel
 from hither.foreign.engines.bitcoin_ledger import Ledger, Point, Unspent, list_points, list_scripts
 from hither.foreign.errors import MalformedTransaction
 
-RELAY_RATE: Final = 1_000
+RELAY_RATE: Final = 100
 """Satoshis for 1,000 virtual bytes: the least that is relayed, and the least that a replacement adds."""
 ANCESTORS_MAX: Final = 25
 REPLACED_MAX: Final = 100
 COINBASE_MATURITY: Final = 100
 SIZE_BYTES_MIN: Final = 65
+DATA_SCRIPT_BYTES_MAX: Final = 83
 
 _STANDARD_RULES: Final = ~ScriptFlag(0)
 
@@ -283,18 +286,19 @@ class Pool:
 
     def _validate_scripts(self, transaction: Tx, raw: bytes, spent: Sequence[Unspent]) -> None:
         outputs = _as_library_outputs(spent)
-        try:
-            verify_transaction(outputs, transaction, _STANDARD_RULES, check_amounts=False)
-        except ScriptError as error:
-            description = error.code.description
+        shared = PrecomputedTxData(transaction, outputs)
+        for index, (parent, output) in enumerate(list_points(transaction)):
             try:
-                verify_transaction(outputs, transaction, ALL_FLAGS, check_amounts=False)
-            except ScriptError:
-                raise Refused(f"mandatory-script-verify-flag-failed ({description})") from None
-            raise Refused(f"non-mandatory-script-verify-flag ({description})") from None
+                verify_input(outputs, transaction, index, _STANDARD_RULES, shared)
+            except ScriptError as error:
+                raise Refused(
+                    f"mempool-script-verify-flag-failed ({error.code.description})",
+                    f"input {index} of {transaction.id.hex()} (wtxid {transaction.hash.hex()}), "
+                    f"spending {parent.hex()}:{output}",
+                ) from None
         # The last word is Bitcoin Core's own code's.
         if not self._kernel.is_spend_valid(raw, [(one.amount, one.script) for one in spent]):
-            raise Refused("mandatory-script-verify-flag-failed")
+            raise Refused("mempool-script-verify-flag-failed")
 
 
 def validate_transaction(transaction: Tx, raw: bytes) -> None:
@@ -331,6 +335,11 @@ def validate_policy(transaction: Tx) -> None:
         policy.assert_standard_tx(transaction)
     except BTClibException as error:
         raise Refused(str(error)) from None
+    data = [one for one in transaction.vout if solver(one.script_pub_key.script)[0] == "nulldata"]
+    if any(len(one.script_pub_key.script) > DATA_SCRIPT_BYTES_MAX for one in data):
+        raise Refused("scriptpubkey")
+    if len(data) > 1:
+        raise Refused("multi-op-return")
     if len(transaction.serialize(False, check_validity=False)) < SIZE_BYTES_MIN:
         raise Refused("tx-size-small")
 

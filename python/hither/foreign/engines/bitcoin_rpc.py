@@ -8,6 +8,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
 
+from btclib.script.solver import solver
 from btclib.tx import Tx
 
 from hither.foreign.bitcoin_addresses import REGTEST, parse_address
@@ -34,6 +35,8 @@ _ALREADY_IN_CHAIN: Final = -27
 _VERSION: Final = 290000
 _BLOCKS_AT_ONCE_MAX: Final = 10_000
 _FEE_RATE_MAX: Final = "0.10"
+_ESTIMATED_RATE: Final = 1_000
+_DECODE_FAILED: Final = "TX decode failed. Make sure the tx has at least one input."
 
 
 class RpcError(Exception):
@@ -108,7 +111,7 @@ class Methods:
     def getblockhash(self, height: int) -> str:
         """Of the active chain."""
         if not _is_integer(height):
-            raise RpcError(_WRONG_TYPE, "JSON value of type is not of expected type number")
+            raise RpcError(_WRONG_TYPE, f"JSON value of {height!r} is not of expected type number")
         if not 0 <= height <= self._ledger.height:
             raise RpcError(_INVALID_PARAMETER, "Block height out of range")
         return self._ledger.blocks[height].block_hash.hex()
@@ -119,11 +122,11 @@ class Methods:
         return views.view_header(self._ledger, block) if verbose else block.raw[:80].hex()
 
     def getblock(self, blockhash: str, verbosity: int | bool = 1) -> Any:
-        """0: bytes; 1: with the ids of transactions; 2 and 3: with transactions and what they spent."""
+        """0: bytes; 1: with the ids of transactions; 2: with transactions; 3: also with what they spent."""
         block = self._find_block(blockhash)
         if not int(verbosity):
             return block.raw.hex()
-        return views.view_block(self._ledger, block, is_whole=int(verbosity) >= 2)
+        return views.view_block(self._ledger, block, int(verbosity))
 
     def submitblock(self, hexdata: str, dummy: Any = None) -> str | None:
         """None when it is good, else why not."""
@@ -193,8 +196,8 @@ class Methods:
 
     def decoderawtransaction(self, hexstring: str, iswitness: bool = True) -> views.Json:
         """What the bytes say."""
-        raw = _read_hex(hexstring, "TX decode failed")
-        view = views.view_transaction(self._parse(raw))
+        message = "TX decode failed"
+        view = views.view_transaction(self._parse(_read_hex(hexstring, message), message))
         del view["hex"]
         return view
 
@@ -202,7 +205,7 @@ class Methods:
         self, hexstring: str, maxfeerate: Any = _FEE_RATE_MAX, maxburnamount: Any = 0
     ) -> str:
         """Into the pool; with instant blocks, into the chain."""
-        raw = _read_hex(hexstring, "TX decode failed. Make sure the tx has at least one input.")
+        raw = _read_hex(hexstring, _DECODE_FAILED)
         transaction = self._parse(raw)
         if any((transaction.id, index) in self._ledger.unspent for index in range(len(transaction.vout))):
             raise RpcError(_ALREADY_IN_CHAIN, "Transaction outputs already in utxo set")
@@ -233,24 +236,28 @@ class Methods:
         return [self._test_one(text, maxfeerate) for text in rawtxs]
 
     def _test_one(self, text: Any, maxfeerate: Any) -> views.Json:
-        raw = _read_hex(text, f"TX decode failed: {text} Make sure the tx has at least one input.")
-        transaction = self._parse(raw)
+        message = f"TX decode failed: {text} Make sure the tx has at least one input."
+        transaction = self._parse(raw := _read_hex(text, message), message)
         view: views.Json = {"txid": transaction.id.hex(), "wtxid": transaction.hash.hex()}
         try:
             entry = self._node.check_transaction(raw)
         except Refused as error:
-            reason = "missing-inputs" if isinstance(error, MissingInputs) else error.reason
-            return {**view, "allowed": False, "reject-reason": reason, "reject-details": str(error)}
+            if isinstance(error, MissingInputs):
+                return {**view, "allowed": False, "reject-reason": "missing-inputs"}
+            return {**view, "allowed": False, "reject-reason": error.reason, "reject-details": str(error)}
         if _is_too_dear(entry.fee, entry.size, maxfeerate):
             return {**view, "allowed": False, "reject-reason": "max-fee-exceeded"}
-        fees = {"base": views.format_amount(entry.fee)}
+        fees = {
+            "base": views.format_amount(entry.fee),
+            "effective-feerate": views.format_amount(entry.fee * 1_000 // entry.size),
+            "effective-includes": [view["wtxid"]],
+        }
         return {**view, "allowed": True, "vsize": entry.size, "fees": fees}
 
-    def _parse(self, raw: bytes) -> Tx:
+    def _parse(self, raw: bytes, message: str = _DECODE_FAILED) -> Tx:
         try:
             return parse_raw(raw)
         except MalformedTransaction:
-            message = "TX decode failed. Make sure the tx has at least one input."
             raise RpcError(_UNDECODABLE, message) from None
 
     # The pool and fees
@@ -284,10 +291,10 @@ class Methods:
         }
 
     def estimatesmartfee(self, conf_target: int, estimate_mode: str = "economical") -> views.Json:
-        """The least that is relayed: every block has room."""
+        """What nodes of every age relay: every block has room."""
         if not _is_integer(conf_target) or not 1 <= conf_target <= 1008:
             raise RpcError(_INVALID_PARAMETER, "Invalid conf_target, must be between 1 and 1008")
-        return {"feerate": views.format_amount(RELAY_RATE), "blocks": max(conf_target, 2)}
+        return {"feerate": views.format_amount(_ESTIMATED_RATE), "blocks": max(conf_target, 2)}
 
     def getnetworkinfo(self) -> views.Json:
         """For clients that ask for the version first."""
@@ -314,6 +321,8 @@ class Methods:
             raise RpcError(_INVALID_PARAMETER, f"Invalid action '{action}'")
         scripts = dict.fromkeys(_read_descriptor(one) for one in scanobjects)
         found = [one for script in scripts for one in self._ledger.list_unspent(script)]
+        # Core's order: by id as it is stored, which is the other way round than it is written.
+        found.sort(key=lambda one: (one[0][0][::-1], one[0][1]))
         return {
             "success": True,
             "txouts": len(self._ledger.unspent),
@@ -329,6 +338,7 @@ class Methods:
             "txid": point[0].hex(),
             "vout": point[1],
             "scriptPubKey": output.script.hex(),
+            "desc": views.describe_script(output.script),
             "amount": views.format_amount(output.amount),
             "coinbase": output.is_coinbase,
             "height": output.height,
@@ -342,7 +352,19 @@ class Methods:
             script = parse_address(address, REGTEST)
         except InvalidAddress as error:
             return {"isvalid": False, "error_locations": [], "error": str(error)}
-        return {"isvalid": True, "address": address, "scriptPubKey": script.hex()}
+        kind = solver(script)[0]
+        is_witness = kind.startswith("witness")
+        view = {
+            "isvalid": True,
+            "address": address,
+            "scriptPubKey": script.hex(),
+            "isscript": kind in ("scripthash", "witness_v0_scripthash", "witness_v1_taproot"),
+            "iswitness": is_witness,
+        }
+        if is_witness:
+            view["witness_version"] = script[0] and script[0] - 0x50
+            view["witness_program"] = script[2:].hex()
+        return view
 
     def hither_fund(self, address: str, satoshis: int) -> str:
         """Development coins from the faucet, mined in; returns the transaction's id."""
@@ -380,8 +402,8 @@ def _read_hash(text: Any, name: str) -> bytes:
 def _read_address(text: Any) -> bytes:
     try:
         return parse_address(str(text), REGTEST)
-    except InvalidAddress as error:
-        raise RpcError(_BAD_ADDRESS_OR_KEY, f"Error: Invalid address: {error}") from None
+    except InvalidAddress:
+        raise RpcError(_BAD_ADDRESS_OR_KEY, "Error: Invalid address") from None
 
 
 def _read_descriptor(one: Any) -> bytes:

@@ -1,7 +1,8 @@
 """The development node's process: Core's JSON-RPC by POST to ``/``, and the REST that Esplora and mempool.space serve.
 
-The REST paths stand at the root and below ``/api``. ``python -m hither.foreign.engines.bitcoin_server --home DIR`` prints
-one line of JSON once it answers and stops on SIGTERM; it listens on loopback alone. Requests are served one at a time.
+The REST paths stand at the root and below ``/api``. ``python -m hither.foreign.engines.bitcoin_server --home DIR``
+prints one line of JSON once it answers and stops on SIGTERM; it listens on loopback alone, and serves one request at a
+time.
 """
 
 import argparse

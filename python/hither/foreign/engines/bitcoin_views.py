@@ -1,7 +1,4 @@
-"""How transactions and blocks look as JSON: in Bitcoin Core's words and in Esplora's.
-
-Output descriptors (``desc``), which Core adds beside scripts, are left out.
-"""
+"""How transactions and blocks look as JSON: in Bitcoin Core's words and in Esplora's."""
 
 from typing import Any, Final
 
@@ -27,6 +24,12 @@ _ESPLORA_KINDS: Final = {
     "multisig": "multisig",
 }
 
+_DESCRIPTOR_LETTERS: Final = (
+    "0123456789()[],'/*abcdefgh@:$%{}IJKLMNOPQRSTUVWXYZ&+-.;<=>?!^_|~ijklmnopqrstuvwxyzABCDEFGH`#\"\\ "
+)
+_DESCRIPTOR_GENERATORS: Final = (0xF5DEE51989, 0xA9FDCA3312, 0x1BAB10E32D, 0x3706B1677A, 0x644D626FFD)
+_CHECKSUM_LETTERS: Final = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+
 
 def format_amount(satoshis: int) -> msgspec.Raw:
     """A number of bitcoins with eight decimals, as Core writes it."""
@@ -36,12 +39,48 @@ def format_amount(satoshis: int) -> msgspec.Raw:
 
 def view_script(script: bytes) -> Json:
     """An output's script in Core's words."""
-    view: Json = {"asm": script_to_asm(script), "hex": script.hex()}
+    view: Json = {"asm": script_to_asm(script), "desc": describe_script(script), "hex": script.hex()}
     address = format_script(script, REGTEST)
     if address is not None:
         view["address"] = address
     view["type"] = solver(script)[0]
     return view
+
+
+def describe_script(script: bytes) -> str:
+    """As a descriptor with its checksum (BIP-380): the key of a taproot output, an address, else the bytes."""
+    kind, parts = solver(script)
+    address = format_script(script, REGTEST)
+    if kind == "witness_v1_taproot":
+        text = f"rawtr({parts[0].hex()})"
+    elif kind == "pubkey":
+        text = f"pk({parts[0].hex()})"
+    else:
+        text = f"raw({script.hex()})" if address is None else f"addr({address})"
+    return f"{text}#{_compute_checksum(text)}"
+
+
+def _compute_checksum(text: str) -> str:
+    symbols: list[int] = []
+    groups: list[int] = []
+    for letter in text:
+        place = _DESCRIPTOR_LETTERS.index(letter)
+        symbols.append(place & 31)
+        groups.append(place >> 5)
+        if len(groups) == 3:
+            symbols.append(groups[0] * 9 + groups[1] * 3 + groups[2])
+            groups = []
+    if groups:
+        symbols.append(groups[0] if len(groups) == 1 else groups[0] * 3 + groups[1])
+    state = 1
+    for symbol in [*symbols, *bytes(8)]:
+        top = state >> 35
+        state = (state & 0x7FFFFFFFF) << 5 ^ symbol
+        for bit, generator in enumerate(_DESCRIPTOR_GENERATORS):
+            if top >> bit & 1:
+                state ^= generator
+    state ^= 1
+    return "".join(_CHECKSUM_LETTERS[state >> 5 * (7 - place) & 31] for place in range(8))
 
 
 # Bitcoin Core
@@ -124,12 +163,16 @@ def view_header(ledger: Ledger, block: Block) -> Json:
     return view
 
 
-def view_block(ledger: Ledger, block: Block, *, is_whole: bool) -> Json:
-    """With the ids of its transactions, or with them whole."""
+def view_block(ledger: Ledger, block: Block, verbosity: int) -> Json:
+    """1: with the ids of its transactions; 2: with them whole; 3: also with what they spent."""
     transactions = [ledger.transactions[one] for one in block.transaction_ids]
     listed: list[Any] = [one.hex() for one in block.transaction_ids]
-    if is_whole:
+    if verbosity >= 2:
         listed = [view_transaction(one.transaction, one.spent) for one in transactions]
+    if verbosity == 2:
+        for view in listed:
+            for entry in view["vin"]:
+                entry.pop("prevout", None)
     size = len(block.raw)
     witness = sum(
         one.transaction.size - len(one.transaction.serialize(False, check_validity=False))
