@@ -6,6 +6,7 @@ sign must know: what is described, hashed (BIP-143) and paid as fee is all read 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from btclib.exceptions import BTClibException
@@ -96,6 +97,8 @@ def encode_draft(draft: Draft) -> bytes:
     return _MAGIC + b"".join(maps)
 
 
+# Payloads are listed, then signatures attached: both read the same bytes.
+@lru_cache(maxsize=256)
 def decode_draft(body: bytes) -> Draft:
     """The reverse. Raises ``MalformedTransaction``.
 
@@ -123,6 +126,7 @@ def decode_draft(body: bytes) -> Draft:
     return draft
 
 
+@lru_cache(maxsize=256)
 def compute_digests(draft: Draft, public_key: bytes) -> tuple[bytes, ...]:
     """What the key must sign, one digest an input. Raises ``MalformedTransaction`` for a coin that it cannot spend."""
     script = derive_script(public_key)
