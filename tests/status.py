@@ -91,6 +91,62 @@ def list_items() -> list[Item]:
     return items
 
 
+# What NEAR's types know and a node of this kind never tells, with the reason.
+NEVER_BEHIND = "one machine makes all blocks, so it is never behind"
+ALL_SHARDS = "the node tracks every shard"
+ALL_ORIGINS = "where every receipt came from is kept"
+STOPS = "a node that fails inside stops; it does not go on to answer"
+CHECKED_BEFORE = "malformed account ids are refused when parameters are read"
+NEVER_TOLD: dict[str, dict[str, str]] = {
+    "RPC errors": {
+        "block: NOT_SYNCED_YET": NEVER_BEHIND,
+        "changes: NOT_SYNCED_YET": NEVER_BEHIND,
+        "query: NO_SYNCED_BLOCKS": NEVER_BEHIND,
+        "status: NODE_IS_SYNCING": NEVER_BEHIND,
+        "status: NO_NEW_BLOCKS": NEVER_BEHIND,
+        "status: EPOCH_OUT_OF_BOUNDS": NEVER_BEHIND,
+        "next_light_client_block: EPOCH_OUT_OF_BOUNDS": NEVER_BEHIND,
+        "changes: SHARD_NOT_APPLIED": ALL_SHARDS,
+        "light_client_proof: UNAVAILABLE_SHARD": ALL_SHARDS,
+        "light_client_proof: INCONSISTENT_STATE": ALL_SHARDS,
+        "query: UNAVAILABLE_SHARD": ALL_SHARDS,
+        "transaction: DOES_NOT_TRACK_SHARD": ALL_SHARDS,
+        "transaction: REQUEST_ROUTED": ALL_SHARDS,
+        **{
+            f"receipt_to_tx: {cause}": ALL_ORIGINS
+            for cause in (
+                "DEPTH_EXCEEDED",
+                "UNSUPPORTED",
+                "OUTCOMES_NOT_STORED",
+                "WINDOW_TOO_LARGE",
+                "MALFORMED_HINT",
+                "BUDGET_EXCEEDED",
+            )
+        },
+        **{
+            f"{family}: INVALID_ACCOUNT": CHECKED_BEFORE
+            for family in ("query", *(kind for kind in QUESTIONS if kind in RPC_ERRORS))
+        },
+        **{
+            f"{family}: INTERNAL_ERROR": STOPS
+            for family in (
+                *("block", "chunk", "changes", "gas_price", "protocol_config", "next_light_client_block"),
+                *("validators", "receipt", "receipt_to_tx", "transaction", "status", "network_info"),
+                *("client_config", "maintenance_windows", "split_storage", "development", "query"),
+            )
+        },
+        "view_access_key: UNKNOWN_ACCOUNT": "it is an unknown key",
+        "view_gas_key_nonces: UNKNOWN_ACCOUNT": "it is an unknown key",
+        "view_access_key_list: UNKNOWN_ACCOUNT": "it has no keys",
+        "call_function: NO_CONTRACT_CODE": "it is a CONTRACT_EXECUTION_ERROR",
+    },
+    "Errors: InvalidTxError": {
+        "InvalidChain": "there is one fork",
+        "StorageError": STOPS,
+        "InvalidReceiverId": CHECKED_BEFORE,
+    },
+}
+
 # Evidence in tests
 
 
@@ -146,7 +202,9 @@ def _get_words(tree: ast.AST) -> set[str]:
         elif isinstance(node, ast.Attribute):
             words.add(node.attr)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
-            words |= set(re.findall(r"\w+", node.value))
+            # The name of a row as a whole shows that row alone, not each of its words.
+            is_row = re.fullmatch(r"[a-z_]+: [A-Z_]+", node.value) is not None
+            words |= {node.value} if is_row else set(re.findall(r"\w+", node.value))
     return words
 
 
@@ -232,10 +290,21 @@ def find_evidence(item: Item) -> list[str]:
     by_hand = list(BY_HAND.get((item.section, item.name), ()))
     recorded = [item.recorded_by] if item.words and is_recorded(item) else []
     # Words of every day would find tests that are about something else.
-    is_telling = item.words and not (item.section == "RPC methods" and re.fullmatch(r"[a-z]+", item.name))
+    is_common = item.section == "RPC methods" and re.fullmatch(r"[a-z]+", item.name)
+    is_telling = item.words and not is_common and not item.name.endswith("INTERNAL_ERROR")
     words = set(item.words)
-    named = [test.name for test in read_tests() if words <= test.words] if is_telling else []
+    is_row = ": " in item.name
+    named = [
+        test.name
+        for test in read_tests()
+        if (is_row and item.name in test.words) or (is_telling and words <= test.words)
+    ]
     return [*by_hand, *recorded, *named]
+
+
+def get_reason(item: Item) -> str | None:
+    """Why the node never tells this, if it does not."""
+    return NEVER_TOLD.get(item.section, {}).get(item.name)
 
 
 def describe(tests: Iterable[str]) -> str:
@@ -248,13 +317,15 @@ def make_page() -> str:
     items = list_items()
     evidence = {(item.section, item.name): find_evidence(item) for item in items}
     tested = sum(1 for tests in evidence.values() if tests)
+    never = sum(1 for item in items if get_reason(item) and not evidence[item.section, item.name])
     lines = [
         "# Status",
         "",
         "Written by `make status`; `tests/test_status.py` fails when something in it is not true. The items come from",
         "the code; a *tested* one names its tests, first the recordings of NEAR's own node that hold it.",
         "",
-        f"{tested} of {len(items)} items are tested.",
+        f"Of {len(items)} items {tested} are tested, {never} are never told by a node of this kind, and",
+        f"{len(items) - tested - never} are missing.",
     ]
     section = ""
     for item in items:
@@ -262,7 +333,9 @@ def make_page() -> str:
             section = item.section
             lines += ["", f"## {section}", "", "| item | | evidence |", "|---|---|---|"]
         tests = evidence[item.section, item.name]
-        lines.append(f"| {item.name} | {'tested' if tests else '**missing**'} | {describe(tests)} |")
+        reason = get_reason(item)
+        state = "tested" if tests else "never told" if reason else "**missing**"
+        lines.append(f"| {item.name} | {state} | {describe(tests) or reason or ''} |")
     return "\n".join(lines) + "\n"
 
 

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from tests.status import PAGE, ROOT, Item, find_evidence, find_recorded, list_items, read_recorded
+from tests.status import NEVER_TOLD, PAGE, ROOT, Item, find_evidence, find_recorded, list_items, read_recorded
 
-ROW = re.compile(r"\| (.+?) \| (tested|\*\*missing\*\*) \| (.*) \|")
+ROW = re.compile(r"\| (.+?) \| (tested|never told|\*\*missing\*\*) \| (.*) \|")
 
 
 def read_page() -> dict[tuple[str, str], tuple[bool, list[str]]]:
@@ -46,6 +46,14 @@ def test_item_that_nobody_tests_has_no_evidence() -> None:
     """The search can come up empty."""
     words = ("NoSuch" + "Error",)
     assert find_evidence(Item("Errors: InvalidTxError", words[0], words, "")) == []
+
+
+def test_what_is_never_told_is_not_told() -> None:
+    """A reason belongs to an item, and no test sees that item after all."""
+    by_name = {(item.section, item.name): item for item in ITEMS}
+    for section, reasons in NEVER_TOLD.items():
+        for name in reasons:
+            assert find_evidence(by_name[section, name]) == [], f"{name} is told"
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ from hither.primitives.account import (
     GlobalContractByHash,
     GlobalContractIdentifier,
 )
+from hither.primitives.types import BlockHeight
 from hither.rpc.context import Context, Method
 from hither.rpc.debug_text import debug_call_error
 from hither.rpc.errors import RpcError, handler_error, parse_error
@@ -314,6 +315,11 @@ def _garbage_collected(family: str, error: GarbageCollectedBlock) -> RpcError:
     return handler_error(family, "INTERNAL_ERROR", error_message=text)
 
 
+def _gone(family: str, state: StateAtBlock) -> RpcError:
+    """The block was there a moment ago, or only its header is kept (that of the genesis, for ever)."""
+    return _garbage_collected(family, GarbageCollectedBlock(BlockHeight(state.height), state.hash))
+
+
 def _translate(family: str, state: StateAtBlock, error: viewer.ViewError) -> RpcError:
     """NEAR's error for a question without an answer."""
     block: dict[str, Any] = {"block_height": state.height, "block_hash": state.hash_text}
@@ -386,6 +392,8 @@ def answer_query(context: Context, query: Query) -> dict[str, Any]:
         text = f"access key {public_key_to_str(error.public_key)} does not exist while viewing"
     except viewer.ViewError as error:
         raise _translate("query", state, error) from None
+    except (GarbageCollectedBlock, UnknownBlock):
+        raise _gone("query", state) from None
     return {"error": text, "logs": [], "block_height": state.height, "block_hash": state.hash_text}
 
 
@@ -398,6 +406,8 @@ def make_question_answer(family: str) -> Callable[[Context, Query], dict[str, An
             return _answer(context, state, query)
         except viewer.ViewError as error:
             raise _translate(family, state, error) from None
+        except (GarbageCollectedBlock, UnknownBlock):
+            raise _gone(family, state) from None
 
     return answer
 
