@@ -131,7 +131,7 @@ class ChainThread:
     def set_finality_awaited(self, is_awaited: bool) -> None:
         """Whether any transaction is waited for until it is final: its blocks then come at once."""
         self._is_finality_awaited = is_awaited
-        if is_awaited:
+        if is_awaited and self._state.finality_block_time_ms > 0:
             self._inbox.put(_Request(self._hurry))
 
     def _hurry(self) -> None:
