@@ -166,8 +166,8 @@ def start_detached(home: Path) -> None:
     deadline = time.monotonic() + DETACH_WAIT_S_MAX
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            last = (home / LOG_FILE).read_text(errors="replace").strip().rpartition("\n")[2]
-            stop(f"the network did not start: {last}", f"the whole log is {home / LOG_FILE}")
+            reason = (home / LOG_FILE).read_text(errors="replace").rpartition("Error: ")[2].strip()
+            stop(f"the network did not start: {reason}", f"the whole log is {home / LOG_FILE}")
         try:
             endpoints = read_endpoints(home)
         except NoNetwork:

@@ -30,6 +30,7 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
     home = tmp_path / ".hither"
     yield os.environ | {
         "HOME": str(tmp_path),
+        "HITHER_CACHE": os.environ.get("HITHER_CACHE") or str(Path.home() / ".cache/hither"),
         "HITHER_HOME": str(home),
         "HITHER_PORT_OFFSET": str(must_find_offset()),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
