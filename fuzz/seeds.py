@@ -34,6 +34,8 @@ _records = st.one_of(
     st.builds(records.AccountRecord, wire.account_ids, wire.accounts_v2),
     st.builds(records.DataRecord, wire.account_ids, wire.data, wire.data),
     st.builds(records.ContractRecord, wire.account_ids, wire.data),
+    st.builds(records.AccessKeyRecord, wire.account_ids, wire.key_handles, wire.access_keys),
+    st.builds(records.GasKeyNonceRecord, wire.account_ids, wire.key_handles, wire.u16, wire.u64),
 )
 
 
