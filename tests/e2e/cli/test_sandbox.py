@@ -131,6 +131,10 @@ def test_sigterm_to_the_group_ends_it_cleanly(
 ) -> None:
     """Within the two seconds that near-kit gives, and with the file of endpoints gone."""
     process, home, _ = running
+    # The file comes a moment after the server answers.
+    deadline = time.monotonic() + 10
+    while not (home / "endpoints.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
     assert read_endpoints(home)["pid"] == process.pid
     os.killpg(process.pid, signal.SIGTERM)
     assert process.wait(timeout=2) == 0
