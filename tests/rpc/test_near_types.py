@@ -105,7 +105,14 @@ def test_changes_by_kind(running: RunningNode, transactions: list[str]) -> None:
     """Accounts, keys, gas keys, code and data, at every height where something happened."""
     assert transactions
     seen: set[str] = set()
-    for height, question in itertools.product(range(1, 140), make_changes()):
+    # Slow machines have more blocks of the clock between those of work; only where something changed is asked.
+    head = running.must("block", FINAL)["header"]["height"]
+    heights = [
+        height
+        for height in range(1, head + 1)
+        if running.must("EXPERIMENTAL_changes_in_block", {"block_id": height})["changes"]
+    ]
+    for height, question in itertools.product(heights, make_changes()):
         for found in check(running, "EXPERIMENTAL_changes", question | {"block_id": height})["changes"]:
             seen.add(found["type"])
     assert seen >= {
