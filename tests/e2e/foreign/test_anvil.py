@@ -194,7 +194,11 @@ def test_without_a_number_of_confirmations_the_chain_says_what_is_final() -> Non
             adapter = make_adapter(engine, confirmations=None)
             signed = sign(adapter, await adapter.build_transfer(ALICE.get_public_key(adapter.scheme), BOB, 1))
             await adapter.broadcast(signed)
-            assert (await adapter.fetch_status(signed)).state is State.INCLUDED
+            # The block comes at once, but not before the answer.
+            async with asyncio.timeout(10):
+                while (state := (await adapter.fetch_status(signed)).state) is State.PENDING:
+                    await asyncio.sleep(0.01)
+            assert state is State.INCLUDED
             await engine.mine(64)
             status = await adapter.fetch_status(signed)
             assert (status.state, status.confirmations) == (State.FINAL, 65)
