@@ -14,11 +14,10 @@ from btclib.hashes import hash160
 from btclib.network import NETWORKS
 from btclib.script import script_pub_key as scripts
 
-from hither.crypto.keys import SECP256K1, PublicKey
 from hither.foreign.caip import ChainId, strip_chain
-from hither.foreign.errors import InvalidAddress, InvalidChainId, InvalidPublicKey, WrongNetwork
+from hither.foreign.errors import InvalidAddress, InvalidChainId, WrongNetwork
+from hither.foreign.secp256k1 import decompress_key
 
-FIELD_PRIME: Final = 2**256 - 2**32 - 977
 GROUP_ORDER: Final = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
 _PAYABLE_WITNESSES: Final = {(0, 20), (0, 32), (1, 32)}
@@ -59,21 +58,6 @@ def get_network(chain: ChainId) -> BitcoinNetwork:
             hint=f"known are {', '.join(str(known) for known in _NETWORKS)}",
         )
     return network
-
-
-@lru_cache(maxsize=4096)
-def decompress_key(public_key: bytes) -> PublicKey:
-    """A compressed secp256k1 key as signatures are checked with. Raises ``InvalidPublicKey``."""
-    if len(public_key) != 33 or public_key[0] not in (2, 3):
-        raise InvalidPublicKey("not a compressed secp256k1 key: 33 bytes, the first 2 or 3")
-    x = int.from_bytes(public_key[1:], "big")
-    square = (pow(x, 3, FIELD_PRIME) + 7) % FIELD_PRIME
-    y = pow(square, (FIELD_PRIME + 1) // 4, FIELD_PRIME)
-    if x >= FIELD_PRIME or y * y % FIELD_PRIME != square:
-        raise InvalidPublicKey("no point of secp256k1 has this coordinate")
-    if y & 1 != public_key[0] & 1:
-        y = FIELD_PRIME - y
-    return PublicKey(SECP256K1, public_key[1:] + y.to_bytes(32, "big"))
 
 
 @lru_cache(maxsize=4096)

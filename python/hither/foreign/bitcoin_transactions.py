@@ -18,8 +18,9 @@ from btclib.tx import OutPoint, Tx, TxIn, TxOut
 from hither.crypto.keys import SECP256K1, Signature
 from hither.crypto.signing import are_valid_signatures
 from hither.foreign.adapter import EcdsaSignature
-from hither.foreign.bitcoin_addresses import GROUP_ORDER, decompress_key, derive_script
+from hither.foreign.bitcoin_addresses import GROUP_ORDER, derive_script
 from hither.foreign.errors import InvalidInput, MalformedTransaction, WrongSignature
+from hither.foreign.secp256k1 import decompress_key
 
 SIGHASH_ALL: Final = 1
 SEQUENCE_REPLACEABLE: Final = 0xFFFFFFFD

@@ -14,10 +14,10 @@ from hither.crypto.keys import SECP256K1, Signature
 from hither.crypto.signing import recover_secp256k1
 from hither.foreign import rlp
 from hither.foreign.adapter import EcdsaSignature
-from hither.foreign.errors import InvalidAddress, InvalidPublicKey, MalformedTransaction, WrongSignature
+from hither.foreign.errors import InvalidAddress, MalformedTransaction, WrongSignature
+from hither.foreign.secp256k1 import decompress_key
 
 FEE_MARKET_TYPE: Final = 2
-FIELD_PRIME: Final = 2**256 - 2**32 - 977
 ORDER: Final = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
 _ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")
@@ -94,16 +94,7 @@ def parse_address(text: str) -> bytes:
 @lru_cache(maxsize=4096)
 def derive_address(public_key: bytes) -> bytes:
     """The address of a compressed secp256k1 key. Raises ``InvalidPublicKey``."""
-    if len(public_key) != 33 or public_key[0] not in (2, 3):
-        raise InvalidPublicKey("not a compressed secp256k1 key: 33 bytes, the first 2 or 3")
-    x = int.from_bytes(public_key[1:], "big")
-    square = (pow(x, 3, FIELD_PRIME) + 7) % FIELD_PRIME
-    y = pow(square, (FIELD_PRIME + 1) // 4, FIELD_PRIME)
-    if x >= FIELD_PRIME or y * y % FIELD_PRIME != square:
-        raise InvalidPublicKey("no point of secp256k1 has this coordinate")
-    if y & 1 != public_key[0] & 1:
-        y = FIELD_PRIME - y
-    return keccak256(public_key[1:] + y.to_bytes(32, "big"))[12:]
+    return keccak256(decompress_key(public_key).data)[12:]
 
 
 # Bytes

@@ -13,6 +13,7 @@ from typing import Any, Final
 from hither.client import AsyncClient, Signer, UnknownAccount
 from hither.client.actions import add_full_access_key, create_account, deploy, function_call, transfer
 from hither.codec import base58
+from hither.foreign.secp256k1 import decompress_key
 from hither.mpc.local import Domain, LocalNetwork
 from hither.mpc.protocols import Curve, ProtocolFailure
 from hither.primitives.types import PublicKey
@@ -181,17 +182,7 @@ def key_to_text(curve: Curve, key: bytes) -> str:
     """A compressed key as the contract writes it: secp256k1 keys as x and y."""
     if curve == "ed25519":
         return f"ed25519:{base58.encode(key)}"
-    return f"secp256k1:{base58.encode(decompress(key))}"
-
-
-def decompress(key: bytes) -> bytes:
-    """x and y of a compressed secp256k1 point, 64 bytes."""
-    prime = 2**256 - 2**32 - 977
-    x = int.from_bytes(key[1:], "big")
-    y = pow(x**3 + 7, (prime + 1) // 4, prime)
-    if y & 1 != key[0] & 1:
-        y = prime - y
-    return key[1:] + y.to_bytes(32, "big")
+    return f"secp256k1:{base58.encode(decompress_key(key).data)}"
 
 
 def _check_shares(network: LocalNetwork, running: dict[str, Any]) -> tuple[Domain, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hither.client import AsyncClient, Signer, TransactionResult
 from hither.codec import base58
 from hither.crypto.signing import is_valid_signature, recover_secp256k1
-from hither.mpc.ceremony import decompress
+from hither.foreign.secp256k1 import decompress_key
 from hither.mpc.protocols import Curve, compute_tweak, derive_public_key
 from hither.mpc.requests import (
     EcdsaPayload,
@@ -94,7 +94,7 @@ def is_valid(key: bytes, payload: Payload, signature: Signature) -> bool:
             return False
         packed = signature.r + signature.s + bytes([signature.recovery_id])
         recovered = recover_secp256k1(payload.digest, NearSignature(SECP256K1, packed))
-        return recovered is not None and recovered.data == decompress(key)
+        return recovered is not None and recovered == decompress_key(key)
     if not isinstance(signature, EddsaSignature):
         return False
     near_signature = NearSignature(ED25519, signature.signature)
