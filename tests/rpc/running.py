@@ -59,7 +59,7 @@ class RunningNode:
 
     def ask(self, method: str, params: Any = None) -> Any:
         """The whole answer to a request."""
-        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        body = {"jsonrpc": "2.0", "id": "1", "method": method, "params": params}
         return self.http.post("/", json=body).json()
 
     def must(self, method: str, params: Any = None) -> Any:

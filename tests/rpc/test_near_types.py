@@ -12,10 +12,13 @@ from hither.chain.genesis import DEVELOPMENT_BOUNDARIES
 from tests.differential.oracle import get_oracle
 from tests.rpc.activity import act, get_public_key
 from tests.rpc.running import RunningNode, run_node
+from tests.rpc.schemas import get_schemas
 
 pytestmark = pytest.mark.slow
 FINAL = {"finality": "final"}
 Question = tuple[str, Any]
+# The schemas are of a release that had no gas keys.
+QUERIES_WITHOUT_SCHEMA = ("view_gas_key_nonces",)
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +40,14 @@ def transactions(running: RunningNode) -> list[str]:
 
 
 def check(running: RunningNode, method: str, params: Any) -> Any:
-    """Ask, and compare with what NEAR's types make of the answer."""
-    result = running.must(method, params)
+    """Ask, and compare with what NEAR's types make of the answer; the schemas of its npm package take it too."""
+    answer = running.ask(method, params)
+    result = answer["result"]
     printed = get_oracle().reprint(method, result)
     assert result == printed, (method, params)
+    if method == "query" and params["request_type"] in QUERIES_WITHOUT_SCHEMA:
+        return result
+    assert not get_schemas().find_faults(method, answer), (method, params)
     return result
 
 
@@ -85,6 +92,18 @@ def test_blocks_chunks_and_changes(running: RunningNode, transactions: list[str]
         running, "next_light_client_block", {"last_block_hash": running.must("status")["genesis_hash"]}
     )
     assert next_block["next_bps"]
+
+
+def test_schemas_object_to_a_wrong_answer(running: RunningNode) -> None:
+    """A field that is missing, and one of the wrong kind, each named."""
+    answer = running.ask("block", FINAL)
+    del answer["result"]["author"]
+    answer["result"]["header"]["height"] = "7"
+    assert get_schemas().find_faults("block", answer) == [
+        "result.author: invalid_type string",
+        "result.header.height: invalid_type number",
+    ]
+    assert get_schemas().find_faults("no_such_method", answer) is None
 
 
 def make_changes() -> list[dict[str, Any]]:
@@ -211,3 +230,4 @@ def test_errors(running: RunningNode, transactions: list[str]) -> None:
     for method, params in questions:
         answer = running.ask(method, params)
         assert get_oracle().reprint("RpcError", answer["error"]) == answer["error"], (method, params)
+        assert not get_schemas().find_faults(method, answer), (method, params)
