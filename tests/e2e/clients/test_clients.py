@@ -20,6 +20,7 @@ pytestmark = pytest.mark.slow
 HERE: Final = Path(__file__).resolve().parent
 CODE: Final = HERE.parents[2] / "contracts/fungible_token/fungible_token.wasm"
 SCRIPTS: Final = ("near_kit.mjs", "near_api_js.mjs", "near_kit_python.py", "py_near_python.py")
+READER: Final = "near_jsonrpc_client.mjs"
 SCRIPT_S_MAX: Final = 60
 TRANSFERS: Final = 2000
 # Of a chain of two shards, cut at "n": names of the token, the receiver and the relayer.
@@ -51,7 +52,7 @@ def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The scripts beside their libraries: modules of Node.js are found from where the script is."""
     folder = tmp_path_factory.mktemp("scripts")
-    for name in SCRIPTS:
+    for name in (*SCRIPTS, READER):
         shutil.copy(HERE / name, folder)
     (folder / "node_modules").symlink_to(get_libraries() / "node_modules")
     return folder
@@ -125,6 +126,30 @@ def test_library_runs_the_scenario(name: str, place: str, running: Network, scri
         "relayed_by": relayer_id,
         "tokens_after_relay": "250",
         "user_paid": "0",
+    }
+
+
+def test_near_jsonrpc_client_takes_every_answer(running: Network, scripts: Path) -> None:
+    """Reads blocks, accounts and outcomes and sends, with its schemas on requests and answers."""
+    setting = {"receiver_id": "sybil.near", "token_id": "r-schemas.alice.near", "code_path": str(CODE)}
+    seen = run_script(scripts / READER, running, setting, SCRIPT_S_MAX)
+    errors = seen.pop("errors")
+    assert seen.pop("light_client_height") > 0
+    assert errors["missing_account"]["name"] == "JsonRpcClientError"
+    assert "missing.alice.near" in errors["missing_account"]["data"]
+    assert errors["unknown_block"]["code"] == -32000
+    assert "MethodNotFound" in errors["panic"]["message"]
+    assert seen == {
+        "chain_id": "localnet",
+        "chunk_height": True,
+        "gas_price": "100000000",
+        "validators": ["test.near"],
+        "permission": "FullAccess",
+        "status": "FINAL",
+        "received": "7",
+        "same_outcome": True,
+        "has_receipts": True,
+        "token_name": "Example token",
     }
 
 
