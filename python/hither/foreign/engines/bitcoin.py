@@ -13,7 +13,9 @@ from typing import Any, Final
 
 from hither.foreign.bitcoin_addresses import REGTEST
 from hither.foreign.caip import ChainId
+from hither.foreign.engines import UnknownSnapshot, faucet
 from hither.foreign.engines.bitcoin_faucet import FAUCET_ADDRESS
+from hither.foreign.engines.bitcoin_rpc import UNKNOWN_SNAPSHOT
 from hither.foreign.engines.process import Child, must_be_free, start_child
 from hither.foreign.errors import EndpointError, EngineError, TransportError
 from hither.foreign.transport import JsonRpc, RetryPolicy
@@ -68,14 +70,28 @@ class BitcoinEngine:
 
     async def fund(self, address: str, amount: int) -> str:
         """Satoshis from the faucet; returns the transaction's id once it is in a block."""
-        try:
-            return str(await self.call("hither_fund", address, amount))
-        except EndpointError as error:
-            raise EngineError(str(error)) from error
+        return await faucet.fund(self.chain, self.url, address, amount)
 
     async def mine(self, blocks: int = 1) -> None:
         """Make blocks at once; the faucet gets their coins."""
         await self.call("generatetoaddress", blocks, FAUCET_ADDRESS)
+
+    async def snapshot(self, name: str) -> None:
+        """Remember the present under a name, over a stop of any kind too."""
+        await self.call("hither_snapshot", name)
+
+    async def revert(self, name: str) -> None:
+        """Go back to a snapshot, which uses up it and all later ones. Raises ``UnknownSnapshot``."""
+        try:
+            await self.call("hither_revert", name)
+        except EndpointError as error:
+            if error.rpc_code == UNKNOWN_SNAPSHOT:
+                raise UnknownSnapshot(f"Bitcoin: {error}") from error
+            raise
+
+    async def persist(self) -> None:
+        """Wait until the folder holds the present."""
+        await self.call("hither_persist")
 
     async def stop(self) -> None:
         """End it and wait until it has ended."""

@@ -28,8 +28,15 @@ class Kernel:
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
         pbk.logging_set_options(pbk.LoggingOptions())
-        self._verdict: str | None = None
-        callbacks = pbk.ValidationInterfaceCallbacks(block_checked=self._note_verdict)
+        # Not a method of ours: a circle of references would keep the chain in memory after its last use.
+        self._verdicts: list[str] = []
+        verdicts = self._verdicts
+
+        def note_verdict(_: Any, block: Any, state: Any) -> None:
+            if state.validation_mode != pbk.ValidationMode.VALID:
+                verdicts.append(state.block_validation_result.name.lower())
+
+        callbacks = pbk.ValidationInterfaceCallbacks(block_checked=note_verdict)
         context = pbk.make_context(pbk.ChainType.REGTEST, validation_callbacks=callbacks)
         options = pbk.ChainstateManagerOptions(context, str(scratch), str(scratch / "blocks"))
         options.update_block_tree_db_in_memory(True)
@@ -39,10 +46,6 @@ class Kernel:
         except RuntimeError as error:
             raise EngineError(f"the Bitcoin kernel does not start: {error}") from error
         self._chain = self._manager.get_active_chain()
-
-    def _note_verdict(self, _: Any, block: Any, state: Any) -> None:
-        if state.validation_mode != pbk.ValidationMode.VALID:
-            self._verdict = state.block_validation_result.name.lower()
 
     @property
     def height(self) -> int:
@@ -62,7 +65,7 @@ class Kernel:
 
         A good block need not become the tip: another branch may have more work.
         """
-        self._verdict = None
+        self._verdicts.clear()
         try:
             block = pbk.Block(raw)
         except RuntimeError:
@@ -70,9 +73,9 @@ class Kernel:
         try:
             is_new = bool(self._manager.process_block(block))
         except pbk.ProcessBlockException:
-            raise BlockRefused(self._verdict or "refused") from None
-        if self._verdict is not None:
-            raise BlockRefused(self._verdict)
+            raise BlockRefused(self._verdicts[-1] if self._verdicts else "refused") from None
+        if self._verdicts:
+            raise BlockRefused(self._verdicts[-1])
         return is_new
 
     def is_spend_valid(self, raw: bytes, spent: list[tuple[int, bytes]]) -> bool:

@@ -1,13 +1,12 @@
 """The development node: kernel, ledger, pool, miner, faucet and block log, without a socket.
 
-The block log is a file in the form of Core's own block files (magic, size, block), synced after each change; a start
-feeds it to a fresh kernel. A block that was written in part when the machine stopped is cut off.
+The block log holds every block that was accepted, on whatever branch, in the form of Core's own block files, and is
+synced after each change; a start feeds it to a fresh kernel. A snapshot is a place in that log and what waited then: to
+go back is to forget what followed and to begin again. What waits is kept in a file beside it.
 """
 
-import fcntl
-import os
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -22,6 +21,7 @@ from hither.foreign.engines.bitcoin_faucet import FAUCET_SCRIPT, make_payment
 from hither.foreign.engines.bitcoin_kernel import BlockRefused, Kernel
 from hither.foreign.engines.bitcoin_ledger import Ledger
 from hither.foreign.engines.bitcoin_pool import COINBASE_MATURITY, Entry, Pool, Refused, parse_raw
+from hither.foreign.engines.journal import Journal, Snapshots
 from hither.foreign.errors import EngineError
 
 HALVING_BLOCKS: Final = 150
@@ -31,57 +31,50 @@ BLOCK_WEIGHT_MAX: Final = 3_900_000
 BLOCK_SIZE_BYTES_MAX: Final = 4_000_000
 
 _MAGIC: Final = bytes.fromhex("fabfb5da")
+_POOL_MARK: Final = b"pool"
 _BITS: Final = bytes.fromhex("207fffff")
 _VERSION: Final = 0x20000000
 
 
-class BlockLog:
-    """Every block that was accepted, in order. One process at a time. Raises ``EngineError`` when it is in use."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("a+b")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._file.close()
-            raise EngineError(
-                f"{path} is in use", hint="another node runs in that folder; stop it first"
-            ) from None
-
-    def read(self) -> Iterator[bytes]:
-        """All blocks. What follows the last whole one is cut off."""
-        self._file.seek(0)
-        while True:
-            end = self._file.tell()
-            head = self._file.read(8)
-            size = int.from_bytes(head[4:], "little")
-            block = self._file.read(size) if head[:4] == _MAGIC and size <= BLOCK_SIZE_BYTES_MAX else b""
-            if len(head) < 8 or not block or len(block) != size:
-                self._file.truncate(end)
-                return
-            yield block
-
-    def append(self, block: bytes) -> None:
-        """Not safe from a power cut before ``sync``; safe from the end of this process."""
-        self._file.write(_MAGIC + len(block).to_bytes(4, "little") + block)
-        self._file.flush()
-
-    def sync(self) -> None:
-        """Wait until the disk has it."""
-        os.fdatasync(self._file.fileno())
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._file.close()
-
-
 class BitcoinNode:
-    """A regtest chain in a folder. Raises ``EngineError`` when the folder is in use or its log damaged."""
+    """A regtest chain in a folder. Raises ``EngineError`` when the folder is in use or its log damaged.
+
+    ``ledger`` and ``pool`` are other objects after a revert.
+    """
+
+    ledger: Ledger
+    pool: Pool
 
     def __init__(self, home: Path) -> None:
         home.mkdir(parents=True, exist_ok=True)
-        self._log = BlockLog(home / "blocks.dat")
-        self._kernel = Kernel(home / "kernel")
+        self._home = home
+        self._log = Journal(home / "blocks.dat", _MAGIC, entry_bytes_max=BLOCK_SIZE_BYTES_MAX)
+        self._waiting = Journal(home / "pool.dat", _POOL_MARK, entry_bytes_max=BLOCK_SIZE_BYTES_MAX)
+        self._snapshots = Snapshots(home / "snapshots.json")
+        self._kernels = 0
+        self._load(list(self._waiting.read()))
+        if self.ledger.height == 0:
+            self.generate(FIRST_BLOCKS, FAUCET_SCRIPT)
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        self._log.close()
+        self._waiting.close()
+
+    def persist(self) -> None:
+        """Wait until the disk has what waits, too."""
+        self._waiting.sync()
+
+    # The whole
+
+    def _load(self, waiting: Sequence[bytes]) -> None:
+        """Begin with the blocks of the log, and with these transactions in the pool as far as they are still good.
+
+        The kernel cannot go back, so each beginning has one of its own; the last one ends here.
+        """
+        self._kernels += 1
+        scratch = self._home / "kernel" / str(self._kernels % 2)
+        self._kernel = Kernel(scratch)
         self.ledger = Ledger()
         self.ledger.connect(self._kernel.get_block(0))
         assert self.ledger.tip.block_hash.hex() == REGTEST.genesis_hash, "regtest"
@@ -91,16 +84,27 @@ class BitcoinNode:
                 self._kernel.process_block(raw)
             except BlockRefused as error:
                 raise EngineError(
-                    f"{home / 'blocks.dat'} holds a bad block after height {self._kernel.height}: {error}",
+                    f"{self._home / 'blocks.dat'} holds a bad block after height {self._kernel.height}: {error}",
                     hint="begin again with an empty folder",
                 ) from error
         self._follow_kernel()
-        if self.ledger.height == 0:
-            self.generate(FIRST_BLOCKS, FAUCET_SCRIPT)
+        self._fill_pool(waiting)
 
-    def close(self) -> None:
-        """Let go of the folder."""
-        self._log.close()
+    def snapshot(self, name: str) -> None:
+        """Remember the present under a name."""
+        self._log.sync()
+        waiting = [entry.raw.hex() for entry in self.pool.entries.values()]
+        self._snapshots.put(name, {"end": self._log.end, "waiting": waiting})
+
+    def revert(self, name: str) -> None:
+        """Go back to a snapshot, which uses up it and all later ones. Raises ``UnknownSnapshot``."""
+        state = self._snapshots.get(name)
+        # In this order a stop in between leaves the snapshot, and going back can be asked for again.
+        self._log.cut(state["end"])
+        self._log.sync()
+        self._load([bytes.fromhex(text) for text in state["waiting"]])
+        self._waiting.sync()
+        self._snapshots.use_up(name)
 
     # Transactions
 
@@ -114,8 +118,13 @@ class BitcoinNode:
         waiting = self.pool.entries.get(transaction.id)
         if waiting is not None:
             return waiting.transaction_id
-        self.pool.add(self.pool.check(transaction, raw))
+        self.add(self.pool.check(transaction, raw))
         return bytes(transaction.id)
+
+    def add(self, entry: Entry) -> None:
+        """Into the pool, what ``check_transaction`` has found good."""
+        self.pool.add(entry)
+        self._waiting.append(entry.raw)
 
     # Blocks
 
@@ -127,6 +136,8 @@ class BitcoinNode:
             self._accept(raw)
             hashes.append(self.ledger.tip.block_hash)
         self._log.sync()
+        if not self.pool.entries:
+            self._waiting.cut(0)
         return hashes
 
     def submit_block(self, raw: bytes) -> bool:
@@ -159,14 +170,19 @@ class BitcoinNode:
 
     def _return_to_pool(self, transactions: list[Tx]) -> None:
         """What a lost branch held waits again, as far as it still can, before what waited already."""
-        waiting = [entry.transaction for entry in self.pool.entries.values()]
+        returned = [transaction.serialize(True, check_validity=False) for transaction in transactions]
+        self._fill_pool(returned + [entry.raw for entry in self.pool.entries.values()])
+
+    def _fill_pool(self, waiting: Sequence[bytes]) -> None:
+        """With what is still good of these transactions, and nothing else."""
         for transaction_id in list(self.pool.entries):
             self.pool.remove(transaction_id)
-        for transaction in transactions + waiting:
+        for raw in waiting:
             try:
-                self.pool.add(self.pool.check(transaction, transaction.serialize(True, check_validity=False)))
+                self.pool.add(self.pool.check(parse_raw(raw), raw))
             except Refused:
-                continue  # The other branch spent its inputs, or has it.
+                continue  # The chain spends its inputs otherwise, or has it.
+        self._waiting.replace([entry.raw for entry in self.pool.entries.values()])
 
     def _make_block(self, script: bytes) -> ParsedBlock:
         entries = self._choose_entries()

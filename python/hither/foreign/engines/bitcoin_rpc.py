@@ -1,6 +1,6 @@
 """Bitcoin Core's JSON-RPC over the development node: the methods that wallets and this product use.
 
-Names of methods and parameters, error codes and messages are Core's; ``hither_fund`` is ours.
+Names of methods and parameters, error codes and messages are Core's; those that begin with ``hither_`` are ours.
 """
 
 import inspect
@@ -12,10 +12,11 @@ from btclib.script.solver import solver
 from btclib.tx import Tx
 
 from hither.foreign.bitcoin_addresses import REGTEST, parse_address
+from hither.foreign.engines import UnknownSnapshot
 from hither.foreign.engines import bitcoin_views as views
 from hither.foreign.engines.bitcoin_faucet import FAUCET_SCRIPT
 from hither.foreign.engines.bitcoin_kernel import BlockRefused
-from hither.foreign.engines.bitcoin_ledger import Block, Unspent
+from hither.foreign.engines.bitcoin_ledger import Block, Ledger, Unspent
 from hither.foreign.engines.bitcoin_node import BitcoinNode
 from hither.foreign.engines.bitcoin_pool import RELAY_RATE, MissingInputs, Refused, parse_raw
 from hither.foreign.errors import EngineError, InvalidAddress, MalformedTransaction
@@ -23,6 +24,7 @@ from hither.foreign.errors import EngineError, InvalidAddress, MalformedTransact
 METHOD_NOT_FOUND: Final = -32601
 INVALID_REQUEST: Final = -32600
 PARSE_ERROR: Final = -32700
+UNKNOWN_SNAPSHOT: Final = -1001
 
 _MISC: Final = -1
 _WRONG_TYPE: Final = -3
@@ -55,13 +57,16 @@ class Methods:
 
     def __init__(self, node: BitcoinNode, *, is_instant: bool) -> None:
         self._node = node
-        self._ledger = node.ledger
         self._is_instant = is_instant
         self._table: dict[str, Callable[..., Any]] = {
             name: getattr(self, name)
             for name in vars(Methods)
             if not name.startswith("_") and name != "answer"
         }
+
+    @property
+    def _ledger(self) -> Ledger:
+        return self._node.ledger
 
     def answer(self, method: str, params: list[Any] | dict[str, Any]) -> Any:
         """The result. Raises ``RpcError``."""
@@ -224,7 +229,7 @@ class Methods:
             if _is_too_dear(entry.fee, entry.size, maxfeerate):
                 message = "Fee exceeds maximum configured by user (e.g. -maxtxfee, maxfeerate)"
                 raise RpcError(_VERIFY_ERROR, message)
-            self._node.pool.add(entry)
+            self._node.add(entry)
         if self._is_instant:
             self._node.generate(1, FAUCET_SCRIPT)
         return str(transaction.id.hex())
@@ -374,6 +379,27 @@ class Methods:
             return self._node.fund(_read_address(address), satoshis).hex()
         except (EngineError, Refused) as error:
             raise RpcError(_VERIFY_ERROR, str(error)) from None
+
+    def hither_snapshot(self, name: str) -> None:
+        """Remember the present under a name."""
+        self._node.snapshot(_read_name(name))
+
+    def hither_revert(self, name: str) -> None:
+        """Go back to a snapshot."""
+        try:
+            self._node.revert(_read_name(name))
+        except UnknownSnapshot as error:
+            raise RpcError(UNKNOWN_SNAPSHOT, str(error)) from None
+
+    def hither_persist(self) -> None:
+        """Answers when the folder holds the present."""
+        self._node.persist()
+
+
+def _read_name(name: Any) -> str:
+    if not isinstance(name, str) or not name.isalnum():
+        raise RpcError(_INVALID_PARAMETER, "a snapshot's name is letters and digits")
+    return name
 
 
 def _is_integer(value: Any) -> bool:
