@@ -22,8 +22,8 @@ from hither.cli.beside import ALONE, Companions, run_beside
 from hither.cli.endpoints import remove_endpoints, shorten, write_endpoints
 from hither.cli.ports import describe_owner
 from hither.cli.problems import stop
-from hither.cli.receipt_tree import COLOURS, PLAIN
 from hither.cli.watcher import Watcher
+from hither.client.receipt_tree import COLOURS, PLAIN
 from hither.foreign.errors import EngineError
 from hither.node.home import Home
 from hither.node.node import Node, NodeOptions
@@ -155,7 +155,7 @@ async def _show_demo(endpoints: dict[str, Any], demo: Demo) -> None:
     from hither.sdk.demo import run_demo
 
     try:
-        click.echo(format_table(await run_demo(endpoints, click.echo)))
+        click.echo(format_table((await run_demo(endpoints, click.echo)).rows))
     except PROBLEMS as problem:
         if demo is Demo.THEN_EXIT:
             raise DemoUnsuccessful(str(problem)) from problem

@@ -6,7 +6,7 @@ import sys
 import click
 
 from hither.cli.problems import home_option, must_call, must_connect, node_option
-from hither.cli.receipt_tree import COLOURS, PLAIN, render_transaction
+from hither.client.receipt_tree import COLOURS, PLAIN, render_transaction
 
 
 @click.command("tx")

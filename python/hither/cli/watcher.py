@@ -10,7 +10,7 @@ from hither.chain.reader import (
     ExecutionStatus,
     UnknownTransactionOrReceipt,
 )
-from hither.cli.receipt_tree import Style, render_transaction
+from hither.client.receipt_tree import Style, render_transaction
 from hither.primitives import views
 from hither.primitives.types import CryptoHash
 

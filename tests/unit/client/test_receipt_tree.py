@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hither.cli.receipt_tree import RECEIPTS_MAX, describe_actions, get_failure, render_transaction
+from hither.client.receipt_tree import RECEIPTS_MAX, describe_actions, get_failure, render_transaction
 
 PANIC = {
     "Failure": {
