@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
-from hither.cli.endpoints import resolve_home
 from hither.cli.problems import home_option, must_read_endpoints, stop
+from hither.sdk.endpoints import resolve_home
 
 FOLDER = "accounts"
 

@@ -9,14 +9,15 @@ from typing import Any
 
 import click
 
-from hither.cli.endpoints import NoNetwork, read_endpoints, resolve_home
 from hither.cli.problems import home_option, stop
 from hither.client import ClientError
 from hither.foreign.errors import ForeignError
 from hither.mpc.client import SigningFailed
 from hither.sdk.demo import DemoFailed, Row, run_demo
+from hither.sdk.endpoints import NoNetwork, read_endpoints, resolve_home
+from hither.sdk.verification import NotVerified
 
-PROBLEMS = (ClientError, DemoFailed, ForeignError, SigningFailed)
+PROBLEMS = (ClientError, DemoFailed, ForeignError, NotVerified, SigningFailed)
 """What ends a demonstration with a message instead of a traceback."""
 
 
@@ -32,7 +33,7 @@ def command(is_json: bool, home: str | None) -> None:
     if "mpc" not in endpoints:
         stop("no signing network runs there", "start it with `hither up`, without `--mpc none`")
     try:
-        rows = asyncio.run(run_demo(endpoints, show_progress))
+        rows = asyncio.run(run_demo(endpoints, show_progress)).rows
     except PROBLEMS as problem:
         stop(f"the demonstration failed: {problem}", getattr(problem, "hint", None) or "")
     click.echo(json.dumps([dataclasses.asdict(row) for row in rows]) if is_json else format_table(rows))
@@ -54,6 +55,7 @@ def format_table(rows: Sequence[Row]) -> str:
             "transaction": row.transaction_id,
             "signed by": ", ".join(row.sign_tx) or "the account's own key",
             "final after": f"{row.total_ms:.0f} ms, {row.confirmations} confirmations",
+            "read again by": row.verified_by,
         }
         lines += [row.chain, *(f"  {name:<13} {value}" for name, value in values.items())]
     return "\n".join(lines)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import click
 
-from hither.cli.endpoints import resolve_home
 from hither.cli.ports import describe_owner, is_free
 from hither.cli.problems import home_option
+from hither.sdk.endpoints import resolve_home
 
 DEFAULT_PORT = 3030
 DISK_FREE_BYTES_MIN = 2 * 10**9

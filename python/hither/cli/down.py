@@ -6,8 +6,8 @@ import time
 
 import click
 
-from hither.cli.endpoints import is_running
 from hither.cli.problems import home_option, must_read_endpoints, stop
+from hither.sdk.endpoints import is_running
 
 WAIT_S_MAX = 20
 

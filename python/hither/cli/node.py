@@ -9,7 +9,6 @@ import msgspec
 
 from hither.chain.genesis import DevelopmentOptions, Genesis, InvalidGenesis
 from hither.chain.reader import BlockMode
-from hither.cli.endpoints import resolve_home
 from hither.cli.problems import home_option, stop
 from hither.node.home import (
     CONFIG_FILE,
@@ -22,6 +21,7 @@ from hither.node.home import (
     read_home,
 )
 from hither.params import DEFAULT_PROTOCOL_VERSION, NEWEST_PROTOCOL_VERSION, OLDEST_PROTOCOL_VERSION
+from hither.sdk.endpoints import resolve_home
 
 DEFAULT_RPC_ADDRESS = "127.0.0.1:3030"
 

@@ -4,8 +4,8 @@ from typing import Any, NoReturn
 
 import click
 
-from hither.cli.endpoints import NoNetwork, read_endpoints, resolve_home
 from hither.cli.rpc import NodeUnreachable, RpcCaller, RpcFailed
+from hither.sdk.endpoints import NoNetwork, read_endpoints, resolve_home
 
 
 def stop(message: str, hint: str | None = None) -> NoReturn:

@@ -19,7 +19,6 @@ from hither import __version__
 from hither.chain.reader import BlockMode
 from hither.cli.announce import describe_network, make_endpoints
 from hither.cli.beside import ALONE, Companions, run_beside
-from hither.cli.endpoints import remove_endpoints, shorten, write_endpoints
 from hither.cli.ports import describe_owner
 from hither.cli.problems import stop
 from hither.cli.watcher import Watcher
@@ -28,6 +27,7 @@ from hither.foreign.errors import EngineError
 from hither.node.home import Home
 from hither.node.node import Node, NodeOptions
 from hither.rpc.server import bind, serve
+from hither.sdk.endpoints import remove_endpoints, shorten, write_endpoints
 
 SUPERVISION_INTERVAL_S = 0.2
 

@@ -10,7 +10,6 @@ import click
 
 from hither.chain.genesis import DEVELOPMENT_BOUNDARIES, DevelopmentOptions
 from hither.cli.beside import ALONE, Companions
-from hither.cli.endpoints import NoNetwork, read_endpoints, resolve_home
 from hither.cli.node import (
     BLOCK_TIME,
     block_time_option,
@@ -21,6 +20,7 @@ from hither.cli.ports import describe_owner, find_free_port, is_free
 from hither.cli.problems import home_option, stop
 from hither.node.home import DATA_FOLDER, FORMAT_FILE, LOCK_FILE, HomeProblem, init_home, lock_home, read_home
 from hither.params import DEFAULT_PROTOCOL_VERSION
+from hither.sdk.endpoints import NoNetwork, read_endpoints, resolve_home
 
 DEFAULT_PORT = 3030
 HOST = "127.0.0.1"

@@ -2,18 +2,40 @@
 
 ::
 
-    network = Network.from_endpoints(json.loads((home / "endpoints.json").read_text()))
-    async with Account(network, Signer("alice.near", secret_key)) as alice:
-        print(await alice.get_address(parse_chain_id("eip155:8453")))
-        sent = await alice.send(parse_chain_id("eip155:8453"), "0x…", 10**15)
+    from hither import Account
 
-``network`` says where everything answers, as endpoints.json of a running network tells it; ``account`` turns
-an account of our chain into one on
-every other chain: addresses, balances, transfers. Keys on other chains are held by nobody: each signature
-is asked for on our chain.
+    async with await Account.load("alice.near") as alice:
+        base = alice.on("eip155:8453")
+        print(await base.address(), await base.balance())
+        sent = await base.send("0x…", "0.001 ETH")
+
+``endpoints`` finds the network that runs in a home; ``network`` says where everything answers; ``account`` turns an
+account of our chain into one on every other chain; ``blocking`` is the same without ``await``; ``journal`` remembers each
+transfer from its intent on, so that one that was interrupted goes on where it was; ``amounts`` reads amounts with
+units. Keys on other chains are held by nobody: each signature is asked for on our chain.
+
+Names are imported when they are first used: a program that only reads ``endpoints`` does not load every chain's codec.
 """
 
-from hither.sdk.account import Account, Sent
-from hither.sdk.network import Endpoint, Network
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hither.sdk.account import Account, Sent
+    from hither.sdk.network import Endpoint, Network
+
+_HOMES = {
+    "Account": "account",
+    "Endpoint": "network",
+    "Network": "network",
+    "Sent": "account",
+}
 
 __all__ = ["Account", "Endpoint", "Network", "Sent"]
+
+
+def __getattr__(name: str) -> Any:
+    """An exported name, from its module."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

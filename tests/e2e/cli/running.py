@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from hither.cli.endpoints import NoNetwork, read_endpoints
 from hither.cli.ports import is_free
+from hither.sdk.endpoints import NoNetwork, read_endpoints
 
 NODE_PORT = 3030
 DEFAULT_PORTS = (NODE_PORT, *range(8545, 8548), 8899, 8900, 18443)

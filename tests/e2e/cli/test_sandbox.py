@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from hither.cli.endpoints import NoNetwork, read_endpoints
 from hither.cli.rpc import NodeUnreachable, RpcCaller
+from hither.sdk.endpoints import NoNetwork, read_endpoints
 from tests.e2e.cli.running import NODE_PORT, must_find_offset
 
 pytestmark = pytest.mark.slow

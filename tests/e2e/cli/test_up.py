@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from hither.cli.endpoints import is_running
 from hither.client import Client, ExecutionFailed, Signer
+from hither.sdk.endpoints import is_running
 from tests.e2e.cli.running import NODE_PORT, Network, hither, must_find_offset, must_hither, network
 
 pytestmark = pytest.mark.slow

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hither.cli.bench.options import BenchmarkFailed
-from hither.cli.endpoints import FILE_NAME
 from hither.cli.rpc import NodeUnreachable, RpcCaller, RpcFailed
+from hither.sdk.endpoints import FILE_NAME
 
 READY_S_MAX = 120
 END_S_MAX = 30

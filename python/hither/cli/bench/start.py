@@ -18,9 +18,9 @@ from hither.cli.bench.programs import (
     run_program,
     wait_until_ready,
 )
-from hither.cli.endpoints import FILE_NAME
 from hither.cli.rpc import RpcCaller
 from hither.node.home import init_home
+from hither.sdk.endpoints import FILE_NAME
 
 STARTS = 5
 INTERVAL_S = 0.005

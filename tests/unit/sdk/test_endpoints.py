@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hither.cli.endpoints import (
+from hither.cli.ports import describe_owner, find_free_port, is_free
+from hither.sdk.endpoints import (
     FILE_NAME,
     NoNetwork,
     is_running,
@@ -18,7 +19,6 @@ from hither.cli.endpoints import (
     resolve_home,
     write_endpoints,
 )
-from hither.cli.ports import describe_owner, find_free_port, is_free
 
 
 def test_file_is_private_and_read_back(tmp_path: Path) -> None:

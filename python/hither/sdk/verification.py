@@ -1,0 +1,149 @@
+"""What an adapter claims of a transaction is read again by a client that is not ours, and compared.
+
+The witnesses are programs of their own (``witnesses/``), which share no line with the adapters: web3.py for EVM chains,
+@solana/web3.js for Solana, near-api-js for our chain, whole blocks for Bitcoin. A claim that no witness confirms is
+not confirmed by silence: it raises ``NotVerified``.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from hither.foreign.caip import ChainId
+
+WITNESSES: Final = Path(__file__).parent / "witnesses"
+TIMEOUT_SECONDS: Final = 120.0
+_ERROR_SHOWN: Final = 500
+
+
+class NotVerified(Exception):
+    """No independent client confirms a claim; the message names the chain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What is said of a transaction. Amounts are in the chain's smallest unit; None is not compared."""
+
+    chain: ChainId
+    url: str
+    transaction_id: str
+    sender: str
+    receiver: str
+    amount: int
+    fee: int | None
+    confirmations: int
+    nonce: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a witness read. ``details`` is all of it."""
+
+    verified_by: str
+    details: dict[str, Any]
+
+
+def compare(claim: Claim, found: dict[str, Any]) -> Facts:
+    """The facts, if they bear the claim out. Raises ``NotVerified``."""
+    if "error" in found:
+        raise NotVerified(f"{claim.chain}: {claim.transaction_id} is not confirmed: {found['error']}")
+    if not found["has_succeeded"]:
+        raise NotVerified(f"{claim.chain}: {claim.transaction_id} failed, says {found['by']}")
+    wanted: dict[str, Any] = {
+        "sender": claim.sender,
+        "receiver": claim.receiver,
+        "amount": claim.amount,
+        "fee": claim.fee,
+        "nonce": claim.nonce,
+    }
+    for name, value in wanted.items():
+        if value is None or name not in found:
+            continue
+        read = int(found[name]) if isinstance(value, int) else found[name]
+        if read != value:
+            raise NotVerified(f"{claim.chain}: the {name} is {read}, not {value}, says {found['by']}")
+    if found["confirmations"] < claim.confirmations:
+        raise NotVerified(
+            f"{claim.chain}: {found['confirmations']} confirmations, not {claim.confirmations}, says {found['by']}"
+        )
+    return Facts(found["by"], found)
+
+
+async def verify(claims: Sequence[Claim]) -> list[Facts]:
+    """Each claim read again by its family's witness, all at the same time. Raises ``NotVerified``."""
+    groups: dict[str, list[int]] = {}
+    for index, claim in enumerate(claims):
+        groups.setdefault(_WITNESS_OF.get(claim.chain.namespace, claim.chain.namespace), []).append(index)
+    answers = await asyncio.gather(
+        *(_ask(witness, [claims[index] for index in indexes]) for witness, indexes in groups.items())
+    )
+    found: dict[int, dict[str, Any]] = {}
+    for indexes, answer in zip(groups.values(), answers, strict=True):
+        found |= dict(zip(indexes, answer, strict=True))
+    return [compare(claim, found[index]) for index, claim in enumerate(claims)]
+
+
+_WITNESS_OF: Final = {"eip155": "evm", "bip122": "bitcoin", "solana": "node", "near": "node"}
+
+
+async def _ask(witness: str, claims: Sequence[Claim]) -> list[dict[str, Any]]:
+    names = ", ".join(str(claim.chain) for claim in claims)
+    if witness == "node":
+        command = ["node", str(WITNESSES / "node_witness.mjs"), str(find_packages())]
+    elif witness in ("evm", "bitcoin"):
+        command = [sys.executable, str(WITNESSES / f"{witness}_witness.py")]
+    else:
+        raise NotVerified(f"{names}: no independent client is known for this family")
+    questions = [
+        {
+            "family": claim.chain.namespace,
+            "url": claim.url,
+            "transaction_id": claim.transaction_id,
+            "sender": claim.sender,
+            **({"chain_id": int(claim.chain.reference)} if witness == "evm" else {}),
+        }
+        for claim in claims
+    ]
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    except OSError as error:
+        raise NotVerified(f"{names}: the independent client does not start: {error}") from error
+    try:
+        output, errors = await asyncio.wait_for(
+            process.communicate(json.dumps(questions).encode()), TIMEOUT_SECONDS
+        )
+    except TimeoutError:
+        raise NotVerified(f"{names}: the independent client took more than {TIMEOUT_SECONDS:g} s") from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode != 0:
+        reason = errors.decode(errors="replace").strip()[-_ERROR_SHOWN:]
+        raise NotVerified(f"{names}: the independent client failed: {reason}")
+    answer: list[dict[str, Any]] = json.loads(output)
+    return answer
+
+
+def find_packages() -> Path:
+    """The folder in the cache that set-up left for the witnesses' packages. Raises ``NotVerified``."""
+    lock = hashlib.sha256((WITNESSES / "package-lock.json").read_bytes()).hexdigest()[:16]
+    folder = (
+        Path(os.environ.get("HITHER_CACHE") or Path.home() / ".cache" / "hither").expanduser()
+        / "witnesses"
+        / lock
+    )
+    if not (folder / "complete").exists():
+        raise NotVerified(f"the independent clients are not at {folder}; `make setup` installs them")
+    return folder
