@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from hither.client import AsyncClient, Signer
+from hither.client import AsyncClient, Signer, UnknownAccount
 from hither.client.actions import Yocto, transfer
 from hither.client.operations import Finality, WaitUntil
 from hither.crypto.keys import public_key_to_str
@@ -82,8 +82,11 @@ async def _make_rows(endpoints: Mapping[str, Any], progress: Progress) -> list[t
     keys = {row["account_id"]: row["secret_key"] for row in endpoints["near"]["accounts"]}
     account_id = f"demo-{secrets.token_hex(4)}.{PARENT_ID}"
     signer = Signer(account_id, secret_key_from_seed(ED25519, secrets.token_bytes(32)))
-    progress(f"making the account {account_id}")
     async with AsyncClient(network.rpc_url, signer=Signer(PARENT_ID, keys[PARENT_ID])) as client:
+        await _must_be_new(client, account_id)
+        progress(
+            f"{endpoints['near']['caip2']}: {account_id} does not exist, so it has balance 0 and nonce 0; making it"
+        )
         await client.create_account(account_id, public_key_to_str(signer.public_key), START_AMOUNT)
         rows = [await _transfer_at_home(client, parse_chain_id(endpoints["near"]["caip2"]), signer)]
     async with (
@@ -96,8 +99,15 @@ async def _make_rows(endpoints: Mapping[str, Any], progress: Progress) -> list[t
     return rows
 
 
+async def _must_be_new(client: AsyncClient, account_id: str) -> None:
+    try:
+        await client.get_account(account_id)
+    except UnknownAccount:
+        return
+    raise DemoFailed(f"{account_id} is there already")
+
+
 async def _transfer_at_home(client: AsyncClient, chain: ChainId, signer: Signer) -> tuple[Row, Claim]:
-    key = await client.get_access_key(signer.account_id, signer.public_key)
     started = time.monotonic()
     result = await client.send(
         RECEIVER_ID,
@@ -114,7 +124,7 @@ async def _transfer_at_home(client: AsyncClient, chain: ChainId, signer: Signer)
     row = Row(
         chain=str(chain),
         address=signer.account_id,
-        account_nonce_before=key.nonce,
+        account_nonce_before=0,
         sign_tx=(),
         transaction_id=result.hash,
         amount=NEAR.format(OWN_AMOUNT),

@@ -19,7 +19,8 @@ from solders.signature import Signature
 from web3 import Web3
 
 from hither.client import Client
-from tests.e2e.cli.running import PROGRAMS, Network, must_find_offset, must_hither, network
+from tests.e2e.cli.running import PROGRAMS, Network, hither, must_find_offset, must_hither, network
+from tests.e2e.demo.falsifying import Falsify, falsified
 
 pytestmark = pytest.mark.slow
 ROLLUPS = ["eip155:1", "eip155:8453", "eip155:42161"]
@@ -69,6 +70,57 @@ def test_each_foreign_signature_was_asked_for_on_our_chain(
                     "signer.test.near",
                 )
                 assert action["FunctionCall"]["method_name"] == "sign"
+
+
+def test_each_row_says_who_read_it_again(rows: list[dict[str, Any]]) -> None:
+    """A client that is not ours, of the row's family."""
+    witnesses = {"near": "near-api-js", "bip122": "blocks", "eip155": "web3.py", "solana": "@solana/web3.js"}
+    for row in rows:
+        assert row["verified_by"].startswith(witnesses[row["chain"].partition(":")[0]]), row
+
+
+def lie_about_gas(receipt: dict[str, Any]) -> dict[str, Any]:
+    """The sender paid less."""
+    return {**receipt, "gasUsed": hex(int(receipt["gasUsed"], 16) - 1)}
+
+
+def lie_about_slot(answer: dict[str, Any]) -> dict[str, Any]:
+    """It is in another block."""
+    return {
+        **answer,
+        "value": [status and {**status, "slot": status["slot"] - 1} for status in answer["value"]],
+    }
+
+
+def lie_about_depth(transaction: Any) -> Any:
+    """More blocks hold it or follow."""
+    if not isinstance(transaction, dict) or "confirmations" not in transaction:
+        return transaction
+    return {**transaction, "confirmations": transaction["confirmations"] + 5}
+
+
+@pytest.mark.parametrize(
+    ("chain", "method", "lie", "reason"),
+    [
+        ("eip155:8453", "eth_getTransactionReceipt", lie_about_gas, "the receipt's gas is wrong"),
+        ("solana", "getSignatureStatuses", lie_about_slot, "its status says slot"),
+        ("bip122", "getrawtransaction", lie_about_depth, "1 confirmations, not 6"),
+    ],
+)
+def test_falsified_answer_fails_the_row(
+    running: Network, tmp_path: Path, chain: str, method: str, lie: Falsify, reason: str
+) -> None:
+    """Our adapter believes it; the independent client does not, and the demonstration ends with the row's name."""
+    endpoints = json.loads((running.home / "endpoints.json").read_text())
+    (row,) = [row for row in endpoints["foreign"] if row["caip2"].startswith(chain)]
+    with falsified(row["rpc_url"], method, lie) as url:
+        row["rpc_url"] = url
+        (tmp_path / "endpoints.json").write_text(json.dumps(endpoints))
+        result = hither("demo", "--json", home=tmp_path)
+    assert result.returncode == 1
+    assert "every row is final" in result.stderr, "our adapter took the lie"
+    assert f"{row['caip2']}: " in result.stderr.splitlines()[-1] + result.stderr.splitlines()[-2]
+    assert reason in result.stderr
 
 
 @pytest.mark.parametrize("chain", ROLLUPS)

@@ -17,6 +17,7 @@ import rlp  # type: ignore[import-untyped]  # it has no types
 import web3 as web3_package
 from eth_account import Account
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
+from hexbytes import HexBytes
 from web3 import Web3
 from web3.exceptions import Web3Exception
 
@@ -101,7 +102,7 @@ def decode(raw: bytes) -> dict[str, Any]:
         return {
             name: value if name == "to" else int.from_bytes(value, "big") for name, value in found.items()
         }
-    fields: dict[str, Any] = TypedTransaction.from_bytes(raw).as_dict()  # type: ignore[arg-type]
+    fields: dict[str, Any] = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
     return fields
 
 
