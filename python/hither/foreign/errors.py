@@ -9,16 +9,21 @@
     │   │   └── WrongNetwork    good, but of another chain or network
     │   ├── InvalidPublicKey
     │   ├── InvalidAmount       negative, too large, or dust
+    │   ├── InvalidArguments    do not fit the types of a contract's function or of a message
     │   └── MalformedTransaction  bytes that are no transaction of this family
     ├── WrongSignature          not of this key, or for other bytes; never sent
     ├── InsufficientFunds       amount and fee exceed the balance
     ├── TransportError          no usable answer; whether it arrived is not known
     ├── EndpointError           the endpoint answered with an error: rpc_code, data
-    │   └── BroadcastRefused    the chain does not take the transaction: reason
+    │   ├── BroadcastRefused    the chain does not take the transaction: reason
+    │   └── CallReverted        a contract refused a call that was tried, not sent: reason
     ├── LyingEndpoint           an answer that cannot be true
+    │   └── EndpointsDisagree   of several endpoints too few gave one answer
     ├── TransactionDropped      can never be included: replaced or expired
+    │   └── TransactionReplaced   another of the same account took its place: replaced_by
     ├── TransactionFailed       included, paid for, without effect
     ├── FinalityTimeout         not final in the time given; it may still happen
+    │   └── NonceGap            it waits for an earlier transaction of its account, which is missing
     └── EngineError             a development chain did not start, or died
 
 ``retryable`` means: the same request may succeed later without a change. ``code`` is stable.
@@ -74,6 +79,12 @@ class InvalidAmount(InvalidInput):
     """Negative, too large for the chain, or too small to be sent."""
 
     code = "INVALID_AMOUNT"
+
+
+class InvalidArguments(InvalidInput):
+    """Values that do not fit the types of a contract's function, or of a message."""
+
+    code = "INVALID_ARGUMENTS"
 
 
 class MalformedTransaction(InvalidInput):
@@ -132,16 +143,39 @@ class BroadcastRefused(EndpointError):
     code = "BROADCAST_REFUSED"
 
 
+class CallReverted(EndpointError):
+    """A contract refused a call that was tried and not sent; the message is its reason."""
+
+    code = "CALL_REVERTED"
+
+
 class LyingEndpoint(ForeignError):
     """An answer that cannot be true, such as another chain's id. Nothing was sent."""
 
     code = "LYING_ENDPOINT"
 
 
+class EndpointsDisagree(LyingEndpoint):
+    """Of several endpoints too few gave the same answer. Nodes that lag behind agree a little later."""
+
+    code = "ENDPOINTS_DISAGREE"
+    retryable = True
+
+
 class TransactionDropped(ForeignError):
     """The transaction can never be included: another took its place, or it expired. Nothing was paid."""
 
     code = "TRANSACTION_DROPPED"
+
+
+class TransactionReplaced(TransactionDropped):
+    """Another transaction of the same account took its place: ``replaced_by``."""
+
+    code = "TRANSACTION_REPLACED"
+
+    def __init__(self, message: str, *, replaced_by: str) -> None:
+        super().__init__(message)
+        self.replaced_by = replaced_by
 
 
 class TransactionFailed(ForeignError):
@@ -155,6 +189,12 @@ class FinalityTimeout(ForeignError):
 
     code = "FINALITY_TIMEOUT"
     retryable = True
+
+
+class NonceGap(FinalityTimeout):
+    """It waits for an earlier transaction of its account, which the chain does not know."""
+
+    code = "NONCE_GAP"
 
 
 class EngineError(ForeignError):

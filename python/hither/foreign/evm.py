@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hither.crypto.hashing import keccak256
+from hither.foreign import evm_addresses as addresses
 from hither.foreign import evm_transactions as codec
 from hither.foreign.adapter import (
     Coin,
@@ -127,11 +128,11 @@ class EvmAdapter:
 
     def derive_address(self, public_key: bytes) -> str:
         """Of a compressed secp256k1 key, with its checksum."""
-        return codec.format_address(codec.derive_address(public_key))
+        return addresses.format_address(addresses.derive_address(public_key))
 
     def parse_address(self, text: str) -> str:
         """With its checksum. CAIP-10 texts of this chain are good too."""
-        return codec.format_address(codec.parse_address(strip_chain(text, self.chain)))
+        return addresses.format_address(addresses.parse_address(strip_chain(text, self.chain)))
 
     def list_payloads(self, unsigned: UnsignedTransaction) -> tuple[Payload, ...]:
         """The digest of the transaction."""
@@ -149,7 +150,7 @@ class EvmAdapter:
     def inspect(self, unsigned: UnsignedTransaction) -> Transfer:
         """What it does with the chain's coin; the receiver is empty when it creates a contract."""
         transaction = self._decode(unsigned)
-        receiver = codec.format_address(transaction.receiver) if transaction.receiver else ""
+        receiver = addresses.format_address(transaction.receiver) if transaction.receiver else ""
         sender = self.derive_address(unsigned.public_key)
         return Transfer(sender, receiver, transaction.amount, transaction.fee_max)
 
@@ -204,7 +205,7 @@ class EvmAdapter:
         self._must_afford(sender, balance, amount)
         gas_limit = await self._estimate_gas(sender, target, data, amount)
         self._must_afford(sender, balance, amount + gas_limit * prices.gas_price_max)
-        receiver_bytes = codec.parse_address(target) if target else b""
+        receiver_bytes = addresses.parse_address(target) if target else b""
         if prices.priority_fee_max is None:
             transaction: EvmTransaction = LegacyTransaction(
                 self._number, nonce, prices.gas_price_max, gas_limit, receiver_bytes, amount, data
@@ -245,7 +246,7 @@ class EvmAdapter:
         if await self._rpc.call("eth_getTransactionByHash", [signed.transaction_id]) is not None:
             return TransactionStatus(State.PENDING)
         transaction = codec.decode_signed(signed.raw)[0]
-        sender = codec.format_address(codec.recover_sender(signed.raw))
+        sender = addresses.format_address(codec.recover_sender(signed.raw))
         used = _read_quantity(await self._rpc.call("eth_getTransactionCount", [sender, "latest"]))
         if used <= transaction.nonce:
             return TransactionStatus(State.UNKNOWN)

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from web3 import HTTPProvider, Web3
 
+from hither.foreign import evm_addresses
 from hither.foreign import evm_transactions as codec
 from hither.foreign.adapter import SignedTransaction, State, UnsignedTransaction, track
 from hither.foreign.caip import parse_chain_id
@@ -172,7 +173,14 @@ def test_a_reverted_call_is_told_as_a_failure() -> None:
             await track(adapter, created, timeout_seconds=10)
             receipt = Web3(HTTPProvider(engine.url)).eth.get_transaction_receipt(created.transaction_id)
             call = codec.FeeMarketTransaction(
-                8453, 1, 0, 2 * 10**9, 50_000, codec.parse_address(str(receipt["contractAddress"])), 0, b"\1"
+                8453,
+                1,
+                0,
+                2 * 10**9,
+                50_000,
+                evm_addresses.parse_address(str(receipt["contractAddress"])),
+                0,
+                b"\1",
             )
             unsigned = UnsignedTransaction(adapter.chain, key, codec.encode_unsigned(call))
             assert adapter.describe(unsigned).startswith(

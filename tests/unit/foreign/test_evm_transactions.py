@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hither.crypto.hashing import keccak256
+from hither.foreign import evm_addresses, rlp
 from hither.foreign import evm_transactions as codec
-from hither.foreign import rlp
 from hither.foreign.adapter import EcdsaSignature, Payload, Scheme, UnsignedTransaction
 from hither.foreign.caip import parse_chain_id
 from hither.foreign.errors import (
@@ -23,7 +23,16 @@ from hither.foreign.errors import (
     WrongSignature,
 )
 from hither.foreign.evm import EvmAdapter, get_evm_chain
-from hither.foreign.evm_transactions import EvmTransaction, FeeMarketTransaction, LegacyTransaction
+from hither.foreign.evm_signatures import ORDER
+from hither.foreign.evm_transactions import (
+    AccessListTransaction,
+    Authorization,
+    EvmTransaction,
+    FeeMarketTransaction,
+    LegacyTransaction,
+    SetCodeTransaction,
+    SignedAuthorization,
+)
 from hither.foreign.transport import JsonRpc
 from tests.unit.foreign.signing_network import SigningNetwork
 
@@ -32,10 +41,29 @@ ALICE_KEY = ALICE.get_public_key(Scheme.ECDSA)
 BOB = bytes.fromhex("5aaeb6053f3e94c9b9a09f33669435e7ef1beaed")
 TOUCHED = ((BOB, (bytes(32), b"\1" * 32)), (b"\2" * 20, ()))
 
+
+def authorize(name: str, authorization: Authorization) -> SignedAuthorization:
+    """Signed outside the builder."""
+    person = SigningNetwork(name)
+    signature = person.sign(Payload(Scheme.ECDSA, 0, authorization.digest))
+    assert isinstance(signature, EcdsaSignature)
+    return codec.attach_authorization(person.get_public_key(Scheme.ECDSA), authorization, signature)
+
+
+AUTHORIZED = (
+    authorize("bob", Authorization(8453, b"\3" * 20, 0)),
+    authorize("carol", Authorization(0, bytes(20), 2**40)),
+)
+
 CASES: dict[str, EvmTransaction] = {
     "legacy": LegacyTransaction(1, 0, 10**9, 21_000, BOB, 10**18),
     "legacy of a large chain id": LegacyTransaction(2**40, 127, 0, 2**32, BOB, 0, b"\0"),
     "legacy creation": LegacyTransaction(8453, 128, 7, 10**6, b"", 0, b"\x60" * 60),
+    "access list": AccessListTransaction(1, 0, 10**9, 30_000, BOB, 10**18, b"", TOUCHED),
+    "access list, empty": AccessListTransaction(534352, 1, 0, 21_000, BOB, 0),
+    "access list creation": AccessListTransaction(59144, 5, 7, 10**6, b"", 1, b"\x60" * 60, TOUCHED),
+    "set code": SetCodeTransaction(8453, 3, 1, 10**9, 10**5, BOB, 5, b"\1\2", (), AUTHORIZED[:1]),
+    "set code twice": SetCodeTransaction(1, 0, 0, 1, 10**6, BOB, 0, b"", TOUCHED, AUTHORIZED),
     "fee market": FeeMarketTransaction(42161, 9, 1, 10**10, 21_000, BOB, 2**256 - 1),
     "fee market of zeros": FeeMarketTransaction(10, 0, 0, 0, 0, BOB, 0),
     "fee market call": FeeMarketTransaction(8453, 2**40, 3, 4, 10**6, BOB, 5, bytes(range(200)), TOUCHED),
@@ -56,15 +84,32 @@ def to_dictionary(transaction: EvmTransaction) -> dict[str, object]:
         fields["to"] = to_checksum_address(transaction.receiver)
     if isinstance(transaction, LegacyTransaction):
         return {**fields, "gasPrice": transaction.gas_price}
-    accesses = [
+    accesses: list[dict[str, object]] = [
         {"address": to_checksum_address(address), "storageKeys": ["0x" + key.hex() for key in keys]}
         for address, keys in transaction.access_list
     ]
+    if isinstance(transaction, AccessListTransaction):
+        return {**fields, "gasPrice": transaction.gas_price, "type": 1, "accessList": accesses}
     prices = {
         "maxFeePerGas": transaction.gas_price_max,
         "maxPriorityFeePerGas": transaction.priority_fee_max,
     }
-    return {**fields, **prices, "type": 2, "accessList": accesses}
+    typed = {**fields, **prices, "type": 2, "accessList": accesses}
+    if isinstance(transaction, SetCodeTransaction):
+        typed |= {"type": 4, "authorizationList": list(map(to_signed_dictionary, transaction.authorizations))}
+    return typed
+
+
+def to_signed_dictionary(signed: SignedAuthorization) -> dict[str, object]:
+    """An authorization as eth-account takes it."""
+    return {
+        "chainId": signed.authorization.chain_id,
+        "address": to_checksum_address(signed.authorization.delegate),
+        "nonce": signed.authorization.nonce,
+        "yParity": signed.parity,
+        "r": signed.r,
+        "s": signed.s,
+    }
 
 
 def sign(body: bytes) -> EcdsaSignature:
@@ -84,7 +129,7 @@ def test_bytes_equal_an_independent_library(transaction: EvmTransaction) -> None
     assert raw == bytes(Account.sign_transaction(fields, ALICE.secret).raw_transaction)
     assert codec.decode_unsigned(body) == transaction
     assert codec.decode_signed(raw)[0] == transaction
-    assert codec.format_address(codec.recover_sender(raw)) == Account.recover_transaction(raw)
+    assert evm_addresses.format_address(codec.recover_sender(raw)) == Account.recover_transaction(raw)
 
 
 @pytest.mark.parametrize("transaction", CASES.values(), ids=list(CASES))
@@ -93,6 +138,64 @@ def test_a_signature_for_other_bytes_is_refused(transaction: EvmTransaction) -> 
     other = codec.encode_unsigned(replace(transaction, nonce=transaction.nonce + 1))
     with pytest.raises(WrongSignature, match="of another key, or for other bytes"):
         codec.attach(ALICE_KEY, codec.encode_unsigned(transaction), sign(other))
+
+
+def test_authorizations_equal_an_independent_library() -> None:
+    """Digest and signature, and the account is known from them."""
+    authorization = Authorization(8453, b"\3" * 20, 77)
+    signed = authorize("alice", authorization)
+    fields = {"chainId": 8453, "address": to_checksum_address(b"\3" * 20), "nonce": 77}
+    other = Account.sign_authorization(fields, ALICE.secret)
+    assert (authorization.digest, signed.parity) == (bytes(other.authorization_hash), other.y_parity)
+    assert (signed.r, signed.s) == (other.r, other.s)
+    assert signed.recover_account() == evm_addresses.derive_address(ALICE_KEY)
+
+
+def test_an_authorization_of_another_key_is_refused() -> None:
+    """A chain would pass over it, and run the transaction without it."""
+    first, second = Authorization(1, BOB, 0), Authorization(1, BOB, 1)
+    signature = ALICE.sign(Payload(Scheme.ECDSA, 0, first.digest))
+    assert isinstance(signature, EcdsaSignature)
+    with pytest.raises(WrongSignature):
+        codec.attach_authorization(ALICE_KEY, second, signature)
+
+
+MALFORMED = {
+    "nothing": b"",
+    "a type that nobody knows": b"\x05" + codec.encode_unsigned(CASES["fee market"])[1:],
+    "a blob transaction": b"\x03" + codec.encode_unsigned(CASES["fee market"])[1:],
+    "a type's fields under another type": b"\x01" + codec.encode_unsigned(CASES["fee market"])[1:],
+    "set code that creates": codec.encode_unsigned(replace(CASES["set code"], receiver=b"")),
+    "set code without authorizations": codec.encode_unsigned(
+        SetCodeTransaction(1, 0, 0, 1, 10**6, BOB, 0, b"", (), ())
+    ),
+    "a receiver of 19 bytes": codec.encode_unsigned(replace(CASES["fee market"], receiver=BOB[1:])),
+    "a storage key of 31 bytes": codec.encode_unsigned(
+        AccessListTransaction(1, 0, 1, 1, BOB, 0, b"", ((BOB, (bytes(31),)),))
+    ),
+    "a nonce of nine bytes": codec.encode_unsigned(replace(CASES["fee market"], nonce=2**64)),
+    "an amount of 33 bytes": codec.encode_unsigned(replace(CASES["legacy"], amount=2**256)),
+    "a byte more": codec.encode_unsigned(CASES["set code"]) + b"\0",
+    "a byte less": codec.encode_unsigned(CASES["access list"])[:-1],
+    "a legacy transaction without its chain": rlp.encode([b"", b"\1", b"\1", BOB, b"", b""]),
+}
+
+
+@pytest.mark.parametrize("body", MALFORMED.values(), ids=list(MALFORMED))
+def test_malformed_transactions_are_refused(body: bytes) -> None:
+    """Before anybody is asked to sign them."""
+    with pytest.raises(MalformedTransaction):
+        codec.decode_unsigned(body)
+
+
+@pytest.mark.parametrize("name", list(CASES))
+@pytest.mark.parametrize("numbers", [(2, 1, 1), (0, 0, 1), (0, 1, 0), (0, 1, ORDER - 1), (1, ORDER, 1)])
+def test_signatures_out_of_range_are_refused(name: str, numbers: tuple[int, int, int]) -> None:
+    """A parity of two, zeros, the upper half, the order itself."""
+    if numbers[0] > 1 and name.startswith("legacy"):
+        numbers = (0, 0, 0)  # There the parity is part of another number, which cannot be wrong alone.
+    with pytest.raises(MalformedTransaction):
+        codec.decode_signed(codec.encode_signed(CASES[name], *numbers))
 
 
 def test_a_signature_of_another_key_is_refused() -> None:
@@ -106,7 +209,7 @@ def test_a_mangled_signature_is_refused() -> None:
     """The upper s is the same signature to mathematics, and no transaction to a chain."""
     body = codec.encode_unsigned(CASES["fee market"])
     good = sign(body)
-    high = (codec.ORDER - int.from_bytes(good.s, "big")).to_bytes(32, "big")
+    high = (ORDER - int.from_bytes(good.s, "big")).to_bytes(32, "big")
     flipped = EcdsaSignature(bytes((5 - good.big_r[0],)) + good.r, high, 1 - good.recovery_id)
     with pytest.raises(WrongSignature, match="upper half"):
         codec.attach(ALICE_KEY, body, flipped)
@@ -126,7 +229,10 @@ def test_addresses_are_derived_as_elsewhere() -> None:
     for name in ("alice", "bob", "carol", "dave"):
         person = SigningNetwork(name)
         key = person.get_public_key(Scheme.ECDSA)
-        assert codec.format_address(codec.derive_address(key)) == Account.from_key(person.secret).address
+        assert (
+            evm_addresses.format_address(evm_addresses.derive_address(key))
+            == Account.from_key(person.secret).address
+        )
 
 
 @pytest.mark.parametrize(
@@ -140,7 +246,7 @@ def test_addresses_are_derived_as_elsewhere() -> None:
 )
 def test_addresses_of_the_standard_are_read_and_written(text: str) -> None:
     """Examples from EIP-55."""
-    assert codec.format_address(codec.parse_address(text)) == text
+    assert evm_addresses.format_address(evm_addresses.parse_address(text)) == text
 
 
 @pytest.mark.parametrize(
@@ -160,7 +266,7 @@ def test_addresses_of_the_standard_are_read_and_written(text: str) -> None:
 def test_malformed_addresses_are_refused(text: str) -> None:
     """A wrong checksum, a digit too few or too many, another chain's."""
     with pytest.raises(InvalidAddress):
-        codec.parse_address(text)
+        evm_addresses.parse_address(text)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +275,7 @@ def test_malformed_addresses_are_refused(text: str) -> None:
 def test_what_is_no_key_has_no_address(key: bytes) -> None:
     """Wrong size, wrong prefix, a coordinate beyond the field, one that is on no point."""
     with pytest.raises(InvalidPublicKey):
-        codec.derive_address(key)
+        evm_addresses.derive_address(key)
 
 
 # Recursive length prefix
@@ -215,7 +321,7 @@ def test_deep_nesting_is_refused() -> None:
 def test_hostile_transactions_are_refused_cleanly(data: bytes) -> None:
     """No other error comes out."""
     for decode in (codec.decode_unsigned, codec.decode_signed):
-        for body in (data, b"\2" + data):
+        for body in (data, b"\1" + data, b"\2" + data, b"\4" + data):
             try:
                 decode(body)
             except MalformedTransaction:
