@@ -16,7 +16,6 @@ from hither.foreign.errors import InvalidAddress, InvalidArguments
 from hither.foreign.evm_addresses import format_address, parse_address
 
 WORD: Final = 32
-ITEMS_MAX: Final = 1_000_000
 DEPTH_MAX: Final = 32
 
 _ERROR: Final = bytes.fromhex("08c379a0")
@@ -273,8 +272,8 @@ def decode_result(function: str, data: bytes) -> Any:
 
 def decode(type_: AbiType, data: bytes) -> Any:
     """The reverse of ``encode``. Raises ``InvalidArguments``."""
-    budget = [ITEMS_MAX]
-    return _decode_at(type_, data, 0, budget)
+    # Each value takes a word at least, unless offsets lead to the same words again and again.
+    return _decode_at(type_, data, 0, [2 * (len(data) // WORD + DEPTH_MAX)])
 
 
 def _decode_at(type_: AbiType, data: bytes, at: int, budget: list[int]) -> Any:
@@ -288,7 +287,7 @@ def _decode_at(type_: AbiType, data: bytes, at: int, budget: list[int]) -> Any:
         length = type_.size
         if length is None:
             length, at = _read_number(data, at), at + WORD
-            if length > budget[0] or length * type_.parts[0].slot_size > len(data) - at:
+            if length * type_.parts[0].slot_size > len(data) - at:
                 raise InvalidArguments("an array is longer than the data")
         return _decode_row(type_.parts * length, data, at, budget)
     if type_.kind in ("bytes", "string") and type_.size is None:
