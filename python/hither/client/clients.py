@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Final, TypeVar
 from weakref import WeakKeyDictionary
@@ -34,12 +34,14 @@ from hither.client.flow import (
     encode_request,
 )
 from hither.client.operations import (
+    DEFAULT_WAIT_SECONDS,
     DELEGATE_LIFE_BLOCKS,
     At,
     Finality,
     SendOptions,
     Session,
     WaitUntil,
+    tell_nobody,
 )
 from hither.client.results import (
     AccessKeyState,
@@ -52,6 +54,7 @@ from hither.client.results import (
 from hither.client.signer import Lane, Signer
 from hither.crypto.keys import PublicKey
 from hither.primitives.action import Action, Delegate
+from hither.primitives.transaction import SignedTransaction
 
 T = TypeVar("T")
 
@@ -70,12 +73,16 @@ _LIMITS: Final = httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_con
 
 
 def _make_options(
-    wait_until: WaitUntil, timeout_seconds: float | None, raise_on_failure: bool
+    wait_until: WaitUntil,
+    timeout_seconds: float | None,
+    raise_on_failure: bool,
+    on_signed: Callable[[SignedTransaction], None] = tell_nobody,
 ) -> SendOptions:
-    if timeout_seconds is None:
-        return SendOptions(wait_until=wait_until, raise_on_failure=raise_on_failure)
     return SendOptions(
-        wait_until=wait_until, timeout_seconds=timeout_seconds, raise_on_failure=raise_on_failure
+        wait_until=wait_until,
+        timeout_seconds=DEFAULT_WAIT_SECONDS if timeout_seconds is None else timeout_seconds,
+        raise_on_failure=raise_on_failure,
+        on_signed=on_signed,
     )
 
 
@@ -213,13 +220,20 @@ class Client(_Base):
         wait_until: WaitUntil = WaitUntil.EXECUTED_OPTIMISTIC,
         timeout_seconds: float | None = None,
         raise_on_failure: bool = True,
+        on_signed: Callable[[SignedTransaction], None] = tell_nobody,
     ) -> TransactionResult:
         """Sign these actions as one transaction and send it: all of them happen or none.
 
         Raises ``InvalidTransaction``, ``ExecutionFailed``, ``TransactionTimeout``.
         """
-        options = _make_options(wait_until, timeout_seconds, raise_on_failure)
+        options = _make_options(wait_until, timeout_seconds, raise_on_failure, on_signed)
         return self.run(self.session.send(self._get_signer(signer), receiver_id, actions, options))
+
+    def submit(
+        self, signed: SignedTransaction, *, wait_until: WaitUntil = WaitUntil.EXECUTED_OPTIMISTIC
+    ) -> TransactionResult:
+        """Send a transaction that was signed before; to send it again has no further effect."""
+        return self.run(self.session.submit(signed, _make_options(wait_until, None, True)))
 
     def wait_for(
         self,
@@ -406,13 +420,20 @@ class AsyncClient(_Base):
         wait_until: WaitUntil = WaitUntil.EXECUTED_OPTIMISTIC,
         timeout_seconds: float | None = None,
         raise_on_failure: bool = True,
+        on_signed: Callable[[SignedTransaction], None] = tell_nobody,
     ) -> TransactionResult:
         """Sign these actions as one transaction and send it: all of them happen or none.
 
         Raises ``InvalidTransaction``, ``ExecutionFailed``, ``TransactionTimeout``.
         """
-        options = _make_options(wait_until, timeout_seconds, raise_on_failure)
+        options = _make_options(wait_until, timeout_seconds, raise_on_failure, on_signed)
         return await self.run(self.session.send(self._get_signer(signer), receiver_id, actions, options))
+
+    async def submit(
+        self, signed: SignedTransaction, *, wait_until: WaitUntil = WaitUntil.EXECUTED_OPTIMISTIC
+    ) -> TransactionResult:
+        """Send a transaction that was signed before; to send it again has no further effect."""
+        return await self.run(self.session.submit(signed, _make_options(wait_until, None, True)))
 
     async def wait_for(
         self,

@@ -6,7 +6,7 @@ hash, the protocol of sending. It performs no I/O.
 
 import contextlib
 from base64 import b64decode, b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from typing import Any, Final
 
@@ -76,12 +76,21 @@ def _reference(at: At) -> dict[str, Any]:
     return {"finality": at.value} if isinstance(at, Finality) else {"block_id": at}
 
 
+def tell_nobody(_signed: SignedTransaction) -> None:
+    """For senders that keep no journal."""
+
+
 class SendOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How to send: how far to wait, and for how long at most."""
+    """How to send: how far to wait, and for how long at most.
+
+    ``on_signed`` gets each transaction before it leaves, so that a journal can ask for it after a crash. There are
+    several when one had to be signed again; only the last can run.
+    """
 
     wait_until: WaitUntil = WaitUntil.EXECUTED_OPTIMISTIC
     timeout_seconds: float = DEFAULT_WAIT_SECONDS
     raise_on_failure: bool = True
+    on_signed: Callable[[SignedTransaction], None] = tell_nobody
 
 
 class Session:
@@ -258,12 +267,15 @@ class Session:
         block_hash = yield from self._get_cached_block_hash()
         is_ordered = lane.is_ordered or options.wait_until is WaitUntil.NONE
         if not is_ordered and lane.nonce is not None and block_hash is not None:
-            return signer.sign_transaction(lane, lane.take(), receiver_id, block_hash, actions), False
+            signed = signer.sign_transaction(lane, lane.take(), receiver_id, block_hash, actions)
+            options.on_signed(signed)
+            return signed, False
         end_turn = yield TakeTurn(lane)
         try:
             yield from self._prepare_lane(signer, lane)
             block_hash = yield from self._get_recent_block_hash()
             signed = signer.sign_transaction(lane, lane.take(), receiver_id, block_hash, actions)
+            options.on_signed(signed)
             if is_ordered:
                 params = {"signed_tx_base64": _encode(signed), "wait_until": WaitUntil.NONE.value}
                 yield from call("send_tx", params, self.policy)
