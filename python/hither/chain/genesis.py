@@ -1,12 +1,11 @@
-"""Where a chain begins: genesis.json in NEAR's format, and the genesis of a development chain.
+"""Where a chain begins: a genesis in NEAR's format, and the one of a development chain. Its file: ``genesis_file``.
 
 The configuration keeps NEAR's field names, order and JSON forms (amounts are decimal
 strings, ratios are pairs), so that it can be shown as it is by ``genesis_config``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence, Set
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -112,7 +111,7 @@ class Genesis(msgspec.Struct, frozen=True):
     """The configuration and the records of state, both in JSON forms."""
 
     config: GenesisConfig
-    records: list[dict[str, Any]]
+    records: Iterable[dict[str, Any]]
 
 
 def make_layout_json(boundaries: Sequence[str], version: int) -> dict[str, Any]:
@@ -201,30 +200,29 @@ def get_reward_config(config: GenesisConfig) -> RewardConfig:
     return RewardConfig(config.protocol_reward_rate, AccountId(config.protocol_treasury_account))
 
 
-def compute_total_supply(records: Sequence[dict[str, Any]]) -> Balance:
-    """All balances and stakes of the accounts in the records, gas keys included."""
+def compute_total_supply(records: Iterable[dict[str, Any]]) -> Balance:
+    """All balances and stakes of the accounts in the records, gas keys included. Raises InvalidGenesis."""
     total = 0
     for record in records:
-        account = record.get("Account", {}).get("account")
-        if account is not None:
-            total += int(account["amount"]) + int(account.get("locked", 0))
-        permission = record.get("AccessKey", {}).get("access_key", {}).get("permission")
-        if isinstance(permission, dict):
-            # Serde writes a variant of one value as that value, of two as a list.
-            gas_keys = [permission.get("GasKeyFullAccess"), *permission.get("GasKeyFunctionCall", ())[:1]]
-            total += sum(int(gas_key["balance"]) for gas_key in gas_keys if gas_key is not None)
+        try:
+            total += _compute_supply_of(record)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise InvalidGenesis(f"records: {record!r:.200}: {error!r}") from error
     return Balance(total)
 
 
-def read_genesis(path: Path) -> Genesis:
-    """The genesis of a home directory; ``records_file`` beside it is followed. Raises InvalidGenesis."""
-    try:
-        data = msgspec.json.decode(path.read_bytes())
-    except msgspec.DecodeError as error:
-        raise InvalidGenesis(f"{path}: not JSON: {error}") from error
-    if "records_file" in data and not data.get("records"):
-        data["records"] = msgspec.json.decode((path.parent / data["records_file"]).read_bytes())
-    return parse_genesis(data)
+def _compute_supply_of(record: dict[str, Any]) -> int:
+    if "Account" in record:
+        account = record["Account"]["account"]
+        return int(account["amount"]) + int(account.get("locked", 0))
+    if "AccessKey" not in record:
+        return 0
+    permission = record["AccessKey"]["access_key"]["permission"]
+    if not isinstance(permission, dict):
+        return 0
+    # Serde writes a variant of one value as that value, of two as a list.
+    gas_keys = [permission.get("GasKeyFullAccess"), *permission.get("GasKeyFunctionCall", ())[:1]]
+    return sum(int(gas_key["balance"]) for gas_key in gas_keys if gas_key is not None)
 
 
 def parse_genesis(data: dict[str, Any]) -> Genesis:
@@ -250,11 +248,7 @@ def validate_genesis(genesis: Genesis) -> None:
     if not config.validators:
         raise InvalidGenesis("validators: at least one is needed")
     get_shard_layout(config)
-    accounts = {
-        record["Account"]["account_id"]: record["Account"]["account"]
-        for record in genesis.records
-        if "Account" in record
-    }
+    accounts = _find_accounts(genesis.records, {validator.account_id for validator in config.validators})
     for validator in config.validators:
         if not is_valid_account_id(validator.account_id):
             raise InvalidGenesis(f"validators: {validator.account_id!r} is not an account id")
@@ -270,16 +264,20 @@ def validate_genesis(genesis: Genesis) -> None:
             )
 
 
+def _find_accounts(records: Iterable[dict[str, Any]], ids: Set[str]) -> dict[str, dict[str, Any]]:
+    """What the records say of these accounts."""
+    found = {}
+    for record in records:
+        account = record.get("Account")
+        if isinstance(account, dict) and account.get("account_id") in ids:
+            found[account["account_id"]] = account["account"]
+    return found
+
+
 def with_supply_of_records(genesis: Genesis) -> Genesis:
-    """The same genesis with the supply that its records add up to."""
+    """The same genesis with the supply that its records add up to. Raises InvalidGenesis."""
     supply = str(compute_total_supply(genesis.records))
     return Genesis(msgspec.structs.replace(genesis.config, total_supply=supply), genesis.records)
-
-
-def write_genesis(path: Path, genesis: Genesis) -> None:
-    """Write genesis.json as NEAR's node does: configuration and records in one object."""
-    data = msgspec.to_builtins(genesis.config) | {"records": genesis.records}
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(data), indent=2) + b"\n")
 
 
 def derive_development_key(account_id: str) -> SecretKey:

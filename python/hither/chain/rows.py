@@ -47,6 +47,8 @@ EPOCH_STARTS: Final = "epoch_starts"
 SUMMARIES: Final = "epoch_summaries"
 MERKLE: Final = "block_merkle_nodes"
 META: Final = "meta"
+NODE_PREFIX: Final = b"node/"
+"""Of rows of ``META`` that are the node's own."""
 TABLES: Final = [
     BLOCKS,
     HEIGHTS,
@@ -258,4 +260,4 @@ class ChainRows:
 
     def get_meta(self, key: bytes) -> bytes | None:
         """A row of the node's own, such as its snapshots."""
-        return self._store.get(META, b"node/" + key)
+        return self._store.get(META, NODE_PREFIX + key)

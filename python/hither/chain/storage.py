@@ -6,6 +6,7 @@ that they are appended, cut off at the end by a revert and at the start by pruni
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -35,6 +36,7 @@ from hither.chain.rows import (
     MAKINGS,
     MERKLE,
     META,
+    NODE_PREFIX,
     OUTCOMES,
     OUTGOING,
     PLACES,
@@ -92,8 +94,12 @@ class ChainStorage(ChainRows):
 
     # Beginning
 
-    def start(self, head: ChainHead, chunks: tuple[Chunk, ...]) -> None:
-        """Write the genesis. Interrupted, it leaves a store without a head, as good as empty."""
+    def start(
+        self, head: ChainHead, chunks: tuple[Chunk, ...], meta: Mapping[bytes, bytes] = MappingProxyType({})
+    ) -> None:
+        """Write the genesis, with what ``set_meta`` would set. Interrupted, it leaves a store without a head,
+        as good as empty.
+        """
         tries = {shard.shard_id: shard.trie for shard in head.shards}
         for batch in self.state.genesis(head.height, tries):
             self._store.commit(batch, sync=False)
@@ -105,6 +111,7 @@ class ChainStorage(ChainRows):
             (META, _TAIL, height_key(head.height)),
             (EPOCH_STARTS, ZERO_HASH, height_key(head.height + 1)),
         ]
+        writes += [(META, NODE_PREFIX + key, value) for key, value in meta.items()]
         self._store.commit(writes)
 
     def get_genesis_hash(self) -> CryptoHash | None:
@@ -327,7 +334,7 @@ class ChainStorage(ChainRows):
 
     def set_meta(self, key: bytes, value: bytes | None) -> None:
         """Change one. On disk when it returns."""
-        self._store.commit([(META, b"node/" + key, value)])
+        self._store.commit([(META, NODE_PREFIX + key, value)])
 
     # Going back, and forgetting
 

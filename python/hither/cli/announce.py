@@ -1,5 +1,6 @@
 """What ``hither up`` prints and writes when the network is ready. Pure: text and data in, text and data out."""
 
+import itertools
 from typing import Any
 
 from hither.chain.genesis import (
@@ -16,19 +17,21 @@ from hither.primitives.types import ProtocolVersion
 from hither.runtime.fees import get_fees
 
 LISTED_MAX = 100
+RECORDS_READ_MAX = 10_000
 """A genesis may hold very many accounts; nobody reads a list of them all."""
 
 
 def list_funded_accounts(genesis: Genesis) -> list[dict[str, Any]]:
     """The first accounts of the genesis whose key everybody knows: id, keys, balance there, shard."""
     layout = get_shard_layout(genesis.config)
+    records = list(itertools.islice(genesis.records, RECORDS_READ_MAX))
     keys = {
         record["AccessKey"]["account_id"]: record["AccessKey"]["public_key"]
-        for record in genesis.records
+        for record in records
         if "AccessKey" in record
     }
     accounts: list[dict[str, Any]] = []
-    for record in genesis.records:
+    for record in records:
         if "Account" not in record:
             continue
         if len(accounts) == LISTED_MAX:

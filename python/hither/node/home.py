@@ -2,12 +2,16 @@
 
 ``genesis.json``, ``config.json``, ``validator_key.json`` and ``node_key.json`` are in NEAR's formats, because
 launchers read and edit them. ``data/`` is the node's own, ``hither.json`` says in which format.
+
+Once a chain is begun, genesis.json is bound to it by its hash and never parsed again: ``data/begun.json`` holds
+the hash and what a start needs to know of it.
 """
 
 import contextlib
 import fcntl
+import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,13 +21,13 @@ from hither.chain.genesis import (
     DEVELOPMENT_VALIDATOR,
     DevelopmentOptions,
     Genesis,
+    GenesisConfig,
     InvalidGenesis,
     derive_development_key,
     make_development_genesis,
-    read_genesis,
     with_supply_of_records,
-    write_genesis,
 )
+from hither.chain.genesis_file import RecordsInFile, list_genesis_files, read_genesis, write_genesis
 from hither.crypto.keys import (
     InvalidKey,
     SecretKey,
@@ -42,6 +46,7 @@ VALIDATOR_KEY_FILE: Final = "validator_key.json"
 NODE_KEY_FILE: Final = "node_key.json"
 LOCK_FILE: Final = "lock"
 DATA_FOLDER: Final = "data"
+BEGUN_FILE: Final = "begun.json"
 
 
 class HomeProblem(Exception):
@@ -55,11 +60,19 @@ class ValidatorKey(msgspec.Struct, frozen=True):
     secret_key: SecretKey
 
 
+class Begun(msgspec.Struct, frozen=True):
+    """What ``data/begun.json`` says: the sha256 of each file of the genesis, and its configuration."""
+
+    sha256: Mapping[str, str]
+    config: GenesisConfig
+
+
 class Home(msgspec.Struct, frozen=True):
-    """What a home directory holds for a start."""
+    """What a home directory holds for a start. ``genesis_sha256`` is that of each file of the genesis, by name."""
 
     path: Path
     genesis: Genesis
+    genesis_sha256: Mapping[str, str]
     config: dict[str, Any]
     validator_key: ValidatorKey
 
@@ -78,7 +91,7 @@ def init_home(home: Path, options: DevelopmentOptions, time_ns: int) -> Genesis:
     """Write the files of a development chain. One that is there for the same chain is left as it is."""
     home.mkdir(parents=True, exist_ok=True)
     if is_initialized(home):
-        genesis = read_genesis(home / GENESIS_FILE)
+        genesis, _ = _read_genesis(home)
         if genesis.config.chain_id != options.chain_id:
             raise HomeProblem(
                 f"{home} is the home of chain {genesis.config.chain_id!r}, not {options.chain_id!r}; "
@@ -104,17 +117,58 @@ def read_home(home: Path) -> Home:
     if not is_initialized(home):
         raise HomeProblem(f"{home} is not a node's home; make one with `hither node init --home {home}`")
     _check_format(home)
-    try:
-        genesis = with_supply_of_records(read_genesis(home / GENESIS_FILE))
-    except InvalidGenesis as error:
-        raise HomeProblem(f"{home / GENESIS_FILE}: {error}") from error
+    genesis, genesis_sha256 = _read_genesis(home)
     config = _read_json(home / CONFIG_FILE)
     key = _read_json(home / config.get("validator_key_file", VALIDATOR_KEY_FILE))
     try:
         secret = secret_key_from_str(key.get("secret_key") or key["private_key"])
     except (InvalidKey, KeyError) as error:
         raise HomeProblem(f"{home / VALIDATOR_KEY_FILE}: no usable secret_key: {error}") from error
-    return Home(home, genesis, config, ValidatorKey(AccountId(key["account_id"]), secret))
+    return Home(home, genesis, genesis_sha256, config, ValidatorKey(AccountId(key["account_id"]), secret))
+
+
+def write_begun(home: Home) -> None:
+    """Remember what the chain was begun with, once it is on disk. A second time does nothing."""
+    path = home.data_path / BEGUN_FILE
+    if _read_begun(path) is not None:
+        return
+    temporary = path.with_suffix(".new")
+    temporary.write_bytes(msgspec.json.encode(Begun(home.genesis_sha256, home.genesis.config)))
+    temporary.replace(path)
+
+
+def _read_genesis(home: Path) -> tuple[Genesis, Mapping[str, str]]:
+    """The genesis and the hashes of its files. Of a chain that is begun, nothing but the hashes is computed."""
+    path = home / GENESIS_FILE
+    begun = _read_begun(home / DATA_FOLDER / BEGUN_FILE)
+    try:
+        if begun is None:
+            genesis = with_supply_of_records(read_genesis(path))
+            return genesis, {name: _compute_sha256(home / name) for name in list_genesis_files(path)}
+        for name, expected in begun.sha256.items():
+            if _compute_sha256(home / name) != expected:
+                raise HomeProblem(
+                    f"{home / DATA_FOLDER}: the chain in it was begun with another {name}; "
+                    "put that back, or remove the folder to begin anew"
+                )
+        return Genesis(begun.config, RecordsInFile(path)), begun.sha256
+    except InvalidGenesis as error:
+        raise HomeProblem(f"{path}: {error}") from error
+    except FileNotFoundError as error:
+        raise HomeProblem(f"{error.filename} is missing, and the genesis is not whole without it") from error
+
+
+def _read_begun(path: Path) -> Begun | None:
+    """None where no chain is begun, or an older program began it; then the genesis itself is read."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Begun)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+
+
+def _compute_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_format(home: Path) -> None:

@@ -6,7 +6,6 @@ disk. ``reader`` answers questions from any thread; ``control`` belongs to the e
 
 import asyncio
 import gc
-import hashlib
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -29,7 +28,7 @@ from hither.chain.stored_chain import PoolView, StoredChain
 from hither.crypto.signing import compute_public_key
 from hither.node.chain_thread import ChainThread, start_sequencer
 from hither.node.control import NodeControl
-from hither.node.home import GENESIS_FILE, Home, HomeProblem
+from hither.node.home import GENESIS_FILE, Home, HomeProblem, write_begun
 from hither.primitives.state_record import InvalidStateRecord
 from hither.primitives.transaction import SignedTransaction
 from hither.primitives.types import CryptoHash
@@ -120,8 +119,7 @@ class Node:
         threads = ThreadPoolExecutor(shards, thread_name_prefix="shard") if shards > 1 else None
         engine = ChainEngine(parameters, storage, head, signers, vm, threads)
         engine.is_archive = options.is_archive or bool(home.config.get("archive"))
-        # The records are in the state now; a large genesis need not stay in memory.
-        return cls(home, options, store, engine, Genesis(home.genesis.config, []), vm, threads)
+        return cls(home, options, store, engine, home.genesis, vm, threads)
 
     async def start(self) -> None:
         """Begin to make blocks."""
@@ -163,14 +161,15 @@ class Node:
 
 def load_or_start(home: Home, parameters: ChainParameters, storage: ChainStorage) -> ChainHead:
     """The head of the stored chain, or genesis where there is none yet."""
-    digest = hashlib.sha256((home.path / GENESIS_FILE).read_bytes()).digest()
-    if storage.get_genesis_hash() is not None:
-        if storage.get_meta(_GENESIS_DIGEST) != digest:
-            raise StorageError(
-                "the chain in it was begun with another genesis.json; remove the folder to begin anew"
-            )
-        return storage.load()
-    head = make_genesis_head(parameters, make_genesis_tries(home.genesis, parameters))
-    storage.start(head, make_genesis_chunks(head))
-    storage.set_meta(_GENESIS_DIGEST, digest)
+    digest = bytes.fromhex(home.genesis_sha256[GENESIS_FILE])
+    if storage.get_genesis_hash() is None:
+        head = make_genesis_head(parameters, make_genesis_tries(home.genesis, parameters))
+        storage.start(head, make_genesis_chunks(head), {_GENESIS_DIGEST: digest})
+    elif storage.get_meta(_GENESIS_DIGEST) == digest:
+        head = storage.load()
+    else:
+        raise StorageError(
+            "the chain in it was begun with another genesis.json; remove the folder to begin anew"
+        )
+    write_begun(home)
     return head

@@ -4,7 +4,9 @@ Storage usage is computed from the records, whatever they say themselves, and
 the stake of each validator is locked. Source: nearcore ``core/store/src/genesis``.
 """
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 import msgspec
 
@@ -32,6 +34,7 @@ from hither.primitives.state_record import (
 from hither.primitives.types import AccountId, Balance, KeyHandle, ShardId
 from hither.state import Trie, keys
 
+WRITES_AT_ONCE: Final = 50_000
 _NONCE_SIZE = 8
 _NONCE_INDEX_SIZE = 2
 
@@ -93,54 +96,66 @@ def _with_usage_and_stake(
     return msgspec.structs.replace(account, locked=stake)
 
 
-def make_genesis_writes(
-    config: RuntimeConfig, records: Iterable[StateRecord], validators: Sequence[tuple[AccountId, Balance]]
-) -> list[tuple[bytes, bytes]]:
-    """All trie entries of the records, with storage usage and stakes filled in.
-
-    Raises ``InvalidStateRecord`` for a record or a validator without its account,
-    and for code that is not the one its account names.
-    """
-    accounts: dict[AccountId, Account | UninitialisedAccount] = {}
-    usage: dict[AccountId, int] = {}
-    code_hashes: dict[AccountId, bytes] = {}
-    writes: list[tuple[bytes, bytes]] = []
-    for record in records:
-        account_id = record.account_id
-        usage[account_id] = usage.get(account_id, 0) + _compute_record_usage(record, config)
-        if isinstance(record, AccountRecord):
-            accounts[account_id] = record.account
-            continue
-        if isinstance(record, ContractRecord):
-            code_hashes[account_id] = sha256(record.code)
-        writes.append(make_record_write(record))
-    for account_id, code_hash in code_hashes.items():
-        owner = accounts.get(account_id)
-        if not isinstance(owner, Account) or owner.local_code_hash != code_hash:
-            raise InvalidStateRecord(f"the code of {account_id} is not the one that its account names")
-    stakes = dict(validators)
-    for account_id in [*usage, *stakes]:
-        if account_id not in accounts:
-            raise InvalidStateRecord(f"a record or a validator names {account_id}, which is no account")
-    for account_id, account in accounts.items():
-        account = _with_usage_and_stake(account, usage[account_id], stakes.get(account_id))
-        writes.append((keys.account(account_id), _encode_any_account(account)))
-    return writes
-
-
 def make_genesis_state(
     config: RuntimeConfig,
     layout: ShardLayout,
     records: Iterable[StateRecord],
     validators: Sequence[tuple[AccountId, Balance]],
 ) -> Mapping[ShardId, Trie]:
-    """A trie for each shard, in the order of the layout."""
-    records_by_shard: dict[ShardId, list[StateRecord]] = {shard_id: [] for shard_id in layout.shard_ids}
+    """A trie for each shard, in the order of the layout.
+
+    Raises ``InvalidStateRecord`` for a record or a validator without its account,
+    and for code that is not the one its account names.
+    """
+    shards = {shard_id: _ShardGenesis(config) for shard_id in layout.shard_ids}
     for record in records:
-        records_by_shard[layout.get_shard_id(record.account_id)].append(record)
-    tries = {}
-    for shard_id, shard_records in records_by_shard.items():
-        own = [pair for pair in validators if layout.get_shard_id(pair[0]) == shard_id]
-        writes = make_genesis_writes(config, shard_records, own)
-        tries[shard_id] = Trie().update([(key, value) for key, value in writes])
-    return tries
+        shards[layout.get_shard_id(record.account_id)].add(record)
+    for account_id, stake in validators:
+        shards[layout.get_shard_id(account_id)].stakes[account_id] = stake
+    return {shard_id: shard.finish() for shard_id, shard in shards.items()}
+
+
+class _ShardGenesis:
+    """The state of one shard as its records come in. There may be millions, so they go into the trie at once;
+    only accounts wait for the end, when their storage usage is known.
+    """
+
+    def __init__(self, config: RuntimeConfig) -> None:
+        self.stakes: dict[AccountId, Balance] = {}
+        self._config = config
+        self._accounts: dict[AccountId, Account | UninitialisedAccount] = {}
+        self._usage: dict[AccountId, int] = {}
+        self._code_hashes: dict[AccountId, bytes] = {}
+        self._trie = Trie()
+        self._writes: list[tuple[bytes, bytes | None]] = []
+
+    def add(self, record: StateRecord) -> None:
+        """Take one record. Those of an account need not stand together."""
+        account_id = record.account_id
+        self._usage[account_id] = self._usage.get(account_id, 0) + _compute_record_usage(record, self._config)
+        if isinstance(record, AccountRecord):
+            self._accounts[account_id] = record.account
+            return
+        if isinstance(record, ContractRecord):
+            self._code_hashes[account_id] = sha256(record.code)
+        self._write(*make_record_write(record))
+
+    def finish(self) -> Trie:
+        """The state, when all records are there."""
+        for account_id, code_hash in self._code_hashes.items():
+            owner = self._accounts.get(account_id)
+            if not isinstance(owner, Account) or owner.local_code_hash != code_hash:
+                raise InvalidStateRecord(f"the code of {account_id} is not the one that its account names")
+        for account_id in itertools.chain(self._usage, self.stakes):
+            if account_id not in self._accounts:
+                raise InvalidStateRecord(f"a record or a validator names {account_id}, which is no account")
+        for account_id, account in self._accounts.items():
+            account = _with_usage_and_stake(account, self._usage[account_id], self.stakes.get(account_id))
+            self._write(keys.account(account_id), _encode_any_account(account))
+        return self._trie.update(self._writes)
+
+    def _write(self, key: bytes, value: bytes) -> None:
+        self._writes.append((key, value))
+        if len(self._writes) == WRITES_AT_ONCE:
+            self._trie = self._trie.update(self._writes)
+            self._writes = []

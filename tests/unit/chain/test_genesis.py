@@ -11,6 +11,7 @@ from hither.chain.genesis import (
     DEVELOPMENT_ACCOUNTS,
     DEVELOPMENT_BOUNDARIES,
     DevelopmentOptions,
+    Genesis,
     InvalidGenesis,
     compute_total_supply,
     format_genesis_time,
@@ -19,13 +20,18 @@ from hither.chain.genesis import (
     get_shard_layout,
     make_development_genesis,
     parse_genesis,
-    read_genesis,
     with_supply_of_records,
-    write_genesis,
 )
+from hither.chain.genesis_file import read_genesis, write_genesis
 from tests.unit.chain.recordings import read_genesis as read_recorded
 
 TIME_NS = 1_767_225_600_123_456_789
+
+
+def must_read(path: Path) -> Genesis:
+    """With its records at hand."""
+    genesis = read_genesis(path)
+    return Genesis(genesis.config, list(genesis.records))
 
 
 @pytest.mark.parametrize("chain", ["", "three-shards"])
@@ -37,14 +43,14 @@ def test_near_s_genesis_comes_back_as_it_was(chain: str, tmp_path: Path) -> None
     written = json.loads(path.read_text())
     assert written == recorded
     assert [key for key in written if key != "records"] == [key for key in recorded if key != "records"]
-    assert read_genesis(path) == parse_genesis(recorded)
+    assert must_read(path) == parse_genesis(recorded)
 
 
 def test_records_may_stand_in_a_file_of_their_own(tmp_path: Path) -> None:
     recorded = dict(read_recorded())
     (tmp_path / "records.json").write_text(json.dumps(recorded.pop("records")))
     (tmp_path / "genesis.json").write_text(json.dumps(recorded | {"records_file": "records.json"}))
-    assert read_genesis(tmp_path / "genesis.json") == parse_genesis(read_recorded())
+    assert must_read(tmp_path / "genesis.json") == parse_genesis(read_recorded())
 
 
 def test_genesis_time_keeps_its_nanoseconds() -> None:
@@ -68,12 +74,13 @@ def test_a_development_genesis_is_sound() -> None:
 
 def test_supply_is_summed_again_when_records_were_added() -> None:
     genesis = make_development_genesis(TIME_NS)
-    record = copy.deepcopy(genesis.records[0])
+    records = list(genesis.records)
+    record = copy.deepcopy(records[0])
     record["Account"]["account_id"] = "sandbox"
     record["Account"]["account"] |= {"amount": "5", "locked": "0"}
     before = int(genesis.config.total_supply)
-    genesis.records.append(record)
-    assert int(with_supply_of_records(genesis).config.total_supply) == before + 5
+    with_record = Genesis(genesis.config, [*records, record])
+    assert int(with_supply_of_records(with_record).config.total_supply) == before + 5
 
 
 def test_gas_keys_count_in_the_supply() -> None:
@@ -129,9 +136,23 @@ def test_a_validator_without_its_locked_stake_is_refused() -> None:
 
 def test_a_file_that_is_not_json_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "genesis.json"
-    path.write_text("{")
-    with pytest.raises(InvalidGenesis, match="not JSON"):
-        read_genesis(path)
+    for text in ("{", "", json.dumps(read_recorded())[:-10], '{"chain_id": "\udcff"}'):
+        path.write_bytes(text.encode(errors="surrogateescape"))
+        with pytest.raises(InvalidGenesis, match="not JSON"):
+            read_genesis(path)
+
+
+@pytest.mark.parametrize(
+    "record",
+    ["x", {"Account": {"account_id": "a"}}, {"Account": {"account_id": "a", "account": {"amount": "x"}}}],
+)
+def test_a_record_that_is_none_is_refused(record: Any, tmp_path: Path) -> None:
+    """It is shown, as there may be a million others."""
+    path = tmp_path / "genesis.json"
+    recorded = read_recorded()
+    path.write_text(json.dumps(recorded | {"records": [*recorded["records"], record]}))
+    with pytest.raises(InvalidGenesis, match="records"):
+        with_supply_of_records(read_genesis(path))
 
 
 def _to_json(genesis: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -19,7 +20,7 @@ from hither.chain.reader import (
     PooledTransaction,
     TransactionStatus,
 )
-from hither.node.home import HomeProblem, init_home, read_home
+from hither.node.home import BEGUN_FILE, HomeProblem, init_home, read_home
 from hither.node.node import Node, NodeOptions
 from hither.primitives.transaction import SignedTransaction
 from hither.primitives.types import Signature
@@ -378,18 +379,55 @@ def test_watchers_see_what_happens(tmp_path: Path) -> None:
     run(make_home(tmp_path), scenario)
 
 
+async def begin(node: Node) -> None:
+    await wait_for_height(node, 1)
+
+
 def test_a_home_of_another_genesis_is_refused(tmp_path: Path) -> None:
-    """Data that belongs to other records is not silently taken."""
-
-    async def scenario(node: Node) -> None:
-        await wait_for_height(node, 1)
-
+    """Data that belongs to other records is not silently taken, also where an older program began it."""
     home = make_home(tmp_path)
-    run(home, scenario)
+    run(home, begin)
     genesis = home / "genesis.json"
-    genesis.write_text(genesis.read_text().replace('"localnet"', '"othernet"'))
+    before = genesis.read_text()
+    genesis.write_text(before.replace('"localnet"', '"othernet"'))
     with pytest.raises(HomeProblem, match=r"another genesis\.json"):
         Node.open(read_home(home))
+    (home / "data" / BEGUN_FILE).unlink()
+    with pytest.raises(HomeProblem, match=r"another genesis\.json"):
+        Node.open(read_home(home))
+    genesis.write_text(before)
+    run(home, begin)
+    assert (home / "data" / BEGUN_FILE).exists()
+
+
+def test_records_in_a_file_of_their_own_are_bound_too(tmp_path: Path) -> None:
+    home = make_home(tmp_path)
+    genesis, records = json.loads((home / "genesis.json").read_text()), home / "records.json"
+    records.write_text(json.dumps(genesis.pop("records")))
+    (home / "genesis.json").write_text(json.dumps(genesis | {"records_file": "records.json"}))
+    run(home, begin)
+    records.write_text(records.read_text().replace("alice.near", "alina.near"))
+    with pytest.raises(HomeProblem, match=r"another records\.json; .*remove the folder"):
+        read_home(home)
+    records.unlink()
+    with pytest.raises(HomeProblem, match=r"records\.json is missing"):
+        read_home(home)
+
+
+def test_the_genesis_of_a_chain_is_not_parsed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A million records would take minutes; hash and configuration are all that a restart needs."""
+    home = make_home(tmp_path)
+    first = read_home(home)
+    run(home, begin)
+
+    def refuse(_: Path) -> None:
+        raise AssertionError("parsed")
+
+    monkeypatch.setattr("hither.node.home.read_genesis", refuse)
+    again = read_home(home)
+    assert again.genesis.config == first.genesis.config
+    assert list(again.genesis.records) == list(first.genesis.records)
+    run(home, begin)
 
 
 def test_a_home_is_not_opened_twice(tmp_path: Path) -> None:

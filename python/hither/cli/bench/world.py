@@ -10,8 +10,8 @@ from hither.chain.genesis import (
     DevelopmentOptions,
     derive_development_key,
     make_development_genesis,
-    write_genesis,
 )
+from hither.chain.genesis_file import write_genesis
 from hither.cli.bench.options import BenchOptions
 from hither.crypto.hashing import sha256
 from hither.crypto.keys import PublicKey, SecretKey
