@@ -4,9 +4,12 @@ Keys are derived here from the contract's root keys, without a round trip. A sig
 returned only after it has been verified here, under the derived key.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from hither.client import AsyncClient, Signer, TransactionResult
+from hither.client.actions import function_call
+from hither.client.operations import tell_nobody
 from hither.codec import base58
 from hither.crypto.signing import is_valid_signature, recover_secp256k1
 from hither.foreign.secp256k1 import decompress_key
@@ -20,6 +23,7 @@ from hither.mpc.requests import (
     payload_to_json,
     signature_from_json,
 )
+from hither.primitives.transaction import SignedTransaction
 from hither.primitives.types import ED25519, SECP256K1, PublicKey
 from hither.primitives.types import Signature as NearSignature
 
@@ -64,14 +68,29 @@ class SigningClient:
             raise SigningFailed(f"the path {path!r} has no key on this curve; choose another")
         return key
 
-    async def sign(self, signer: Signer, path: str, payload: Payload, domain_id: int) -> Signed:
-        """Ask for a signature under the signer's derived key, and verify it. Raises SigningFailed, ClientError."""
+    async def sign(
+        self,
+        signer: Signer,
+        path: str,
+        payload: Payload,
+        domain_id: int,
+        on_signed: Callable[[SignedTransaction], None] = tell_nobody,
+    ) -> Signed:
+        """Ask for a signature under the signer's derived key, and verify it. Raises SigningFailed, ClientError.
+
+        ``on_signed`` gets the transaction that asks, before it leaves.
+        """
         request = {"path": path, "payload_v2": payload_to_json(payload), "domain_id": domain_id}
-        result: TransactionResult = await self._client.call(
-            self.contract_id, "sign", {"request": request}, gas=SIGN_GAS, deposit=SIGN_DEPOSIT, signer=signer
-        )
+        action = function_call("sign", {"request": request}, gas=SIGN_GAS, deposit=SIGN_DEPOSIT)
+        result = await self._client.send(self.contract_id, action, signer=signer, on_signed=on_signed)
+        return await self.read_answer(result, signer.account_id, path, payload, domain_id)
+
+    async def read_answer(
+        self, result: TransactionResult, account_id: str, path: str, payload: Payload, domain_id: int
+    ) -> Signed:
+        """The signature that a call of ``sign`` returned, verified. Raises SigningFailed."""
         signature = signature_from_json(result.value_json())
-        if not is_valid(await self.derive_key(signer.account_id, path, domain_id), payload, signature):
+        if not is_valid(await self.derive_key(account_id, path, domain_id), payload, signature):
             raise SigningFailed(f"the answer to {result.hash} is no signature under the derived key")
         return Signed(signature, result.hash)
 
