@@ -117,6 +117,8 @@ class Server:
     """An edge on its sockets."""
 
     def __init__(self, edge: Edge, listeners: list[socket.socket]) -> None:
+        self.port: int = listeners[0].getsockname()[1]
+        """The first one."""
         self._listeners = listeners
         config = uvicorn.Config(
             edge,
@@ -131,11 +133,6 @@ class Server:
         )
         self._server = _QuietServer(config)
         self._task: asyncio.Task[None] | None = None
-
-    @property
-    def port(self) -> int:
-        """The first one."""
-        return int(self._listeners[0].getsockname()[1])
 
     @property
     def url(self) -> str:

@@ -1,24 +1,35 @@
 """The Solana chain for development as a server: JSON-RPC and WebSocket on loopback, in this process.
 
-Clients of Solana take it for a node: solana-py, @solana/web3.js. By Solana's custom the WebSocket is expected one
-port above; both ports answer both.
+Clients of Solana take it for a node: solana-py, @solana/web3.js, @solana/kit. By Solana's custom the WebSocket is
+expected one port above; both ports answer both.
 """
 
-import asyncio
 import contextlib
 import os
 import socket
+import tempfile
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-import uvicorn
-from solders.pubkey import Pubkey
 
 from hither.foreign.caip import ChainId
+from hither.foreign.engines import faucet
+from hither.foreign.engines.http_edge import (
+    JSON,
+    TEXT,
+    Answer,
+    Edge,
+    Receive,
+    Send,
+    Server,
+    listen,
+    read_json,
+)
 from hither.foreign.engines.process import LOOPBACK
-from hither.foreign.engines.solana_chain import GENESIS_HASH, Refused, SolanaChain
+from hither.foreign.engines.solana_chain import GENESIS_HASH, SolanaChain
 from hither.foreign.engines.solana_methods import MethodError, Methods
 from hither.foreign.engines.solana_subscriptions import Connection
 from hither.foreign.errors import EngineError
@@ -28,59 +39,30 @@ BATCH_MAX: Final = 100
 FREE_PAIR_ATTEMPTS: Final = 50
 SOLANA_DEVELOPMENT: Final = ChainId("solana", str(GENESIS_HASH)[:32])
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-
-_CORS: Final = (
-    (b"access-control-allow-origin", b"*"),
-    (b"access-control-allow-methods", b"POST, GET"),
-    (b"access-control-allow-headers", b"*"),
-)
-
 
 class Application:
-    """The ASGI callable."""
+    """What the chain answers, over whatever edge."""
 
     def __init__(self, methods: Methods) -> None:
         self._methods = methods
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":
-            await Connection(self._methods).serve(receive, send)
-        if scope["type"] != "http":
-            return
-        status, body = await self._route(scope, receive)
-        headers = (
-            *_CORS,
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
-        )
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+    async def serve_socket(self, receive: Receive, send: Send) -> None:
+        """One client's subscriptions."""
+        await Connection(self._methods).serve(receive, send)
 
-    async def _route(self, scope: Message, receive: Receive) -> tuple[int, bytes]:
-        body = b""
-        while True:
-            message = await receive()
-            body += message.get("body", b"")
-            if len(body) > BODY_BYTES_MAX:
-                return 413, b'"the request is too large"'
-            if not message.get("more_body"):
-                break
-        if scope["method"] == "OPTIONS":
-            return 200, b""
-        if scope["method"] in ("GET", "HEAD") and scope["path"] == "/health":
-            return 200, b"ok"
-        if scope["method"] != "POST":
-            return 405, b'"JSON-RPC takes POST"'
-        return 200, self.answer(body)
+    def route(self, method: str, path: str, body: bytes) -> Answer:
+        """To one HTTP request."""
+        if method in ("GET", "HEAD") and path == "/health":
+            return 200, TEXT, b"ok"
+        if method != "POST":
+            return 405, JSON, b'"JSON-RPC takes POST"'
+        return 200, JSON, self.answer(body)
 
     def answer(self, body: bytes) -> bytes:
         """One request or a list of them."""
         try:
-            request = msgspec.json.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            request = read_json(body)
+        except ValueError:
             return msgspec.json.encode(_make_error(None, -32700, "Parse error"))
         if isinstance(request, list) and 0 < len(request) <= BATCH_MAX:
             return msgspec.json.encode([self._answer_one(item) for item in request])
@@ -110,28 +92,24 @@ class SolanaEngine:
 
     chain: Final = SOLANA_DEVELOPMENT
 
-    def __init__(self, inner: SolanaChain, listeners: list[socket.socket]) -> None:
+    def __init__(
+        self, inner: SolanaChain, listeners: list[socket.socket], ending: contextlib.ExitStack
+    ) -> None:
         self.inner = inner
-        self.port: int = listeners[0].getsockname()[1]
-        self._listeners = listeners
-        config = uvicorn.Config(
-            Application(Methods(inner)),
-            loop="none",
-            http="httptools",
-            ws="websockets-sansio",
-            lifespan="off",
-            interface="asgi3",
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=1,
-        )
-        self._server = _QuietServer(config)
-        self._task: asyncio.Task[None] | None = None
+        self._ending = ending
+        application = Application(Methods(inner))
+        edge = Edge(application.route, body_bytes_max=BODY_BYTES_MAX, serve_socket=application.serve_socket)
+        self._server = Server(edge, listeners)
+
+    @property
+    def port(self) -> int:
+        """The first of its two."""
+        return self._server.port
 
     @property
     def url(self) -> str:
         """Where it answers."""
-        return f"http://{LOOPBACK}:{self.port}"
+        return self._server.url
 
     @property
     def process_id(self) -> int:
@@ -140,52 +118,54 @@ class SolanaEngine:
 
     async def start(self) -> None:
         """Returns when it answers."""
-        self._task = asyncio.create_task(self._server.serve(sockets=self._listeners))
-        while not self._server.started and not self._task.done():
-            await asyncio.sleep(0)
-        if self._task.done():
-            raise EngineError("the Solana server ended before it was ready")
+        await self._server.start()
 
     async def is_healthy(self) -> bool:
         """Whether it still answers."""
-        return self._task is not None and not self._task.done()
+        return self._server.is_running
 
     async def fund(self, address: str, amount: int) -> str:
         """From the faucet; returns the transaction's signature."""
-        try:
-            record = self.inner.airdrop(Pubkey.from_string(address), amount)
-        except (Refused, ValueError) as error:
-            raise EngineError(
-                f"Solana's faucet did not pay {amount} lamports to {address}: {error}"
-            ) from None
-        if record.error is not None:
-            raise EngineError(f"Solana's faucet did not pay {amount} lamports to {address}: {record.error}")
-        return record.signature
+        return await faucet.fund(self.chain, self.url, address, amount)
 
     async def mine(self, blocks: int = 1) -> None:
         """Let slots pass."""
-        self.inner.advance(blocks)
+        self.inner.let_pass(blocks)
+
+    async def snapshot(self, name: str) -> None:
+        """Remember the present under a name, over a stop of any kind too."""
+        self.inner.snapshot(name)
+
+    async def revert(self, name: str) -> None:
+        """Go back to a snapshot, which uses up it and all later ones. Raises ``UnknownSnapshot``."""
+        self.inner.revert(name)
+
+    async def persist(self) -> None:
+        """Wait until the folder holds the present."""
+        self.inner.persist()
 
     async def stop(self) -> None:
         """Let running requests end, and go. A second call does nothing."""
-        self._server.should_exit = True
-        if self._task is not None:
-            await self._task
-        for listener in self._listeners:
-            listener.close()
+        await self._server.stop()
+        self._ending.close()
 
 
-class _QuietServer(uvicorn.Server):
-    """Leaves signals to the program around it."""
+async def start_solana(
+    port: int = 0, now: Callable[[], float] = time.time, *, home: Path | None = None
+) -> SolanaEngine:
+    """Start a chain on a port and the next; port 0 takes a free pair. Raises ``EngineError``.
 
-    @contextlib.contextmanager
-    def capture_signals(self):  # type: ignore[no-untyped-def]
-        yield
-
-
-async def start_solana(port: int = 0, now: Callable[[], float] = time.time) -> SolanaEngine:
-    """Start a chain on a port and the next; port 0 takes a free pair. Raises ``EngineError``."""
-    engine = SolanaEngine(SolanaChain(now), _listen_free() if port == 0 else _listen(port))
+    ``home`` keeps it; without one it is gone with the engine.
+    """
+    listeners = _listen_free() if port == 0 else listen(port, port + 1)
+    with contextlib.ExitStack() as undoing:
+        for listener in listeners:
+            undoing.callback(listener.close)
+        if home is None:
+            home = Path(undoing.enter_context(tempfile.TemporaryDirectory(prefix="hither-solana-")))
+        inner = SolanaChain(now, home)
+        undoing.callback(inner.close)
+        engine = SolanaEngine(inner, listeners, undoing.pop_all())
     await engine.start()
     return engine
 
@@ -197,27 +177,5 @@ def _listen_free() -> list[socket.socket]:
             probe.bind((LOOPBACK, 0))
             port: int = probe.getsockname()[1]
         with contextlib.suppress(EngineError, OverflowError):
-            return _listen(port)
+            return listen(port, port + 1)
     raise EngineError("no two free ports beside each other were found")
-
-
-def _listen(first: int) -> list[socket.socket]:
-    """Both ports or none."""
-    listeners: list[socket.socket] = []
-    for port in (first, first + 1):
-        # With the protocol named, asyncio switches Nagle's algorithm off, which holds answers back for 40 ms.
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        listeners.append(listener)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((LOOPBACK, port))
-            listener.listen()
-            listener.setblocking(False)
-        except OSError as error:
-            for opened in listeners:
-                opened.close()
-            raise EngineError(
-                f"port {port} is taken: {error.strerror}",
-                hint="stop what listens there, or choose another port; Solana takes two",
-            ) from error
-    return listeners

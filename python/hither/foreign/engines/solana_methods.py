@@ -16,7 +16,8 @@ from solders.signature import Signature
 from solders.transaction import SanitizeError, VersionedTransaction
 
 from hither.codec import base58
-from hither.foreign.engines.solana_chain import GENESIS_HASH, Record, Refused, SolanaChain
+from hither.foreign.engines.solana_chain import GENESIS_HASH, Refused, SolanaChain
+from hither.foreign.engines.solana_journal import Record
 
 LAMPORTS_PER_SIGNATURE: Final = 5000
 AIRDROP_LAMPORTS_MAX: Final = 1_000_000 * 10**9
@@ -221,7 +222,7 @@ class Methods:
         svm = self.chain.svm
         svm.with_sigverify(verifies)
         try:
-            return self.chain.simulate(transaction, checks_blockhash=not replaces)
+            return self.chain.simulate(transaction, checks_blockhash=not replaces)[0]
         finally:
             svm.with_sigverify(True)
 

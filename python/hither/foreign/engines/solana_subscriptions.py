@@ -4,12 +4,13 @@ A signature is told once and its subscription is over; one that is known already
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
 import msgspec
 
-from hither.foreign.engines.solana_chain import Record, SolanaChain
+from hither.foreign.engines.http_edge import Receive, Send
+from hither.foreign.engines.solana_chain import SolanaChain
+from hither.foreign.engines.solana_journal import Record
 from hither.foreign.engines.solana_methods import (
     INVALID_PARAMS,
     MethodError,
@@ -22,10 +23,6 @@ from hither.foreign.engines.solana_methods import (
 
 SUBSCRIPTIONS_MAX: Final = 1000
 """Of one connection."""
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 
 class Connection:
