@@ -49,11 +49,11 @@ DETACH_WAIT_S_MAX = 60
 @click.option("--alone", is_flag=True, help="Our chain alone: no signing network, no other chains.")
 @click.option(
     "--evm",
-    metavar="IDS",
+    metavar="CHAINS",
     default=",".join(str(chain_id) for chain_id in EVM_CHAIN_IDS),
     show_default=True,
     callback=lambda _context, _parameter, text: read_chain_ids(text),
-    help="EVM chains by chain id, separated by commas.",
+    help="EVM chains by name or chain id, separated by commas, as in base,arbitrum,10.",
 )
 @protocol_version_option
 @block_time_option
@@ -121,11 +121,17 @@ def command(
 
 
 def read_chain_ids(text: str) -> tuple[int, ...]:
-    """Chain ids from a comma-separated list; wrong usage otherwise."""
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not all(part.isdecimal() for part in parts):
-        raise click.BadParameter("write chain ids separated by commas, for example 1,8453")
-    return tuple(int(part) for part in parts)
+    """Chain ids from a comma-separated list of ids and names; wrong usage otherwise."""
+    from hither.foreign.errors import InvalidChainId
+    from hither.foreign.evm_chains import find_evm_chain, read_chain_number
+
+    try:
+        numbers = [
+            read_chain_number(find_evm_chain(part.strip())) for part in text.split(",") if part.strip()
+        ]
+    except InvalidChainId as problem:
+        raise click.BadParameter(f"{problem}; {problem.hint}" if problem.hint else str(problem)) from None
+    return tuple(dict.fromkeys(numbers))
 
 
 def must_be_free(port: int) -> None:

@@ -32,11 +32,11 @@ from hither.foreign.errors import (
     EndpointError,
     InsufficientFunds,
     InvalidAmount,
-    InvalidChainId,
     LyingEndpoint,
     MalformedTransaction,
     WrongNetwork,
 )
+from hither.foreign.evm_chains import EvmChain, read_chain_number
 from hither.foreign.evm_transactions import EvmTransaction, FeeMarketTransaction, LegacyTransaction
 from hither.foreign.transport import JsonRpc
 
@@ -44,51 +44,6 @@ BASE_PRICE_FACTOR: Final = 2
 PLAIN_TRANSFER_GAS: Final = 21_000
 GAS_MARGIN_PERCENT: Final = 20
 AMOUNT_MAX: Final = 2**256 - 1
-
-ETHER: Final = Coin("ETH", 18)
-
-_NAMES: Final = {
-    1: ("Ethereum", ETHER),
-    10: ("Optimism", ETHER),
-    56: ("BNB Smart Chain", Coin("BNB", 18)),
-    100: ("Gnosis", Coin("XDAI", 18)),
-    137: ("Polygon", Coin("POL", 18)),
-    169: ("Manta Pacific", ETHER),
-    196: ("X Layer", Coin("OKB", 18)),
-    324: ("ZKsync Era", ETHER),
-    1088: ("Metis", Coin("METIS", 18)),
-    5000: ("Mantle", Coin("MNT", 18)),
-    8453: ("Base", ETHER),
-    34443: ("Mode", ETHER),
-    42161: ("Arbitrum One", ETHER),
-    43114: ("Avalanche", Coin("AVAX", 18)),
-    59144: ("Linea", ETHER),
-    81457: ("Blast", ETHER),
-    167000: ("Taiko", ETHER),
-    534352: ("Scroll", ETHER),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class EvmChain:
-    """What an adapter must know of its chain.
-
-    With ``confirmations`` a block is final when so many, itself included, are on top; without, when the chain's own
-    ``finalized`` block has reached it.
-    """
-
-    chain: ChainId
-    name: str
-    coin: Coin
-    confirmations: int | None = None
-
-
-def get_evm_chain(chain: ChainId, *, confirmations: int | None = None) -> EvmChain:
-    """Name and coin of a chain; an unknown one is named by its id, and its coin taken for ether."""
-    if chain.namespace != "eip155" or not chain.reference.isdecimal():
-        raise InvalidChainId(f"{chain} is not an EVM chain")
-    name, coin = _NAMES.get(int(chain.reference), (str(chain), ETHER))
-    return EvmChain(chain, name, coin, confirmations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +62,7 @@ class EvmAdapter:
     def __init__(self, info: EvmChain, rpc: JsonRpc) -> None:
         self._info = info
         self._rpc = rpc
-        self._number = int(info.chain.reference)
+        self._number = read_chain_number(info.chain)
         self._is_chain_checked = False
 
     @property

@@ -7,7 +7,8 @@ from typing import Any, Final
 from hither.foreign.adapter import Adapter
 from hither.foreign.bitcoin import BitcoinAdapter
 from hither.foreign.caip import ChainId, parse_chain_id
-from hither.foreign.evm import EvmAdapter, get_evm_chain
+from hither.foreign.evm import EvmAdapter
+from hither.foreign.evm_chains import get_evm_chain
 from hither.foreign.solana import SolanaAdapter
 from hither.foreign.transport import JsonRpc
 

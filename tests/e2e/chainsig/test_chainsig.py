@@ -28,7 +28,8 @@ from hither.client import AsyncClient, Client, Signer
 from hither.codec import base58
 from hither.foreign.caip import parse_chain_id
 from hither.foreign.engines.faucet import fund
-from hither.foreign.evm import EvmAdapter, get_evm_chain
+from hither.foreign.evm import EvmAdapter
+from hither.foreign.evm_chains import get_evm_chain
 from hither.foreign.solana import SolanaAdapter
 from hither.foreign.transport import JsonRpc
 from hither.mpc.client import SigningClient

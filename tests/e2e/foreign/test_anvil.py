@@ -32,7 +32,8 @@ from hither.foreign.errors import (
     TransportError,
     WrongSignature,
 )
-from hither.foreign.evm import EvmAdapter, get_evm_chain
+from hither.foreign.evm import EvmAdapter
+from hither.foreign.evm_chains import get_evm_chain
 from hither.foreign.transport import JsonRpc, RetryPolicy
 from tests.unit.foreign.signing_network import SigningNetwork
 

@@ -22,7 +22,8 @@ from hither.foreign.errors import (
     WrongNetwork,
     WrongSignature,
 )
-from hither.foreign.evm import EvmAdapter, get_evm_chain
+from hither.foreign.evm import EvmAdapter
+from hither.foreign.evm_chains import get_evm_chain
 from hither.foreign.evm_signatures import ORDER
 from hither.foreign.evm_transactions import (
     AccessListTransaction,
