@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hither.crypto.hashing import keccak256
+from hither.foreign import evm_abi
 from hither.foreign import evm_addresses as addresses
 from hither.foreign import evm_transactions as codec
 from hither.foreign.adapter import (
@@ -177,6 +178,15 @@ class EvmAdapter:
                 data,
             )
         return UnsignedTransaction(self.chain, public_key, codec.encode_unsigned(transaction))
+
+    async def read(self, contract: str, function: str, arguments: Sequence[Any] = ()) -> Any:
+        """What a method returns that changes nothing: ``balanceOf(address)(uint256)``. Raises ``EndpointError``."""
+        data = evm_abi.encode_call(function, arguments)
+        call = {"to": self.parse_address(contract), "data": "0x" + data.hex()}
+        answer = await self._rpc.call("eth_call", [call, "latest"])
+        if not isinstance(answer, str) or not answer.startswith("0x"):
+            raise LyingEndpoint(f"not the bytes of a result: {answer!r}")
+        return evm_abi.decode_result(function, bytes.fromhex(answer[2:]))
 
     async def broadcast(self, signed: SignedTransaction) -> None:
         """Send it; good too when the endpoint has it already."""
