@@ -32,7 +32,6 @@ def local(home: Path, rpc_url: str) -> None:
 async def _run_local(home: Path, rpc_url: str) -> None:
     from hither.chain.genesis import derive_development_key
     from hither.mpc import development
-    from hither.mpc.service import serve
 
     ending = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -40,9 +39,9 @@ async def _run_local(home: Path, rpc_url: str) -> None:
         loop.add_signal_handler(number, ending.set)
     network = development.open_network(home)
     try:
-        plan = development.make_plan(network, derive_development_key(development.PARENT_ID))
-        async with serve(rpc_url, plan, network, lambda text: click.echo(text)) as service:
-            click.echo(json.dumps(await service.describe()))
+        plan = development.make_local_plan(network, derive_development_key(development.PARENT_ID))
+        async with development.serve(rpc_url, plan, network, lambda text: click.echo(text)) as description:
+            click.echo(json.dumps(description))
             await ending.wait()
     finally:
         network.close()

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from hither.client import AsyncClient, Signer, TransactionResult
 from hither.client.actions import function_call
 from hither.client.operations import tell_nobody
-from hither.codec import base58
 from hither.crypto.signing import is_valid_signature, recover_secp256k1
 from hither.foreign.secp256k1 import decompress_key
+from hither.mpc.contract import parse_public_key
 from hither.mpc.protocols import Curve, compute_tweak, derive_public_key
 from hither.mpc.requests import (
     EcdsaPayload,
@@ -93,17 +93,6 @@ class SigningClient:
         if not is_valid(await self.derive_key(account_id, path, domain_id), payload, signature):
             raise SigningFailed(f"the answer to {result.hash} is no signature under the derived key")
         return Signed(signature, result.hash)
-
-
-def parse_public_key(text: str) -> bytes:
-    """A key as the contract writes it, compressed. Raises ValueError."""
-    kind, _, data = text.partition(":")
-    raw = base58.decode(data)
-    if kind == "ed25519" and len(raw) == 32:
-        return raw
-    if kind == "secp256k1" and len(raw) == 64:
-        return bytes([2 + (raw[63] & 1)]) + raw[:32]
-    raise ValueError(f"not a key of a signing domain: {text}")
 
 
 def is_valid(key: bytes, payload: Payload, signature: Signature) -> bool:

@@ -1,15 +1,21 @@
-"""The signing network that ``hither up`` starts: three nodes in one process, two of which sign."""
+"""The signing network that ``hither up`` starts: three nodes, two of which sign, in one process or in three."""
 
+import asyncio
+import contextlib
 import importlib.resources
 import os
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from hither.client import Signer
+from hither.client import AsyncClient, Signer
 from hither.crypto.keys import SecretKey
 from hither.crypto.signing import compute_public_key, secret_key_from_seed
-from hither.mpc.ceremony import Plan, tls_key_to_text
-from hither.mpc.local import LocalNetwork, LocalNode
+from hither.mpc.ceremony import CeremonyFailed, NodeIdentity, Plan, Progress, ensure_contract, get_state
+from hither.mpc.contract import list_root_keys
+from hither.mpc.local import LocalNetwork
+from hither.mpc.service import SigningService, running
+from hither.mpc.store import NodeStore
 from hither.primitives.types import ED25519
 
 PARENT_ID: Final = "test.near"
@@ -18,6 +24,9 @@ CONTRACT_ID: Final = f"signer.{PARENT_ID}"
 
 SIZE: Final = 3
 THRESHOLD: Final = 2
+STORES_FOLDER: Final = "mpc"
+ACCOUNT_KEY: Final = "account key"
+TLS_KEY: Final = "tls key"
 _SEED_BYTES: Final = 32
 
 
@@ -26,13 +35,25 @@ def get_node_id(participant: int) -> str:
     return f"mpc-node-{participant}.{PARENT_ID}"
 
 
-def _get_key(node: LocalNode, name: str) -> SecretKey:
-    """A key of the node, made once and kept in its store."""
-    seed = node.store.get_setting_optional(name)
+def get_node_home(home: Path, participant: int) -> Path:
+    """Where a node keeps its store."""
+    return home / STORES_FOLDER / f"node{participant}"
+
+
+def ensure_seed(store: NodeStore, name: str) -> bytes:
+    """A key's seed, made once and kept in the node's store."""
+    seed = store.get_setting_optional(name)
     if seed is None:
         seed = os.urandom(_SEED_BYTES)
-        node.store.put_setting(name, seed)
-    return secret_key_from_seed(ED25519, seed)
+        store.put_setting(name, seed)
+    return seed
+
+
+def make_identity(store: NodeStore, account_id: str, url: str = "") -> NodeIdentity:
+    """A node's account and keys."""
+    tls_key = compute_public_key(secret_key_from_seed(ED25519, ensure_seed(store, TLS_KEY)))
+    account_key = secret_key_from_seed(ED25519, ensure_seed(store, ACCOUNT_KEY))
+    return NodeIdentity(Signer(account_id, account_key), tls_key.data, url)
 
 
 def read_contract() -> bytes:
@@ -40,21 +61,52 @@ def read_contract() -> bytes:
     return importlib.resources.files("hither.mpc").joinpath("signer.wasm").read_bytes()
 
 
-def make_plan(network: LocalNetwork, parent: SecretKey) -> Plan:
+def make_plan(nodes: tuple[NodeIdentity, ...], parent: SecretKey) -> Plan:
     """What the development network is to be."""
-    nodes = [network.nodes[participant] for participant in network.participants]
-    return Plan(
-        contract_id=CONTRACT_ID,
-        code=read_contract(),
-        creator=Signer(PARENT_ID, parent),
-        node_signers=tuple(
-            Signer(get_node_id(node.participant), _get_key(node, "account key")) for node in nodes
-        ),
-        tls_keys=tuple(tls_key_to_text(compute_public_key(_get_key(node, "tls key"))) for node in nodes),
-        threshold=network.threshold,
-    )
+    return Plan(CONTRACT_ID, read_contract(), Signer(PARENT_ID, parent), nodes, THRESHOLD)
 
 
-def open_network(home: Path) -> LocalNetwork:
+def make_local_plan(network: LocalNetwork, parent: SecretKey) -> Plan:
+    """For nodes of one process."""
+    nodes = (make_identity(node.store, get_node_id(me)) for me, node in sorted(network.nodes.items()))
+    return make_plan(tuple(nodes), parent)
+
+
+def open_network(home: Path, stock: Mapping[str, int] | None = None) -> LocalNetwork:
     """The nodes of the network in that home; their stores are made if there are none."""
-    return LocalNetwork(home / "mpc", SIZE, THRESHOLD)
+    return LocalNetwork(home / STORES_FOLDER, SIZE, CONTRACT_ID, stock)
+
+
+async def describe(client: AsyncClient, plan: Plan) -> dict[str, Any]:
+    """What programs need to know: the contract, its domains' root keys, and how many nodes sign."""
+    state = await get_state(client, plan.contract_id)
+    return {
+        "contract_id": plan.contract_id,
+        "nodes": len(plan.nodes),
+        "threshold": plan.threshold,
+        "domains": list_root_keys(state),
+    }
+
+
+@contextlib.asynccontextmanager
+async def serve(
+    rpc_url: str, plan: Plan, network: LocalNetwork, progress: Progress
+) -> AsyncIterator[dict[str, Any]]:
+    """Nodes of one process answer requests while the context is open. Raises CeremonyFailed, ClientError."""
+    async with AsyncClient(rpc_url) as client:
+        await ensure_contract(client, plan, progress)
+        accounts = {str(node.account.account_id): node.account for node in plan.nodes}
+        service = SigningService(client, plan.contract_id, accounts, network)
+        if (await service.fetch_view()).event is not None:
+            progress("generating keys")
+        view = await service.make_keys()
+        if not network.has_shares(view):
+            raise CeremonyFailed(
+                "key shares are gone though the contract has their keys; "
+                "restore the nodes' stores from a backup, or begin anew with --fresh"
+            )
+        progress("filling the stock of presignatures")
+        await asyncio.to_thread(network.fill_stock, view)
+        network.keep_stock()
+        async with running(service):
+            yield await describe(client, plan)

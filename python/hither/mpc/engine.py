@@ -2,35 +2,47 @@
 
 ``step`` folds one event into the state and says what to do. The clock is part of the events. Every node orders the
 participants the same way for a request, so they agree about its leader without asking: the leader brings the
-signers together and answers the contract; after a failure the next in the order leads.
+signers together and answers the contract. Whoever runs several participants (``mine``) leads for all of them.
+
+A request's turn goes to the next participant when its leader failed, says so, is not to be reached, or has taken too
+long. Turns are counted by each node alone: whatever others think, a node leads once in a round of turns, and signers
+follow any leader, so that nodes whose views have drifted apart need no common clock to find together again.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from types import MappingProxyType
 
-from hither.mpc.requests import Signature, SignatureRequest
+from hither.mpc.requests import Signature, SignatureRequest, encode_storage_key
 
 ATTEMPTS_MAX = 10
 LIFE_BLOCKS = 200
 """A yield lives so long; afterwards nobody waits for the answer."""
 RETRY_MS_MIN = 50
 RETRY_MS_MAX = 5_000
+TURN_MS = 1_000
+"""So long the others wait for a leader that can be reached but does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """A request that waits on chain.
 
-    ``id`` is its first yield; ``entropy`` the random value of the block it came in.
+    ``id`` is its first yield; ``entropy`` the random value of the block it came in, and ``block_hash`` that block's.
     """
 
     id: bytes
     request: SignatureRequest
     entropy: bytes
     block_height: int
+    block_hash: bytes = bytes(32)
+
+    @property
+    def key(self) -> bytes:
+        """Names it on one fork alone: after a revert the same id may come in another block, or with another payload."""
+        return hashlib.sha256(self.id + self.block_hash + encode_storage_key(self.request)).digest()
 
 
 class Phase(Enum):
@@ -38,26 +50,37 @@ class Phase(Enum):
 
     STARTING = "starting"
     SIGNING = "signing"
+    WAITING = "waiting for another leader"
     RESPONDING = "responding"
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A request under way. ``attempt`` counts failures; ``not_before_ms`` delays the next try."""
+    """A request under way. ``turn`` counts leaders, ``failures`` those of ours; ``not_before_ms`` delays the next try."""
 
     request: Request
     phase: Phase = Phase.STARTING
-    attempt: int = 0
+    turn: int = 0
+    failures: int = 0
     not_before_ms: int = 0
+    turn_until_ms: int = 0
     signature: Signature | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """All that the engine remembers."""
+    """All that the engine remembers. ``mine`` run here; ``alive`` are to be reached and not behind."""
 
     participants: tuple[int, ...]
+    mine: frozenset[int]
+    alive: frozenset[int]
     pending: Mapping[bytes, Pending] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def make_state(participants: Iterable[int], mine: Iterable[int]) -> State:
+    """Nothing is pending; others are yet to be heard of."""
+    own = frozenset(mine)
+    return State(tuple(sorted(participants)), own, own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +102,34 @@ class Gone:
 class Signed:
     """The signers have the signature."""
 
-    id: bytes
+    key: bytes
     signature: Signature
+    now_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Signing or responding did not work."""
+    """Signing or responding did not work here."""
 
-    id: bytes
+    key: bytes
     reason: str
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """Another participant says that it led and failed."""
+
+    key: bytes
+    participant: int
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """Which participants are to be reached now, and not behind the chain."""
+
+    alive: frozenset[int]
     now_ms: int
 
 
@@ -100,7 +141,16 @@ class Tick:
     height: int
 
 
-Event = Seen | Gone | Signed | Failed | Tick
+@dataclass(frozen=True, slots=True)
+class Members:
+    """Who may lead from now on, and which of them run here."""
+
+    participants: tuple[int, ...]
+    mine: frozenset[int]
+    now_ms: int
+
+
+Event = Members | Seen | Gone | Signed | Failed | Passed | Reached | Tick
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +171,21 @@ class SendResponse:
 
 
 @dataclass(frozen=True, slots=True)
+class TellPassed:
+    """Let the others know that this attempt of ours failed, so that they need not wait."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
 class GiveUp:
-    """Nobody will try again; the caller learns it by the time-out of its yield."""
+    """This node will not try again."""
 
     request: Request
     reason: str
 
 
-Effect = StartSigning | SendResponse | GiveUp
+Effect = StartSigning | SendResponse | TellPassed | GiveUp
 
 
 def order_participants(participants: Sequence[int], request_id: bytes) -> tuple[int, ...]:
@@ -142,77 +199,119 @@ def order_participants(participants: Sequence[int], request_id: bytes) -> tuple[
 
 
 def choose_order(state: State, pending: Pending) -> tuple[int, ...]:
-    """The order of an attempt: each failure makes the next participant the leader."""
-    order = order_participants(state.participants, pending.request.id)
-    turn = pending.attempt % len(order)
-    return order[turn:] + order[:turn]
+    """Those to be reached, in the order of the request, the one whose turn it is first."""
+    everyone = order_participants(state.participants, pending.request.id)
+    turn = pending.turn % len(everyone)
+    order = everyone[turn:] + everyone[:turn]
+    return tuple(participant for participant in order if participant in state.alive)
+
+
+def forget_requests(state: State) -> State:
+    """The chain went back: nothing is known to wait."""
+    return replace(state, pending=MappingProxyType({}))
 
 
 def step(state: State, event: Event) -> tuple[State, list[Effect]]:
     """Fold one event into the state; the caller performs the effects."""
     match event:
+        case Members(participants, mine, now_ms):
+            members = replace(
+                state, participants=tuple(sorted(participants)), mine=mine & frozenset(participants)
+            )
+            return _reach(replace(members, alive=state.alive | members.mine), now_ms)
         case Seen(request, now_ms):
-            if request.id in state.pending:
-                return state, []
-            pending = Pending(request, not_before_ms=now_ms)
-            return _start(state, pending)
+            if any(p.request.id == request.id for p in state.pending.values()):
+                return state, []  # Another caller waits for the same answer.
+            return _take_turn(state, Pending(request), now_ms)
         case Gone(request):
-            answered = [id_ for id_, pending in state.pending.items() if pending.request.request == request]
+            answered = [key for key, pending in state.pending.items() if pending.request.request == request]
             return _without(state, answered), []
-        case Signed(id_, signature):
-            return _respond(state, id_, signature)
-        case Failed(id_, reason, now_ms):
-            return _fail(state, id_, reason, now_ms)
+        case Signed(key, signature, now_ms):
+            pending = state.pending.get(key)
+            if pending is None or pending.phase is not Phase.SIGNING:
+                return state, []  # Answered meanwhile.
+            return _take_turn(state, replace(pending, signature=signature), now_ms)
+        case Failed(key, reason, now_ms):
+            return _fail(state, key, reason, now_ms)
+        case Passed(key, participant, now_ms):
+            return _pass(state, key, participant, now_ms)
+        case Reached(alive, now_ms):
+            return _reach(replace(state, alive=alive | state.mine), now_ms)
         case Tick(now_ms, height):
             return _tick(state, now_ms, height)
 
 
-def _start(state: State, pending: Pending) -> tuple[State, list[Effect]]:
+def _take_turn(state: State, pending: Pending, now_ms: int) -> tuple[State, list[Effect]]:
+    """Lead if it is the turn of one of ours, else wait for the one whose turn it is."""
+    order = choose_order(state, pending)
+    leader = order[0] if order else None
+    if leader not in state.mine or leader is None:
+        waiting = replace(pending, phase=Phase.WAITING, turn_until_ms=now_ms + TURN_MS)
+        return _with(state, waiting), []
     if pending.signature is not None:
-        leader = choose_order(state, pending)[0]
         effect: Effect = SendResponse(pending.request, pending.signature, leader)
         return _with(state, replace(pending, phase=Phase.RESPONDING)), [effect]
-    started = replace(pending, phase=Phase.SIGNING)
-    return _with(state, started), [StartSigning(pending.request, choose_order(state, pending))]
+    return _with(state, replace(pending, phase=Phase.SIGNING)), [StartSigning(pending.request, order)]
 
 
-def _respond(state: State, id_: bytes, signature: Signature) -> tuple[State, list[Effect]]:
-    pending = state.pending.get(id_)
-    if pending is None or pending.phase is not Phase.SIGNING:
-        return state, []  # Answered meanwhile.
-    return _start(state, replace(pending, signature=signature))
-
-
-def _fail(state: State, id_: bytes, reason: str, now_ms: int) -> tuple[State, list[Effect]]:
-    pending = state.pending.get(id_)
+def _fail(state: State, key: bytes, reason: str, now_ms: int) -> tuple[State, list[Effect]]:
+    pending = state.pending.get(key)
     if pending is None:
         return state, []
-    if pending.attempt + 1 >= ATTEMPTS_MAX:
-        return _without(state, [id_]), [GiveUp(pending.request, reason)]
-    pause_ms = min(RETRY_MS_MIN << pending.attempt, RETRY_MS_MAX)
-    waiting = replace(
-        pending, phase=Phase.STARTING, attempt=pending.attempt + 1, not_before_ms=now_ms + pause_ms
+    passed = TellPassed(pending.request)
+    if pending.failures + 1 >= ATTEMPTS_MAX:
+        return _without(state, [key]), [passed, GiveUp(pending.request, reason)]
+    pause_ms = min(RETRY_MS_MIN << pending.failures, RETRY_MS_MAX)
+    failed = replace(
+        pending,
+        phase=Phase.STARTING,
+        # A signature in hand stays with the one that has it.
+        turn=pending.turn + (pending.signature is None),
+        failures=pending.failures + 1,
+        not_before_ms=now_ms + pause_ms,
     )
-    return _with(state, waiting), []
+    return _with(state, failed), [passed]
 
 
-def _tick(state: State, now_ms: int, height: int) -> tuple[State, list[Effect]]:
-    lapsed = [p for p in state.pending.values() if p.request.block_height + LIFE_BLOCKS < height]
-    state = _without(state, [pending.request.id for pending in lapsed])
-    effects: list[Effect] = [GiveUp(pending.request, "nobody waits any more") for pending in lapsed]
+def _pass(state: State, key: bytes, participant: int, now_ms: int) -> tuple[State, list[Effect]]:
+    pending = state.pending.get(key)
+    if pending is None or pending.phase is not Phase.WAITING:
+        return state, []
+    if choose_order(state, pending)[:1] != (participant,):
+        return state, []
+    return _take_turn(state, replace(pending, turn=pending.turn + 1), now_ms)
+
+
+def _reach(state: State, now_ms: int) -> tuple[State, list[Effect]]:
+    effects: list[Effect] = []
     for pending in list(state.pending.values()):
-        if pending.phase is Phase.STARTING and pending.not_before_ms <= now_ms:
-            state, started = _start(state, pending)
+        leads_here = state.mine.issuperset(choose_order(state, pending)[:1])
+        if pending.phase is Phase.WAITING and leads_here:
+            state, started = _take_turn(state, pending, now_ms)
             effects += started
     return state, effects
 
 
+def _tick(state: State, now_ms: int, height: int) -> tuple[State, list[Effect]]:
+    lapsed = [p for p in state.pending.values() if p.request.block_height + LIFE_BLOCKS < height]
+    state = _without(state, [pending.request.key for pending in lapsed])
+    effects: list[Effect] = [GiveUp(pending.request, "nobody waits any more") for pending in lapsed]
+    for pending in list(state.pending.values()):
+        started: list[Effect] = []
+        if pending.phase is Phase.STARTING and pending.not_before_ms <= now_ms:
+            state, started = _take_turn(state, pending, now_ms)
+        elif pending.phase is Phase.WAITING and pending.turn_until_ms <= now_ms:
+            state, started = _take_turn(state, replace(pending, turn=pending.turn + 1), now_ms)
+        effects += started
+    return state, effects
+
+
 def _with(state: State, pending: Pending) -> State:
-    return replace(state, pending=MappingProxyType({**state.pending, pending.request.id: pending}))
+    return replace(state, pending=MappingProxyType({**state.pending, pending.request.key: pending}))
 
 
-def _without(state: State, ids: Sequence[bytes]) -> State:
-    if not ids:
+def _without(state: State, keys: Sequence[bytes]) -> State:
+    if not keys:
         return state
-    kept = {id_: pending for id_, pending in state.pending.items() if id_ not in ids}
+    kept = {key: pending for key, pending in state.pending.items() if key not in keys}
     return replace(state, pending=MappingProxyType(kept))

@@ -3,39 +3,29 @@
 Nobody here holds a key: each node has its share, and what the nodes tell each other stays inside the protocol runs.
 """
 
+import asyncio
 import itertools
 import logging
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from hither.mpc import protocols
+from hither.mpc.contract import Key, KeyEvent, NetworkView
 from hither.mpc.engine import Request
-from hither.mpc.protocols import Curve, ProtocolFailure, ProtocolRun, Secret
-from hither.mpc.requests import EcdsaPayload, EcdsaSignature, EddsaPayload, EddsaSignature, Signature
-from hither.mpc.store import NodeStore, read_or_make_key
+from hither.mpc.protocols import ProtocolFailure, Secret
+from hither.mpc.requests import Signature
+from hither.mpc.schemes import Domain, Member, Task, run_together
+from hither.mpc.signers import NO_STOCK, KeyFailed, NotSigned
+from hither.mpc.store import NodeStore, make_presignature_id, read_or_make_key
 
 logger = logging.getLogger(__name__)
 
 REFILL_NICENESS: Final = 10
 REFILL_PAUSE_S: Final = 0.2
-NO_STOCK = "no presignature is in stock"
-
-
-class NotSigned(Exception):
-    """No signature came of it; the message says why. Worth another try with other signers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Domain:
-    """A domain that the contract runs: its id and how it signs."""
-
-    id: int
-    curve: Curve
-    purpose: str
 
 
 @dataclass(slots=True)
@@ -45,37 +35,72 @@ class LocalNode:
     participant: int
     store: NodeStore
 
-    def must_share(self, domain_id: int, epoch_id: int) -> Secret:
-        """Its share of a domain's key."""
-        share = self.store.get_share_optional(domain_id, epoch_id)
-        assert share is not None, f"participant {self.participant} has lost its share of domain {domain_id}"
-        return share
+
+def make_context(contract_id: str, event: KeyEvent, attempt_id: int) -> bytes:
+    """Names an attempt at a key, the same at every participant; bound into its whole transcript."""
+    return f"{contract_id} epoch {event.epoch_id}, domain {event.domain.id}, attempt {attempt_id}".encode()
+
+
+def start_key(
+    contract_id: str, view: NetworkView, event: KeyEvent, attempt_id: int, me: int, store: NodeStore
+) -> protocols.ProtocolRun:
+    """A participant's side of making a key, or of sharing one anew. Raises ValueError."""
+    context = make_context(contract_id, event, attempt_id)
+    members = [participant.id for participant in event.participants]
+    domain = event.domain
+    if event.old is None:
+        return protocols.start_keygen(domain.curve, context, members, me, domain.threshold)
+    held = (
+        store.get_share_optional(domain.id, view.epoch_id, event.old.attempt_id) if me in view.ids else None
+    )
+    return protocols.start_reshare(
+        domain.curve,
+        context,
+        members,
+        me,
+        domain.threshold,
+        old_participants=list(view.ids),
+        old_threshold=event.old.domain.threshold,
+        old_public_key=event.old.public_key,
+        old_share=held,
+    )
+
+
+def list_signer_sets(participants: Collection[int], domain: Domain) -> list[tuple[int, ...]]:
+    """Every set of participants that can sign for a domain."""
+    return list(itertools.combinations(sorted(participants), domain.signer_count))
+
+
+def count_wanted(participants: Collection[int], domain: Domain, total: int | None = None) -> int:
+    """How much stock each signer set keeps, so that all together keep what the domain's protocol wants."""
+    sets = len(list_signer_sets(participants, domain))
+    wanted = domain.scheme.stock if total is None else total
+    return -(-wanted // sets) if sets else 0
 
 
 class LocalNetwork:
-    """n nodes, t of which sign. Methods that run protocols block: call them from a worker thread."""
+    """Nodes of one process. Methods that run protocols block; the asynchronous ones run them in worker threads."""
 
-    def __init__(self, folder: Path, size: int = 3, threshold: int = 2) -> None:
-        assert 2 <= threshold <= size
-        self.threshold = threshold
+    def __init__(
+        self, folder: Path, size: int = 3, contract_id: str = "", stock: Mapping[str, int] | None = None
+    ) -> None:
+        self.contract_id = contract_id
         self.nodes: dict[int, LocalNode] = {}
+        self._folder = folder
+        self._stock = stock or {}
         for participant in range(size):
-            home = folder / f"node{participant}"
-            home.mkdir(parents=True, exist_ok=True, mode=0o700)
-            store = NodeStore(home / "store.sqlite", read_or_make_key(home / "store.key"))
-            self.nodes[participant] = LocalNode(participant, store)
+            self.add_node(participant)
+        self._view: NetworkView | None = None
         self._is_ending = threading.Event()
         self._refill: threading.Thread | None = None
 
-    @property
-    def participants(self) -> list[int]:
-        """All participants' numbers."""
-        return sorted(self.nodes)
-
-    @property
-    def signer_sets(self) -> list[tuple[int, ...]]:
-        """Every set of exactly the threshold."""
-        return list(itertools.combinations(self.participants, self.threshold))
+    def add_node(self, participant: int) -> LocalNode:
+        """A node with a store of its own, made if there is none."""
+        home = self._folder / f"node{participant}"
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        store = NodeStore(home / "store.sqlite", read_or_make_key(home / "store.key"))
+        node = self.nodes[participant] = LocalNode(participant, store)
+        return node
 
     def close(self) -> None:
         """End the refilling of stock and close the stores."""
@@ -85,132 +110,169 @@ class LocalNetwork:
         for node in self.nodes.values():
             node.store.close()
 
-    def generate_key(self, domain: Domain, epoch_id: int, attempt_id: int) -> bytes:
-        """Run the key generation; every share is on disk on return. Returns the compressed public key.
+    def get_mine(self, view: NetworkView) -> frozenset[int]:
+        """All that have a node here."""
+        return frozenset(participant.id for participant in view.everyone) & self.nodes.keys()
 
-        Raises ProtocolFailure.
-        """
-        context = f"epoch {epoch_id}, domain {domain.id}, attempt {attempt_id}".encode()
-        runs = [
-            (me, protocols.start_keygen(domain.curve, context, self.participants, me, self.threshold))
-            for me in self.participants
-        ]
-        shares = dict(protocols.run_protocols(runs))
+    def get_alive(self, height: int) -> frozenset[int]:
+        """Nodes of one process live and read the chain together."""
+        return frozenset(self.nodes)
+
+    def set_view(self, view: NetworkView) -> None:
+        """The contract says this now."""
+        self._view = view
+        if view.event is None:
+            for node in self.nodes.values():
+                node.store.erase_others(view.epoch_id, view.attempts)
+
+    def has_shares(self, view: NetworkView) -> bool:
+        """Whether every node still has its shares."""
+        return all(
+            self.nodes[me].store.get_share_optional(key.domain.id, view.epoch_id, key.attempt_id) is not None
+            for me in self.get_mine(view) & frozenset(view.ids)
+            for key in view.keys.values()
+        )
+
+    def find_key(self, event: KeyEvent, attempt_id: int, participant: int) -> bytes | None:
+        """Of a share that an attempt left on disk."""
+        share = self.nodes[participant].store.get_share_optional(event.domain.id, event.epoch_id, attempt_id)
+        return None if share is None else protocols.public_key_of_share(event.domain.curve, share)
+
+    async def make_key(self, view: NetworkView, event: KeyEvent, attempt_id: int) -> bytes:
+        """In a worker thread."""
+        return await asyncio.to_thread(self.make_key_now, view, event, attempt_id)
+
+    async def sign(self, request: Request, view: NetworkView, order: Sequence[int]) -> Signature:
+        """In a worker thread."""
+        return await asyncio.to_thread(self.sign_now, request, view, order)
+
+    def note_request(self, request: Request) -> None:
+        """Nobody else leads."""
+
+    def forget_requests(self) -> None:
+        """Nothing was noted."""
+
+    def tell_passed(self, request: Request) -> None:
+        """Nobody else waits."""
+
+    def make_key_now(self, view: NetworkView, event: KeyEvent, attempt_id: int) -> bytes:
+        """Run a key event; every share is on disk on return. Returns the public key. Raises KeyFailed."""
+        domain = event.domain
+        members = [participant.id for participant in event.participants]
+        missing = set(members) - self.nodes.keys()
+        if missing:
+            raise KeyFailed(f"participants {sorted(missing)} have no node here")
+        try:
+            runs = [
+                (me, start_key(self.contract_id, view, event, attempt_id, me, self.nodes[me].store))
+                for me in members
+            ]
+            shares = dict(protocols.run_protocols(runs))
+        except ValueError as error:
+            raise KeyFailed(str(error)) from error
+        except ProtocolFailure as failure:
+            raise KeyFailed(str(failure.args[0])) from failure
         keys = {protocols.public_key_of_share(domain.curve, share) for share in shares.values()}
         assert len(keys) == 1, "key generation ends with one key or fails"
         for me, share in shares.items():
-            self.nodes[me].store.put_share(domain.id, epoch_id, share)
+            self.nodes[me].store.put_share(domain.id, event.epoch_id, attempt_id, share)
         return keys.pop()
 
-    def has_shares(self, domain_id: int, epoch_id: int) -> bool:
-        """Whether every node still has its share."""
-        return all(
-            node.store.get_share_optional(domain_id, epoch_id) is not None for node in self.nodes.values()
-        )
+    def _make_member(self, key: Key, epoch_id: int, me: int, signers: tuple[int, ...]) -> Member:
+        share = self.nodes[me].store.get_share_optional(key.domain.id, epoch_id, key.attempt_id)
+        assert share is not None, f"participant {me} has lost its share of domain {key.domain.id}"
+        return Member(me, share, signers, key.domain.threshold)
 
-    def count_stock(self, domain: Domain) -> int:
+    def count_stock(self, domain: Domain, participants: Collection[int]) -> int:
         """Presignatures of all signer sets."""
         return sum(
-            len(self.nodes[signers[0]].store.list_presignatures(domain.id, signers))
-            for signers in self.signer_sets
+            len(self._list_stock(domain, signers)) for signers in list_signer_sets(participants, domain)
         )
 
-    def add_stock(self, domain: Domain, epoch_id: int, signers: Sequence[int]) -> None:
-        """Make one ECDSA presignature of these signers: two triples of all participants, then one round among them."""
-        first, second = self._make_triple(), self._make_triple()
-        runs = [
-            (
-                me,
-                protocols.start_ecdsa_presign(
-                    self.nodes[me].must_share(domain.id, epoch_id), list(signers), first[me], second[me]
-                ),
-            )
-            for me in signers
-        ]
-        id_ = os.urandom(16)
-        for me, presignature in protocols.run_protocols(runs):
-            self.nodes[me].store.put_presignature(id_, domain.id, signers, presignature)
+    def _list_stock(self, domain: Domain, signers: Sequence[int]) -> list[bytes]:
+        return self.nodes[signers[0]].store.list_presignatures(domain.id, signers)
 
-    def _make_triple(self) -> dict[int, Secret]:
-        runs = [
-            (me, protocols.start_triple(self.participants, me, self.threshold)) for me in self.participants
-        ]
-        return dict(protocols.run_protocols(runs))
+    def add_stock(self, key: Key, epoch_id: int, signers: tuple[int, ...], owner: int) -> None:
+        """Run one job that makes presignatures of these signers."""
+        members = {me: self._make_member(key, epoch_id, me, signers) for me in signers}
+        made = run_together({me: key.domain.scheme.presign(member) for me, member in members.items()})
+        id_ = make_presignature_id(owner)
+        for me, presignatures in made.items():
+            self.nodes[me].store.put_presignatures(id_, key.domain.id, epoch_id, signers, presignatures)
 
-    def fill_stock(self, domains: Sequence[Domain], epoch_id: int, per_set: int) -> None:
-        """Make what is missing, evenly over the signer sets, until each has ``per_set`` or the network closes."""
-        wanted = [
-            (len(self.nodes[signers[0]].store.list_presignatures(domain.id, signers)), domain, signers)
-            for domain in domains
-            if domain.curve == "secp256k1"
-            for signers in self.signer_sets
-        ]
-        for level in range(per_set):
-            for count, domain, signers in wanted:
-                if self._is_ending.is_set():
-                    return
-                if count <= level:
-                    self.add_stock(domain, epoch_id, signers)
+    def fill_stock(self, view: NetworkView) -> None:
+        """Make what is missing, the scarcest first, until nothing is or the network closes."""
+        while not self._is_ending.is_set() and self._view is view:
+            lacking = [
+                (count, key.domain.id, signers)
+                for key in view.keys.values()
+                if key.domain.purpose == "Sign"
+                for signers in list_signer_sets(view.ids, key.domain)
+                if (count := len(self._list_stock(key.domain, signers)))
+                < self._count_wanted(view, key.domain)
+            ]
+            if not lacking:
+                return
+            count, domain_id, signers = min(lacking)
+            self.add_stock(view.keys[domain_id], view.epoch_id, signers, signers[count % len(signers)])
 
-    def keep_stock(self, domains: Sequence[Domain], epoch_id: int, per_set: int) -> None:
+    def _count_wanted(self, view: NetworkView, domain: Domain) -> int:
+        return count_wanted(view.ids, domain, self._stock.get(domain.protocol))
+
+    def keep_stock(self) -> None:
         """Refill in a thread of its own, of lower priority than everything that somebody waits for."""
 
         def run() -> None:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), REFILL_NICENESS)
             while not self._is_ending.wait(REFILL_PAUSE_S):
-                self.fill_stock(domains, epoch_id, per_set)
+                view = self._view
+                if view is None:
+                    continue
+                try:
+                    self.fill_stock(view)
+                except (ProtocolFailure, AssertionError) as error:
+                    # A share may go while its stock is being made: the next round has the new one.
+                    logger.warning("no stock was made: %s", error)
 
         assert self._refill is None
         self._refill = threading.Thread(target=run, name="mpc-stock", daemon=True)
         self._refill.start()
 
-    def sign(self, request: Request, epoch_id: int, order: Sequence[int]) -> Signature:
+    def sign_now(self, request: Request, view: NetworkView, order: Sequence[int]) -> Signature:
         """Sign with the first signers in ``order`` that can. Raises NotSigned."""
-        payload = request.request.payload
+        key = view.keys.get(request.request.domain_id)
+        if key is None:
+            raise NotSigned(f"domain {request.request.domain_id} has no key here")
+        signers, presignatures = self._take_stock(key, view.epoch_id, order)
+        task = Task(request.request.tweak, request.request.payload, request.entropy)
+        members = {me: self._make_member(key, view.epoch_id, me, signers) for me in signers}
         try:
-            if isinstance(payload, EddsaPayload):
-                return self._sign_eddsa(request, payload, epoch_id, sorted(order[: self.threshold]))
-            return self._sign_ecdsa(request, payload, epoch_id, order)
+            scheme = key.domain.scheme
+            jobs = {me: scheme.sign(member, task, presignatures.get(me)) for me, member in members.items()}
+            return run_together(jobs)[signers[0]]
         except ProtocolFailure as failure:
             raise NotSigned(str(failure.args[0])) from failure
 
-    def _sign_eddsa(
-        self, request: Request, payload: EddsaPayload, epoch_id: int, signers: list[int]
-    ) -> EddsaSignature:
-        tweak, domain_id = request.request.tweak, request.request.domain_id
-        runs: list[tuple[int, ProtocolRun]] = []
-        for me in signers:
-            share = self.nodes[me].must_share(domain_id, epoch_id)
-            runs.append((me, protocols.start_eddsa_sign(share, signers, me, tweak, payload.message)))
-        return EddsaSignature(protocols.run_protocols(runs)[0][1].expose())
-
-    def _sign_ecdsa(
-        self, request: Request, payload: EcdsaPayload, epoch_id: int, order: Sequence[int]
-    ) -> EcdsaSignature:
-        domain_id = request.request.domain_id
-        signers, presignatures = self._take_stock(domain_id, order)
-        runs: list[tuple[int, ProtocolRun]] = []
-        for me in signers:
-            run = protocols.start_ecdsa_sign(
-                self.nodes[me].must_share(domain_id, epoch_id),
-                signers,
-                request.request.tweak,
-                payload.digest,
-                request.entropy,
-                presignatures[me],
-            )
-            runs.append((me, run))
-        result = protocols.run_protocols(runs)[0][1].expose()
-        return EcdsaSignature(result[:33], result[33:65], result[65])
-
-    def _take_stock(self, domain_id: int, order: Sequence[int]) -> tuple[list[int], dict[int, Secret]]:
+    def _take_stock(
+        self, key: Key, epoch_id: int, order: Sequence[int]
+    ) -> tuple[tuple[int, ...], dict[int, Secret]]:
         """A presignature of the first set in order that has one, deleted at each of its signers."""
+        domain = key.domain
         leader, *others = order
-        for rest in itertools.combinations(others, self.threshold - 1):
-            signers = sorted((leader, *rest))
-            for id_ in self.nodes[leader].store.list_presignatures(domain_id, signers):
-                taken = {me: self.nodes[me].store.take_presignature(id_) for me in signers}
+        sets = [
+            tuple(sorted((leader, *rest))) for rest in itertools.combinations(others, domain.signer_count - 1)
+        ]
+        for signers in sets:
+            for id_ in self._list_stock(domain, signers):
+                taken = {
+                    me: self.nodes[me].store.take_presignature(id_, domain.id, epoch_id, signers)
+                    for me in signers
+                }
                 found = {me: secret for me, secret in taken.items() if secret is not None}
                 if len(found) == len(signers):
                     return signers, found
-        raise NotSigned(NO_STOCK)
+        if domain.scheme.needs_stock or not sets:
+            raise NotSigned(
+                NO_STOCK if sets else f"{domain.signer_count} signers are needed, {len(order)} are there"
+            )
+        return sets[0], {}

@@ -1,191 +1,263 @@
-"""The signing network at work: follow the chain, sign what is asked, answer the contract.
+"""The signing network at work: follow the chain and the contract, sign what is asked, answer, make keys.
 
-The follower reads each new block's changes of the contract's data: a request that appears is a request to sign, one
-that disappears was answered. When a development chain goes back, the follower goes back with it and forgets what
-it saw; stores never go back.
+The same for nodes of one process and for a node of its own: what differs is behind ``Signers``.
 """
 
 import asyncio
 import contextlib
 import logging
 import time
-from base64 import b64decode
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import AsyncIterator, Mapping
+from typing import Final
 
-from hither.client import AsyncClient, BlockSummary, ClientError, ExecutionFailed, Signer, UnknownBlock
-from hither.client.operations import Finality
-from hither.codec import base58
+from hither.client import AsyncClient, ClientError, ExecutionFailed, Signer
 from hither.mpc import engine
-from hither.mpc.ceremony import Plan, Progress, ensure_keys, get_state, list_root_keys
-from hither.mpc.engine import Effect, Event, GiveUp, Request, SendResponse, StartSigning
-from hither.mpc.local import Domain, LocalNetwork, NotSigned
-from hither.mpc.requests import decode_storage_key, decode_waiting, request_to_json, signature_to_json
+from hither.mpc.contract import KeyEvent, NetworkView, UnknownState, key_to_text, read_state
+from hither.mpc.engine import Effect, Event, GiveUp, Request, SendResponse, StartSigning, TellPassed
+from hither.mpc.follower import Follower, Listener
+from hither.mpc.requests import SignatureRequest, request_to_json, signature_to_json
+from hither.mpc.signers import KeyFailed, NotSigned, Signers
 
 logger = logging.getLogger(__name__)
 
 POLL_S: Final = 0.02
+STATE_POLL_S: Final = 1.0
+EVENT_POLL_S: Final = 0.1
+"""While keys are made."""
 RESPOND_GAS: Final = "300 Tgas"
-STOCK_PER_SET: Final = 3
-
-
-@dataclass(slots=True)
-class Follower:
-    """How far the chain has been read."""
-
-    height: int
-    block_hash: str
+VOTE_GAS: Final = "100 Tgas"
+NOT_WAITING: Final = "timed out, was completed, or never existed"
 
 
 class SigningService:
-    """Runs the engine of one process's nodes against the chain behind ``client``."""
+    """Runs the engine of one process's participants. ``accounts``: the account and key of each, by account id."""
 
-    def __init__(self, client: AsyncClient, plan: Plan, network: LocalNetwork) -> None:
+    def __init__(
+        self,
+        client: AsyncClient,
+        contract_id: str,
+        accounts: Mapping[str, Signer],
+        signers: Signers,
+        poll_s: float = POLL_S,
+    ) -> None:
         self._client = client
-        self._plan = plan
-        self._network = network
-        self._state = engine.State(tuple(network.participants))
+        self._contract_id = contract_id
+        self._accounts = accounts
+        self._signers = signers
+        self._poll_s = poll_s
+        self._state = engine.make_state((), ())
+        self._follower = Follower(
+            client, contract_id, Listener(self._see, self._lose_request, self._begin_anew)
+        )
         self._tasks: set[asyncio.Task[None]] = set()
-        self._epoch_id = 0
-        self.domains: tuple[Domain, ...] = ()
+        self._attempts: set[tuple[int, int, int]] = set()
+        self.view: NetworkView | None = None
+        self.counts: dict[str, int] = {}
 
-    async def start(self, progress: Progress) -> None:
-        """Make keys if there are none, and a first stock. Raises CeremonyFailed."""
-        self.domains = await ensure_keys(self._client, self._plan, self._network, progress)
-        signing = [domain for domain in self.domains if domain.purpose == "Sign"]
-        progress("filling the stock of presignatures")
-        await asyncio.to_thread(self._network.fill_stock, signing, self._epoch_id, STOCK_PER_SET)
-        self._network.keep_stock(signing, self._epoch_id, STOCK_PER_SET)
+    def count(self, what: str) -> None:
+        """One more of these."""
+        self.counts[what] = self.counts.get(what, 0) + 1
 
-    async def describe(self) -> dict[str, Any]:
-        """What programs need to know: the contract, its domains' root keys, and how many nodes sign."""
-        state = await get_state(self._client, self._plan.contract_id)
-        return {
-            "contract_id": self._plan.contract_id,
-            "nodes": len(self._network.nodes),
-            "threshold": self._network.threshold,
-            "domains": list_root_keys(state),
-        }
+    @property
+    def height(self) -> int:
+        """How far the chain has been read."""
+        return self._follower.height
+
+    @property
+    def pending(self) -> int:
+        """Requests that wait for a signature."""
+        return len(self._state.pending)
+
+    async def fetch_view(self) -> NetworkView:
+        """What the contract says now. Raises ClientError, UnknownState."""
+        view = read_state((await self._client.view(self._contract_id, "state")).json())
+        if view != self.view:
+            self.view = view
+            self._signers.set_view(view)
+            mine = self._signers.get_mine(view)
+            self._dispatch(engine.Members(view.leader_ids, mine, _now_ms()))
+        return view
+
+    async def make_keys(self) -> NetworkView:
+        """Take part in key events until none is left. Raises ClientError, UnknownState."""
+        while True:
+            view = await self.fetch_view()
+            if view.event is None:
+                return view
+            await self._advance_event(view, view.event)
+            await asyncio.sleep(self._poll_s)
 
     async def run(self) -> None:
-        """Follow the chain until cancelled."""
-        head = await self._client.get_block(Finality.OPTIMISTIC)
-        # What already waits was asked for while nobody listened.
-        await self._read_waiting(head.height)
-        follower = Follower(head.height, head.hash)
+        """Follow chain and contract until cancelled."""
+        watching = asyncio.create_task(self._watch_contract())
         try:
             while True:
                 try:
-                    await self._follow(follower)
+                    height = await self._follower.follow()
                 except ClientError as error:
                     logger.warning("the chain does not answer: %s", error)
-                await asyncio.sleep(POLL_S)
+                else:
+                    alive = self._signers.get_alive(self._follower.height)
+                    if alive | self._state.mine != self._state.alive:
+                        self._dispatch(engine.Reached(alive, _now_ms()))
+                    self._dispatch(engine.Tick(_now_ms(), height))
+                await asyncio.sleep(self._poll_s)
         finally:
-            for task in self._tasks:
+            for task in (watching, *self._tasks):
                 task.cancel()
+            await asyncio.gather(watching, *self._tasks, return_exceptions=True)
 
-    async def _follow(self, follower: Follower) -> None:
-        head = await self._client.get_block(Finality.OPTIMISTIC)
-        async for block in self._blocks_between(follower.height, head.height):
-            header = block["header"]
-            if header["prev_hash"] != follower.block_hash:
-                break
-            await self._read_block(block)
-            follower.height, follower.block_hash = header["height"], header["hash"]
-        if follower.block_hash != head.hash:
-            await self._start_over(follower, head)
-        self._dispatch(engine.Tick(_now_ms(), head.height))
-
-    async def _start_over(self, follower: Follower, head: BlockSummary) -> None:
-        """The chain went back, and perhaps on again: only what waits now counts."""
-        logger.info("the chain went back from height %d and is at %d", follower.height, head.height)
-        self._state = engine.State(self._state.participants)
-        await self._read_waiting(head.height)
-        follower.height, follower.block_hash = head.height, head.hash
-
-    async def _blocks_between(self, after: int, until: int) -> AsyncIterator[dict[str, Any]]:
-        for height in range(after + 1, until + 1):
+    async def _watch_contract(self) -> None:
+        while True:
+            is_busy = False
             try:
-                yield await self._client.request("block", {"block_id": height}, is_repeatable=True)
-            except UnknownBlock:
-                continue  # Heights that were skipped have no block.
+                view = await self.fetch_view()
+                is_busy = view.event is not None
+                if view.event is not None:
+                    await self._advance_event(view, view.event)
+            except (ClientError, UnknownState) as error:
+                logger.warning("the contract does not answer: %s", error)
+            await asyncio.sleep(max(EVENT_POLL_S, self._poll_s) if is_busy else STATE_POLL_S)
 
-    async def _read_block(self, block: dict[str, Any]) -> None:
-        height = block["header"]["height"]
-        params = {
-            "block_id": height,
-            "changes_type": "data_changes",
-            "account_ids": [self._plan.contract_id],
-            "key_prefix_base64": "AA==",
-        }
-        answer = await self._client.request("EXPERIMENTAL_changes", params, is_repeatable=True)
-        entropy = base58.decode(block["header"]["random_value"])
-        for entry in answer["changes"]:
-            self._read_change(height, entropy, entry["type"], entry["change"])
+    def _see(self, request: Request) -> None:
+        self._signers.note_request(request)
+        self._dispatch(engine.Seen(request, _now_ms()))
 
-    def _read_change(self, height: int, entropy: bytes, kind: str, change: dict[str, str]) -> None:
-        request = decode_storage_key(b64decode(change["key_base64"]))
-        if request is None:
-            return
-        if kind == "data_deletion":
-            self._dispatch(engine.Gone(request))
-            return
-        # Equal requests share one answer: the first yield names them all.
-        waiting = decode_waiting(b64decode(change["value_base64"]))
-        self._dispatch(engine.Seen(Request(waiting[0], request, entropy, height), _now_ms()))
+    def _lose_request(self, request: SignatureRequest) -> None:
+        self._dispatch(engine.Gone(request))
 
-    async def _read_waiting(self, height: int) -> None:
-        block = await self._client.request("block", {"block_id": height}, is_repeatable=True)
-        entropy = base58.decode(block["header"]["random_value"])
-        state = await self._client.get_state(self._plan.contract_id, prefix=b"\0", at=height)
-        for key, value in state.items():
-            request = decode_storage_key(key)
-            if request is not None:
-                id_ = decode_waiting(value)[0]
-                self._dispatch(engine.Seen(Request(id_, request, entropy, height), _now_ms()))
+    def _begin_anew(self) -> None:
+        self._signers.forget_requests()
+        self._state = engine.forget_requests(self._state)
+
+    def hear_passed(self, participant: int, key: bytes) -> None:
+        """Another participant led a request and failed."""
+        self._dispatch(engine.Passed(key, participant, _now_ms()))
 
     def _dispatch(self, event: Event) -> None:
         self._state, effects = engine.step(self._state, event)
         for effect in effects:
-            task = asyncio.create_task(self._perform(effect))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._spawn(effect)
 
-    async def _perform(self, effect: Effect) -> None:
+    def _spawn(self, effect: Effect) -> None:
         match effect:
-            case StartSigning(request, order):
-                await self._sign(request, order)
-            case SendResponse():
-                await self._respond(effect)
+            case TellPassed(request):
+                self._signers.tell_passed(request)
+                return
             case GiveUp(request, reason):
+                self.count("requests given up")
                 logger.error("gave up a request of domain %d: %s", request.request.domain_id, reason)
+                return
+            case StartSigning(request, order):
+                work = self._sign(request, order)
+            case SendResponse():
+                work = self._respond(effect)
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
-    async def _sign(self, request: Request, order: Sequence[int]) -> None:
+    async def _sign(self, request: Request, order: tuple[int, ...]) -> None:
+        view = self.view
+        assert view is not None, "participants are known before anything is signed"
+        started_s = time.monotonic()
         try:
-            signature = await asyncio.to_thread(self._network.sign, request, self._epoch_id, order)
+            signature = await self._signers.sign(request, view, order)
         except NotSigned as error:
+            self.count("signing attempts failed")
             logger.warning("no signature from leader %d: %s", order[0], error)
-            self._dispatch(engine.Failed(request.id, str(error), _now_ms()))
+            self._dispatch(engine.Failed(request.key, str(error), _now_ms()))
             return
-        self._dispatch(engine.Signed(request.id, signature))
+        self.count("signatures made")
+        logger.debug("signed in %.1f ms", 1e3 * (time.monotonic() - started_s))
+        self._dispatch(engine.Signed(request.key, signature, _now_ms()))
+
+    def _get_account(self, participant: int) -> Signer:
+        assert self.view is not None
+        (account_id,) = (row.account_id for row in self.view.everyone if row.id == participant)
+        return self._accounts[account_id]
 
     async def _respond(self, effect: SendResponse) -> None:
         args = {
             "request": request_to_json(effect.request.request),
             "response": signature_to_json(effect.signature),
         }
-        signer: Signer = self._plan.node_signers[effect.leader]
+        signer = self._get_account(effect.leader)
         try:
-            await self._client.call(self._plan.contract_id, "respond", args, gas=RESPOND_GAS, signer=signer)
+            await self._client.call(self._contract_id, "respond", args, gas=RESPOND_GAS, signer=signer)
         except ExecutionFailed as error:
-            if "timed out, was completed, or never existed" in str(error):
+            if NOT_WAITING in str(error):
                 # Somebody was quicker, or nobody waits any more.
                 self._dispatch(engine.Gone(effect.request.request))
                 return
-            self._dispatch(engine.Failed(effect.request.id, str(error), _now_ms()))
+            self._dispatch(engine.Failed(effect.request.key, str(error), _now_ms()))
         except ClientError as error:
-            self._dispatch(engine.Failed(effect.request.id, str(error), _now_ms()))
+            self._dispatch(engine.Failed(effect.request.key, str(error), _now_ms()))
+        else:
+            self.count("responses sent")
+
+    async def _advance_event(self, view: NetworkView, event: KeyEvent) -> None:
+        """Start an attempt if that is ours to do, or take part in the one under way."""
+        ids = {participant.id for participant in event.participants}
+        mine = self._signers.get_mine(view) & ids
+        head = self._follower.height or (await self._client.get_block()).height
+        if event.attempt_id is None or head >= event.expires_on:
+            is_complete = ids <= self._signers.get_alive(head) | mine
+            if event.leader in mine and is_complete:
+                await self._start_attempt(event)
+            return
+        attempt = (event.epoch_id, event.domain.id, event.attempt_id)
+        if attempt in self._attempts or not mine - set(event.completed):
+            return
+        self._attempts.add(attempt)
+        task = asyncio.create_task(
+            self._take_part(view, event, event.attempt_id, mine - set(event.completed))
+        )
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _start_attempt(self, event: KeyEvent) -> None:
+        method = "start_reshare_instance" if event.is_reshare else "start_keygen_instance"
+        args = {"key_event_id": event.identify(event.next_attempt_id)}
+        logger.info("starting attempt %d at domain %d", event.next_attempt_id, event.domain.id)
+        try:
+            await self._client.call(
+                self._contract_id, method, args, gas=VOTE_GAS, signer=self._get_account(event.leader)
+            )
+        except ClientError as error:
+            logger.warning("no attempt was started: %s", error)
+
+    async def _take_part(
+        self, view: NetworkView, event: KeyEvent, attempt_id: int, voters: frozenset[int] | set[int]
+    ) -> None:
+        args = {"key_event_id": event.identify(attempt_id)}
+        keys = {self._signers.find_key(event, attempt_id, me) for me in voters}
+        key = keys.pop() if len(keys) == 1 else None
+        try:
+            key = key or await self._signers.make_key(view, event, attempt_id)
+        except KeyFailed as error:
+            self.count("key attempts failed")
+            logger.warning("attempt %d at domain %d failed: %s", attempt_id, event.domain.id, error)
+            await self._vote("vote_abort_key_event_instance", args, [min(voters)])
+            return
+        self.count("key attempts completed")
+        if event.is_reshare:
+            await self._vote("vote_reshared", args, sorted(voters))
+        else:
+            text = key_to_text(event.domain.curve, key)
+            await self._vote("vote_pk", args | {"public_key": text}, sorted(voters))
+
+    async def _vote(self, method: str, args: Mapping[str, object], voters: list[int]) -> None:
+        calls = (
+            self._client.call(
+                self._contract_id, method, dict(args), gas=VOTE_GAS, signer=self._get_account(me)
+            )
+            for me in voters
+        )
+        for answer in await asyncio.gather(*calls, return_exceptions=True):
+            if isinstance(answer, ClientError):
+                logger.warning("%s was refused: %s", method, answer)
+            elif isinstance(answer, BaseException):
+                raise answer
 
 
 def _now_ms() -> int:
@@ -193,17 +265,12 @@ def _now_ms() -> int:
 
 
 @contextlib.asynccontextmanager
-async def serve(
-    rpc_url: str, plan: Plan, network: LocalNetwork, progress: Progress
-) -> AsyncIterator[SigningService]:
-    """A network that answers requests for as long as the context is open."""
-    async with AsyncClient(rpc_url) as client:
-        service = SigningService(client, plan, network)
-        await service.start(progress)
-        running = asyncio.create_task(service.run())
-        try:
-            yield service
-        finally:
-            running.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await running
+async def running(service: SigningService) -> AsyncIterator[SigningService]:
+    """The service follows the chain for as long as the context is open."""
+    task = asyncio.create_task(service.run())
+    try:
+        yield service
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

@@ -1,0 +1,128 @@
+"""Reading the chain as it grows: which requests come, and which are answered.
+
+Each new block's changes of the contract's data are read: a request that appears is one to sign, one that disappears was
+answered. Blocks are not final yet. When the chain goes back, everything that was seen is forgotten and the last
+blocks are read anew; stores never go back. A request is known by the block that it came in, whoever reads it and whenever.
+"""
+
+import logging
+from base64 import b64decode
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hither.client import AsyncClient, BlockSummary, UnknownBlock
+from hither.client.operations import Finality
+from hither.codec import base58
+from hither.codec.borsh import InvalidBorsh
+from hither.mpc.engine import LIFE_BLOCKS, Request
+from hither.mpc.requests import (
+    REQUESTS_PREFIX,
+    SignatureRequest,
+    decode_storage_key,
+    decode_waiting,
+)
+
+logger = logging.getLogger(__name__)
+BEHIND_BLOCKS_MAX: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Who is told: of a request that came, of one that is gone, and that everything begins anew."""
+
+    seen: Callable[[Request], None]
+    gone: Callable[[SignatureRequest], None]
+    over: Callable[[], None]
+
+
+class Follower:
+    """How far one reader has read. Raises ClientError from everything that reads."""
+
+    def __init__(self, client: AsyncClient, contract_id: str, listener: Listener) -> None:
+        self._client = client
+        self._contract_id = contract_id
+        self._listener = listener
+        self.height = 0
+        self._block_hash = ""
+
+    async def follow(self) -> int:
+        """Read what is new; the height of the chain's head."""
+        head = await self._client.get_block(Finality.OPTIMISTIC)
+        if head.hash == self._block_hash:
+            return head.height
+        if not self._block_hash:
+            await self._begin(head)
+        for height in range(self.height + 1, head.height + 1):
+            block = await self._get_block_optional(height)
+            if block is None:
+                continue  # Heights that were skipped have no block.
+            if block["header"]["prev_hash"] != self._block_hash:
+                break
+            await self._read_block(block)
+        if (self._block_hash != head.hash and self.height >= head.height) or (
+            self._block_hash != head.hash and await self._is_abandoned()
+        ):
+            await self._start_over(head)
+        return head.height
+
+    async def _is_abandoned(self) -> bool:
+        """Whether the block that was read last is no longer the chain's."""
+        block = await self._get_block_optional(self.height)
+        return block is None or block["header"]["hash"] != self._block_hash
+
+    async def _start_over(self, head: BlockSummary) -> None:
+        """The chain went back, and perhaps on again."""
+        logger.info("the chain went back from height %d and is at %d", self.height, head.height)
+        self._listener.over()
+        await self._begin(head)
+
+    async def _begin(self, head: BlockSummary) -> None:
+        """If anything waits at the head, read from where it may have come in."""
+        state = await self._client.get_state(self._contract_id, prefix=REQUESTS_PREFIX, at=head.height)
+        waits = any(decode_storage_key(key) is not None for key in state)
+        if waits:
+            for height in range(max(0, head.height - LIFE_BLOCKS), head.height):
+                block = await self._get_block_optional(height)
+                if block is not None:
+                    await self._read_block(block)
+        block = await self._client.request("block", {"block_id": head.hash}, is_repeatable=True)
+        await self._read_block(block)
+
+    async def _get_block_optional(self, height: int) -> dict[str, Any] | None:
+        try:
+            block: dict[str, Any] = await self._client.request(
+                "block", {"block_id": height}, is_repeatable=True
+            )
+        except UnknownBlock:
+            return None
+        return block
+
+    async def _read_block(self, block: dict[str, Any]) -> None:
+        header = block["header"]
+        params = {
+            "block_id": header["hash"],
+            "changes_type": "data_changes",
+            "account_ids": [self._contract_id],
+            "key_prefix_base64": "AA==",
+        }
+        answer = await self._client.request("EXPERIMENTAL_changes", params, is_repeatable=True)
+        for entry in answer["changes"]:
+            self._read_change(header, entry["type"], entry["change"])
+        self.height, self._block_hash = header["height"], header["hash"]
+
+    def _read_change(self, header: dict[str, Any], kind: str, change: dict[str, str]) -> None:
+        request = decode_storage_key(b64decode(change["key_base64"]))
+        if request is None:
+            return
+        if kind == "data_deletion":
+            self._listener.gone(request)
+            return
+        try:
+            # Equal requests share one answer: the first yield names them all.
+            waiting = decode_waiting(b64decode(change["value_base64"]))
+        except InvalidBorsh:
+            logger.warning("the contract keeps a request in a form that this program does not know")
+            return
+        entropy, block_hash = base58.decode(header["random_value"]), base58.decode(header["hash"])
+        self._listener.seen(Request(waiting[0], request, entropy, header["height"], block_hash))
