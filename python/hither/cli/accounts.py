@@ -13,9 +13,7 @@ from typing import Any
 import click
 
 from hither.cli.problems import home_option, must_read_endpoints, stop
-from hither.sdk.endpoints import resolve_home
-
-FOLDER = "accounts"
+from hither.sdk.endpoints import ACCOUNTS_FOLDER, read_created, resolve_home
 
 
 @click.group("accounts")
@@ -72,20 +70,15 @@ def create_command(name: str, amount: str, as_json: bool, home: str | None) -> N
     if as_json:
         click.echo(json.dumps(account | {"transaction_hash": result.hash}))
         return
-    click.echo(f"created {name} with {amount}, key in {folder / FOLDER / name}.json")
+    click.echo(f"created {name} with {amount}, key in {folder / ACCOUNTS_FOLDER / name}.json")
     click.echo(f"{name}  {account['secret_key']}")
 
 
 def write_created(home: Path, account: dict[str, Any]) -> None:
     """Keep the key of a new account."""
-    (home / FOLDER).mkdir(mode=0o700, exist_ok=True)
-    path = home / FOLDER / f"{account['account_id']}.json"
+    (home / ACCOUNTS_FOLDER).mkdir(mode=0o700, exist_ok=True)
+    path = home / ACCOUNTS_FOLDER / f"{account['account_id']}.json"
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump(account, file, indent=2)
         file.write("\n")
-
-
-def read_created(home: Path) -> list[dict[str, Any]]:
-    """The accounts that were created here."""
-    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted((home / FOLDER).glob("*.json"))]

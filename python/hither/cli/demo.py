@@ -33,7 +33,7 @@ def command(is_json: bool, home: str | None) -> None:
     if "mpc" not in endpoints:
         stop("no signing network runs there", "start it with `hither up`, without `--mpc none`")
     try:
-        rows = asyncio.run(run_demo(endpoints, show_progress)).rows
+        rows = asyncio.run(run_demo(endpoints, resolve_home(home), show_progress)).rows
     except PROBLEMS as problem:
         stop(f"the demonstration failed: {problem}", getattr(problem, "hint", None) or "")
     click.echo(json.dumps([dataclasses.asdict(row) for row in rows]) if is_json else format_table(rows))

@@ -9,6 +9,7 @@ import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import click
@@ -122,7 +123,7 @@ async def _work(
             for line in describe_network(endpoints, home.genesis, shorten(home.path), ready_s):
                 click.echo(line)
         if options.demo is not Demo.NONE:
-            await _run_until(ending, _show_demo(endpoints, options.demo))
+            await _run_until(ending, _show_demo(endpoints, home.path, options.demo))
         if options.demo is Demo.THEN_EXIT:
             return
         if options.is_shown:
@@ -149,13 +150,13 @@ async def _cancel(task: asyncio.Task[Any]) -> None:
         await task
 
 
-async def _show_demo(endpoints: dict[str, Any], demo: Demo) -> None:
+async def _show_demo(endpoints: dict[str, Any], home: Path, demo: Demo) -> None:
     """One account on every chain. Its failure ends the program only if nothing else was asked for."""
     from hither.cli.demo import PROBLEMS, format_table
     from hither.sdk.demo import run_demo
 
     try:
-        click.echo(format_table((await run_demo(endpoints, click.echo)).rows))
+        click.echo(format_table((await run_demo(endpoints, home, click.echo)).rows))
     except PROBLEMS as problem:
         if demo is Demo.THEN_EXIT:
             raise DemoUnsuccessful(str(problem)) from problem

@@ -6,8 +6,8 @@
 
     async with await Account.load("alice.near") as alice:
         base = alice.on("eip155:8453")
-        print(await base.address(), await base.balance())
-        sent = await base.send("0x…", "0.001 ETH")
+        print(await base.address(), base.format(await base.balance()))
+        sent = await base.send("0x…", "0.001 ETH", reference="invoice 7")
 
 ``endpoints`` finds the network that runs in a home; ``network`` says where everything answers; ``account`` turns an
 account of our chain into one on every other chain; ``blocking`` is the same without ``await``; ``journal`` remembers each
@@ -21,17 +21,38 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hither.sdk.account import Account, Sent
+    from hither.sdk.account import Account, Call, Payment
+    from hither.sdk.amounts import Units
+    from hither.sdk.blocking import BlockingAccount
+    from hither.sdk.events import Event, Step
     from hither.sdk.network import Endpoint, Network
+    from hither.sdk.transfers import Sent
 
 _HOMES = {
     "Account": "account",
+    "BlockingAccount": "blocking",
+    "Call": "account",
     "Endpoint": "network",
+    "Event": "events",
     "Network": "network",
-    "Sent": "account",
+    "Payment": "account",
+    "Sent": "transfers",
+    "Step": "events",
+    "Units": "amounts",
 }
 
-__all__ = ["Account", "Endpoint", "Network", "Sent"]
+__all__ = [
+    "Account",
+    "BlockingAccount",
+    "Call",
+    "Endpoint",
+    "Event",
+    "Network",
+    "Payment",
+    "Sent",
+    "Step",
+    "Units",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,55 +1,111 @@
 """One account on every chain."""
 
 import asyncio
-import time
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from hither.client import AsyncClient, Signer
-from hither.foreign.adapter import Adapter, Payload, Scheme, track
-from hither.foreign.caip import ChainId
-from hither.mpc.client import Signed, SigningClient
-from hither.mpc.requests import EcdsaPayload, EddsaPayload
+from hither.client.actions import parse_account_id
+from hither.codec import base58
+from hither.foreign.adapter import Adapter, Scheme
+from hither.foreign.caip import ChainId, parse_chain_id
+from hither.foreign.errors import ForeignError, TransactionDropped, TransactionFailed
+from hither.foreign.evm import EvmAdapter
+from hither.foreign.evm_abi import encode_call
+from hither.mpc.client import SigningClient, SigningFailed
+from hither.sdk.amounts import Amount, Units, parse_amount
+from hither.sdk.endpoints import NoKey, read_keys, resolve_home
+from hither.sdk.events import Event, Progress, Step, say_nothing
+from hither.sdk.home_transfers import NEAR, HomeTransfer
+from hither.sdk.journal import Entry, Journal, Record, TransferBusy
 from hither.sdk.network import Network
+from hither.sdk.transfers import Means, NotOnThisChain, Sent, Transfer
 
 PATHS: Final = {"eip155": "ethereum-1", "bip122": "bitcoin-1", "solana": "solana-1"}
 """The usual derivation path of a family: all its chains share an address."""
 
-FINAL_TIMEOUT_SECONDS: Final = 60.0
-
-Progress = Callable[[str], None]
-
-
-def say_nothing(_text: str) -> None:
-    """Progress for nobody."""
+NOTHING: Final = Units(0)
+_LOCK_POLL_SECONDS: Final = 0.005
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """A transfer that is final. ``sign_transactions`` are the transactions on our chain that asked for signatures."""
+class Payment:
+    """Part of a batch: the chain's coin to an address."""
 
-    chain: ChainId
-    address: str
     receiver: str
-    amount: int
-    fee: int | None
-    transaction_id: str
-    confirmations: int
-    sign_transactions: tuple[str, ...]
-    total_ms: float
+    amount: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Part of a batch: a contract's method, with arguments, and with coins if it takes some."""
+
+    contract: str
+    method: str
+    arguments: tuple[Any, ...] = ()
+    amount: Amount = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class DerivedAddress:
+    """Where an account is on a chain, and everything that it follows from."""
+
+    account_id: str
+    path: str
+    chain: str
+    address: str
+    domain_id: int
+    public_key: str
 
 
 class Account:
     """An account of our chain, on every chain of a network."""
 
     def __init__(self, network: Network, signer: Signer) -> None:
-        self._network = network
+        self.network = network
         self._signer = signer
         self._client = AsyncClient(network.rpc_url)
         self._signing = SigningClient(self._client, network.contract_id)
         self._adapters: dict[ChainId, Adapter] = {}
+        folder = network.journal_folder or resolve_home(None) / "transfers"
+        self.journal = Journal(folder, signer.account_id)
+
+    @classmethod
+    async def load(
+        cls,
+        account_id: str,
+        *,
+        network: Network | None = None,
+        secret_key: str | None = None,
+        home: str | Path | None = None,
+    ) -> "Account":
+        """An account of the network that runs in a home (else $HITHER_HOME, else ~/.hither), by a key kept there.
+
+        Another network or another key may be given. Raises ``NoNetwork``, ``NoKey``, and ``UnknownAccount`` when the
+        chain has no such account.
+        """
+        parse_account_id(account_id)
+        chosen = network or Network.load(home)
+        if secret_key is None:
+            keys = read_keys(resolve_home(None if home is None else str(home)))
+            if account_id not in keys:
+                raise NoKey(
+                    f"no key of {account_id} is kept here; give secret_key, or name the home that has it"
+                )
+            secret_key = keys[account_id]
+        account = cls(chosen, Signer(account_id, secret_key))
+        try:
+            await account._client.get_account(account_id)
+        except BaseException:
+            await account.close()
+            raise
+        return account
 
     async def __aenter__(self) -> "Account":
         return self
@@ -69,62 +125,275 @@ class Account:
         """Its name on our chain."""
         return self._signer.account_id
 
+    @property
+    def chains(self) -> tuple[str, ...]:
+        """Every chain of the network, ours first."""
+        return (str(self.network.chain), *(str(chain) for chain in self.network.endpoints))
+
+    def on(self, chain: str | ChainId, *, path: str | None = None) -> "OnChain":
+        """The account on one chain, by its CAIP-2 id: ``eip155:8453``. Another path is another address.
+
+        Raises ``InvalidChainId``, ``UnknownChain``.
+        """
+        parsed = parse_chain_id(chain) if isinstance(chain, str) else chain
+        if parsed != self.network.chain:
+            self.get_adapter(parsed)
+        return OnChain(self, parsed, path or PATHS.get(parsed.namespace, ""))
+
     def get_adapter(self, chain: ChainId) -> Adapter:
         """The adapter of a chain, opened once. Raises UnknownChain."""
         if chain not in self._adapters:
-            self._adapters[chain] = self._network.open_adapter(chain)
+            self._adapters[chain] = self.network.open_adapter(chain)
         return self._adapters[chain]
 
-    async def derive_key(self, chain: ChainId) -> bytes:
+    async def derive_key(self, chain: ChainId, path: str | None = None) -> bytes:
         """Its compressed public key on a chain."""
-        domain_id = self.get_adapter(chain).scheme.value
-        return await self._signing.derive_key(self.account_id, PATHS[chain.namespace], domain_id)
+        scheme = self.get_adapter(chain).scheme
+        return await self._signing.derive_key(self.account_id, path or PATHS[chain.namespace], scheme.value)
 
     async def get_address(self, chain: ChainId) -> str:
         """Its address on a chain."""
-        return self.get_adapter(chain).derive_address(await self.derive_key(chain))
+        return await self.on(chain).address()
 
-    async def get_balance(self, chain: ChainId) -> int:
-        """What it has on a chain, in that chain's smallest unit."""
-        return await self.get_adapter(chain).fetch_balance(await self.get_address(chain))
+    async def list_addresses(self, paths: Sequence[str] = ()) -> list[DerivedAddress]:
+        """Every address that the account has on the network's chains: the usual ones, and those of more paths."""
+        found = []
+        for chain in self.network.endpoints:
+            adapter = self.get_adapter(chain)
+            for path in dict.fromkeys((PATHS[chain.namespace], *paths)):
+                key = await self.derive_key(chain, path)
+                kind = "secp256k1" if adapter.scheme is Scheme.ECDSA else "ed25519"
+                found.append(
+                    DerivedAddress(
+                        account_id=self.account_id,
+                        path=path,
+                        chain=str(chain),
+                        address=adapter.derive_address(key),
+                        domain_id=adapter.scheme.value,
+                        public_key=f"{kind}:{base58.encode(key)}",
+                    )
+                )
+        return found
+
+    # Transfers
+
+    def list_transfers(self, *, is_open: bool = True) -> list[Record]:
+        """From the journal: what has not ended yet, or what has."""
+        return self.journal.list(is_open=is_open)
+
+    async def resume(self, progress: Progress = say_nothing) -> list[Sent]:
+        """Finish what was interrupted, oldest first; what other processes work on is left to them.
+
+        One that cannot be finished does not stop the others; its error is raised in the end.
+        """
+        finished: list[Sent] = []
+        errors: list[Exception] = []
+        for record in self.list_transfers():
+            try:
+                entry = self.journal.open(record.id)
+            except TransferBusy:
+                continue
+            try:
+                finished.append(await self._perform(entry, progress, is_resumed=True))
+            except (ForeignError, SigningFailed) as error:
+                errors.append(error)
+            finally:
+                entry.close()
+        if len(errors) == 1:
+            raise errors[0]
+        if errors:
+            raise ExceptionGroup(f"{len(errors)} transfers were not finished", errors)
+        return finished
+
+    async def _begin(
+        self, on: "OnChain", deed: dict[str, Any], reference: str | None, progress: Progress
+    ) -> Sent:
+        entry = self.journal.begin(on.chain, on.path, deed, reference)
+        try:
+            if entry.record.step in ("abandoned", "dropped"):
+                entry.write("intended")  # Nothing came of it: the same reference may try again.
+            return await self._perform(entry, progress, is_resumed=entry.record.step != "intended")
+        finally:
+            entry.close()
+
+    async def _perform(self, entry: Entry, progress: Progress, *, is_resumed: bool) -> Sent:
+        record = entry.record
+        if record.step == "failed":
+            raise TransactionFailed(
+                record.outcome["message"], hint="it was paid for; a new transfer needs a new reference"
+            )
+        if record.step in ("abandoned", "dropped"):
+            raise TransactionDropped(record.outcome["message"])
+        if is_resumed and not record.has_ended:
+            progress(Event(record.id, record.chain, Step(record.step), f"goes on after {record.step!r}"))
+        work = self._open_work(entry, progress)
+        if not record.is_broadcast:
+            async with self._chain_to_itself(record.chain):
+                await self._settle_earlier(record, progress)
+                await work.bring_to_chain()
+        return await work.follow()
+
+    def _open_work(self, entry: Entry, progress: Progress) -> Transfer | HomeTransfer:
+        if entry.record.chain == self.network.chain:
+            return HomeTransfer(self._client, self._signer, entry, progress)
+        means = Means(self._client, self._signing, self._signer)
+        return Transfer(means, self.get_adapter(entry.record.chain), entry, progress)
+
+    @contextlib.asynccontextmanager
+    async def _chain_to_itself(self, chain: ChainId) -> AsyncIterator[None]:
+        """One transfer at a time is built and sent on a chain: two would take the same nonce or coins."""
+        while (lock := self.journal.lock_chain(chain)) is None:
+            await asyncio.sleep(_LOCK_POLL_SECONDS)
+        try:
+            yield
+        finally:
+            lock.close()
+
+    async def _settle_earlier(self, record: Record, progress: Progress) -> None:
+        """Bring what was built before a crash to the chain first, or its nonce and coins would be taken."""
+        if record.body is not None or record.chain == self.network.chain:
+            return
+        for earlier in self.journal.list(is_open=True):
+            is_built = earlier.body is not None and not earlier.is_broadcast
+            if earlier.id == record.id or earlier.chain != record.chain or not is_built:
+                continue
+            with contextlib.suppress(TransferBusy, ForeignError):
+                entry = self.journal.open(earlier.id)
+                try:
+                    await self._open_work(entry, progress).bring_to_chain()
+                finally:
+                    entry.close()
+
+
+class OnChain:
+    """An account on one chain. Made by ``Account.on``."""
+
+    def __init__(self, account: Account, chain: ChainId, path: str) -> None:
+        self._account = account
+        self.chain = chain
+        self.path = path
+        self._is_home = chain == account.network.chain
+
+    @property
+    def coin_symbol(self) -> str:
+        """What fees are paid in, and what ``send`` sends."""
+        return NEAR.symbol if self._is_home else self._account.get_adapter(self.chain).coin.symbol
+
+    def format(self, amount: int) -> str:
+        """``1.5 ETH``, from the smallest unit."""
+        coin = NEAR if self._is_home else self._account.get_adapter(self.chain).coin
+        return coin.format(amount)
+
+    async def address(self) -> str:
+        """Where others pay."""
+        if self._is_home:
+            return self._account.account_id
+        key = await self._account.derive_key(self.chain, self.path)
+        return self._account.get_adapter(self.chain).derive_address(key)
+
+    async def balance(self) -> Units:
+        """In the chain's smallest unit; ``format`` makes a text of it."""
+        if self._is_home:
+            state = await self._account._client.get_account(self._account.account_id)
+            return Units(state.amount)
+        return Units(await self._account.get_adapter(self.chain).fetch_balance(await self.address()))
+
+    async def nonce(self) -> int:
+        """How many transactions of the address the chain counts."""
+        if self._is_home:
+            state = await self._account._client.get_access_key(
+                self._account.account_id, self._account._signer.public_key
+            )
+            return state.nonce
+        return await self._account.get_adapter(self.chain).fetch_nonce(await self.address())
 
     async def send(
-        self, chain: ChainId, receiver: str, amount: int, progress: Progress = say_nothing
+        self, receiver: str, amount: Amount, *, reference: str | None = None, progress: Progress = say_nothing
     ) -> Sent:
-        """Transfer a chain's own coin and wait until that is final.
+        """Transfer the chain's own coin and wait until that is final.
 
-        Raises ForeignError, SigningFailed, ClientError.
+        With a ``reference`` the transfer happens once, however often it is asked for: after a crash, asking again goes
+        on where it was. Raises ``ForeignError``, ``SigningFailed``, ``ClientError``.
         """
-        started = time.monotonic()
-        adapter, key = self.get_adapter(chain), await self.derive_key(chain)
-        unsigned = await adapter.build_transfer(key, receiver, amount)
-        progress(adapter.describe(unsigned))
-        answers = await self._sign_all(chain, adapter.list_payloads(unsigned))
-        signed = adapter.attach(unsigned, [answer.signature for answer in answers])
-        await adapter.broadcast(signed)
-        progress(f"sent as {signed.transaction_id}")
-        status = await track(adapter, signed, timeout_seconds=FINAL_TIMEOUT_SECONDS)
-        return Sent(
-            chain=chain,
-            address=adapter.derive_address(key),
-            receiver=receiver,
-            amount=amount,
-            fee=status.fee,
-            transaction_id=signed.transaction_id,
-            confirmations=status.confirmations,
-            sign_transactions=tuple(answer.transaction_hash for answer in answers),
-            total_ms=(time.monotonic() - started) * 1000,
-        )
+        return await self._do(self._pay(receiver, amount), reference, progress)
 
-    async def _sign_all(self, chain: ChainId, payloads: Sequence[Payload]) -> list[Signed]:
-        path = PATHS[chain.namespace]
-        calls = (
-            self._signing.sign(
-                self._signer,
-                path,
-                EcdsaPayload(payload.data) if payload.scheme is Scheme.ECDSA else EddsaPayload(payload.data),
-                payload.domain_id,
-            )
-            for payload in payloads
+    async def call(
+        self,
+        contract: str,
+        method: str,
+        *arguments: Any,
+        amount: Amount = NOTHING,
+        reference: str | None = None,
+        progress: Progress = say_nothing,
+    ) -> Sent:
+        """Call a contract's method and wait until that is final.
+
+        EVM: ``call(token, "transfer(address,uint256)", receiver, 5)``. Our chain: ``call(token, "ft_transfer", {…})``.
+        """
+        return await self._do(self._call(Call(contract, method, arguments, amount)), reference, progress)
+
+    async def view(self, contract: str, method: str, *arguments: Any) -> Any:
+        """What a method that changes nothing returns; on EVM its results are named: ``balanceOf(address)(uint256)``."""
+        if self._is_home:
+            state = await self._account._client.view(contract, method, *arguments)
+            return state.json()
+        adapter = self._account.get_adapter(self.chain)
+        if isinstance(adapter, EvmAdapter):
+            return await adapter.read(contract, method, arguments)
+        raise NotOnThisChain(f"{self.chain} has no contracts to call")
+
+    async def batch(
+        self,
+        parts: Sequence[Payment | Call],
+        *,
+        reference: str | None = None,
+        progress: Progress = say_nothing,
+    ) -> list[Sent]:
+        """Several at once: on Bitcoin one transaction pays all; elsewhere one follows the other, and an error ends it.
+
+        With a ``reference``, asking again goes on with the first that is missing.
+        """
+        deeds = [
+            self._pay(part.receiver, part.amount) if isinstance(part, Payment) else self._call(part)
+            for part in parts
+        ]
+        if self.chain.namespace == "bip122" and len(deeds) > 1:
+            payments = [[deed["receiver"], deed["amount"]] for deed in deeds]
+            return [await self._do({"kind": "pay", "payments": payments}, reference, progress)]
+        return [
+            await self._do(deed, None if reference is None else f"{reference} {index}", progress)
+            for index, deed in enumerate(deeds)
+        ]
+
+    async def _do(self, deed: dict[str, Any], reference: str | None, progress: Progress) -> Sent:
+        return await self._account._begin(self, deed, reference, progress)
+
+    def _parse(self, amount: Amount) -> int:
+        coin = NEAR if self._is_home else self._account.get_adapter(self.chain).coin
+        return parse_amount(amount, self.chain.namespace, coin)
+
+    def _pay(self, receiver: str, amount: Amount) -> dict[str, Any]:
+        # A mistake in the address is told before anything is written.
+        parsed = (
+            parse_account_id(receiver)
+            if self._is_home
+            else self._account.get_adapter(self.chain).parse_address(receiver)
         )
-        return list(await asyncio.gather(*calls))
+        return {"kind": "send", "receiver": parsed, "amount": self._parse(amount)}
+
+    def _call(self, call: Call) -> dict[str, Any]:
+        if self._is_home:
+            data = msgspec.json.encode(call.arguments[0] if call.arguments else {})
+            receiver: str = parse_account_id(call.contract)
+        elif self.chain.namespace == "eip155":
+            data = encode_call(call.method, call.arguments)
+            receiver = self._account.get_adapter(self.chain).parse_address(call.contract)
+        else:
+            raise NotOnThisChain(f"{self.chain} has no contracts to call")
+        return {
+            "kind": "call",
+            "receiver": receiver,
+            "function": call.method,
+            "data": data.hex(),
+            "amount": self._parse(call.amount),
+        }

@@ -11,10 +11,16 @@ from typing import Any
 
 FILE_NAME = "endpoints.json"
 DEFAULT_HOME = "~/.hither"
+ACCOUNTS_FOLDER = "accounts"
+TRANSFERS_FOLDER = "transfers"
 
 
 class NoNetwork(Exception):
     """Nothing runs in that home directory."""
+
+
+class NoKey(Exception):
+    """No key of the account is kept in that home."""
 
 
 def resolve_home(home: str | None) -> Path:
@@ -78,3 +84,17 @@ def is_running(process_id: int) -> bool:
     except OSError:
         return True  # Not Linux: the signal's word must do.
     return not state.rpartition(")")[2].lstrip().startswith("Z")
+
+
+def read_created(home: Path) -> list[dict[str, Any]]:
+    """The accounts that were created from this home, with their keys."""
+    return [
+        json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted((home / ACCOUNTS_FOLDER).glob("*.json"))
+    ]
+
+
+def read_keys(home: Path) -> dict[str, str]:
+    """The secret keys by account that a home holds: those of the running network, and of accounts created here."""
+    funded = read_endpoints(home)["near"]["accounts"]
+    return {row["account_id"]: row["secret_key"] for row in [*funded, *read_created(home)]}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from hither.foreign.adapter import Adapter
@@ -11,6 +12,7 @@ from hither.foreign.evm import EvmAdapter
 from hither.foreign.evm_chains import get_evm_chain
 from hither.foreign.solana import SolanaAdapter
 from hither.foreign.transport import JsonRpc
+from hither.sdk.endpoints import TRANSFERS_FOLDER, NoNetwork, read_endpoints, resolve_home
 
 
 class UnknownChain(Exception):
@@ -32,14 +34,30 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """Where everything answers. ``contract_id`` is the signer contract on our chain."""
+    """Where everything answers. ``contract_id`` is the signer contract on our chain, which is ``chain``.
+
+    ``journal_folder`` keeps the transfers of its accounts [default: ``transfers`` in the home].
+    """
 
     rpc_url: str
     contract_id: str
     endpoints: Mapping[ChainId, Endpoint]
+    chain: ChainId
+    journal_folder: Path | None = None
 
     @classmethod
-    def from_endpoints(cls, content: Mapping[str, Any]) -> "Network":
+    def load(cls, home: str | Path | None = None) -> "Network":
+        """What runs in a home (else $HITHER_HOME, else ~/.hither). Raises ``NoNetwork``."""
+        folder = resolve_home(None if home is None else str(home))
+        content = read_endpoints(folder)
+        if "mpc" not in content:
+            raise NoNetwork(
+                f"no signing network runs in {folder}; start it with `hither up`, without `--alone`"
+            )
+        return cls.from_endpoints(content, folder / TRANSFERS_FOLDER)
+
+    @classmethod
+    def from_endpoints(cls, content: Mapping[str, Any], journal_folder: Path | None = None) -> "Network":
         """From the content of endpoints.json. Raises KeyError when no signing network runs."""
         rows = (
             Endpoint(parse_chain_id(row["caip2"]), row["rpc_url"], row.get("confirmations"))
@@ -49,6 +67,8 @@ class Network:
             rpc_url=content["near"]["rpc_url"],
             contract_id=content["mpc"]["contract_id"],
             endpoints={row.chain: row for row in rows},
+            chain=parse_chain_id(content["near"]["caip2"]),
+            journal_folder=journal_folder,
         )
 
     def open_adapter(self, chain: ChainId) -> Adapter:
