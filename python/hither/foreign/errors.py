@@ -14,7 +14,9 @@
     ├── WrongSignature          not of this key, or for other bytes; never sent
     ├── InsufficientFunds       amount and fee exceed the balance
     ├── TransportError          no usable answer; whether it arrived is not known
+    │   └── EndpointTimeout     none in the time given
     ├── EndpointError           the endpoint answered with an error: rpc_code, data
+    │   ├── RateLimited         asked too often: pause_seconds
     │   ├── BroadcastRefused    the chain does not take the transaction: reason
     │   └── CallReverted        a contract refused a call that was tried, not sent: reason
     ├── LyingEndpoint           an answer that cannot be true
@@ -124,6 +126,12 @@ class TransportError(ForeignError):
             self.retryable = False
 
 
+class EndpointTimeout(TransportError):
+    """No whole answer in the time given."""
+
+    code = "TIMEOUT"
+
+
 class EndpointError(ForeignError):
     """The endpoint understood the request and answered with an error."""
 
@@ -135,6 +143,14 @@ class EndpointError(ForeignError):
         super().__init__(message, hint=hint)
         self.rpc_code = rpc_code
         self.data = data
+
+
+class RateLimited(EndpointError):
+    """The endpoint was asked too often; it did nothing. ``pause_seconds`` is what it asks for, if it says so."""
+
+    code = "RATE_LIMITED"
+    retryable = True
+    pause_seconds: float | None = None
 
 
 class BroadcastRefused(EndpointError):
