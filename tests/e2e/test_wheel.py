@@ -34,6 +34,7 @@ def test_wheel_is_for_any_later_python(wheel: Path) -> None:
     text = zipfile.ZipFile(wheel).read(entries).decode()
     assert "hither=" in text
     assert "hither-sandbox=" in text
+    assert "[pytest11]\nhither=hither.testing.plugin" in text
 
 
 def test_installed_wheel_runs_without_a_compiler(wheel: Path, tmp_path: Path) -> None:

@@ -1,0 +1,219 @@
+"""The pytest plugin as its users have it: small projects, each run by a pytest of its own."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parents[3]
+TOKEN = ROOT / "contracts/fungible_token/fungible_token.wasm"
+HEADER = f"""
+import pytest
+from hypothesis import given, settings, strategies
+from hither.testing import reverts
+TOKEN = {str(TOKEN)!r}
+INIT = ("new_default", {{"owner_id": "alice.near", "total_supply": "1000"}})
+"""
+
+
+def run(pytester: pytest.Pytester, code: str, *options: str) -> pytest.RunResult:
+    """A project of one module."""
+    pytester.makepyfile(test_project=HEADER + code)
+    return pytester.runpytest_subprocess(*options)
+
+
+def test_tests_modules_and_examples_leave_no_trace(pytester: pytest.Pytester) -> None:
+    """Money, accounts and contracts of one test are not there in the next; those of the module's fixture are."""
+    result = run(
+        pytester,
+        """
+@pytest.fixture(scope="module")
+def token(chain):
+    assert chain.account("alice").balance == 10**30
+    return chain.deploy(TOKEN, init=INIT)
+
+@pytest.mark.parametrize("round", range(3))
+def test_alone(chain, token, round):
+    before = chain.account("bob").balance
+    assert before == 10**30
+    chain.account("alice").transfer("bob.near", "1 N")
+    assert chain.account("bob").balance == before + 10**24
+    assert token.view("ft_balance_of", {"account_id": "alice.near"}) == "1000"
+    dora = chain.account("dora")
+    chain.account("alice").call(token, "storage_deposit", {"account_id": dora.id}, deposit="0.1 N")
+    chain.account("alice").call(token, "ft_transfer", {"receiver_id": dora.id, "amount": "7"}, deposit="1 yoctonear")
+    assert token.view("ft_balance_of", {"account_id": dora.id}) == "7"
+
+seen = []
+
+@settings(max_examples=5, deadline=None)
+@given(number=strategies.integers(1, 5))
+def test_examples(chain, number):
+    chain.account("alice").transfer("bob.near", f"{number} N")
+    assert chain.account("bob").balance == 10**30 + number * 10**24
+    seen.append(number)
+
+def test_examples_ran():
+    assert seen
+""",
+    )
+    result.assert_outcomes(passed=5)
+
+
+def test_second_module_finds_nothing_of_the_first(pytester: pytest.Pytester) -> None:
+    """Contracts of a module's fixture go with the module, so the same name can be used again."""
+    module = (
+        HEADER
+        + """
+@pytest.fixture(scope="module")
+def token(chain):
+    return chain.deploy(TOKEN, "same", init=INIT)
+
+def test_token(token):
+    assert token.view("ft_total_supply") == "1000"
+"""
+    )
+    pytester.makepyfile(test_one=module, test_two=module)
+    pytester.runpytest_subprocess().assert_outcomes(passed=2)
+
+
+def test_failures_show_receipts_and_reverts_reads_messages(pytester: pytest.Pytester) -> None:
+    """A failing test prints what it sent; ``reverts`` takes the right message and nothing else."""
+    result = run(
+        pytester,
+        """
+@pytest.fixture(scope="module")
+def token(chain):
+    return chain.deploy(TOKEN, init=INIT)
+
+def send(chain, token, amount):
+    return chain.account("bob").call(
+        token, "ft_transfer", {"receiver_id": "alice.near", "amount": amount}, deposit="1 yoctonear")
+
+def test_message(chain, token):
+    with reverts("is not registered") as seen:
+        send(chain, token, "1")
+    assert seen.error.panic_message
+    with reverts("MethodNotFound"):
+        token.view("no_such_method")
+
+def test_other_message(chain, token):
+    with reverts("out of cheese"):
+        send(chain, token, "1")
+
+def test_nothing_fails(chain):
+    with reverts():
+        chain.account("alice").transfer("bob.near", "1 N")
+""",
+    )
+    result.assert_outcomes(passed=1, failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "*failed, but not with 'out of cheese': *is not registered*",
+            "*bob.near → *ft_transfer(*",
+            "*panic: *",
+        ]
+    )
+    result.stdout.fnmatch_lines(["*nothing failed", "*alice.near → bob.near  transfer 1 N*"])
+
+
+def test_time_shards_and_versions(pytester: pytest.Pytester) -> None:
+    """Blocks and seconds pass when told to; a marker chooses the chain; the clock goes back with the rest."""
+    result = run(
+        pytester,
+        """
+def test_time(chain):
+    height, now = chain.height, chain.now
+    chain.advance(blocks=100)
+    assert chain.height >= height + 100
+    chain.advance(seconds=3600 * 24 * 365)
+    assert (chain.now - now).days >= 365
+
+def test_time_is_back(chain):
+    assert chain.height < 100
+
+@pytest.mark.hither(shards=3, protocol_version=86)
+def test_shards(chain):
+    status = chain.client.run(chain.client.session.read("status", []))
+    assert status["protocol_version"] == 86
+    config = chain.client.run(chain.client.session.read("EXPERIMENTAL_protocol_config", {"finality": "final"}))
+    assert len(chain.client.run(chain.client.session.read("block", {"finality": "final"}))["chunks"]) == 3
+""",
+    )
+    result.assert_outcomes(passed=3)
+
+
+def test_wrong_marker_says_what_it_takes(pytester: pytest.Pytester) -> None:
+    """Not a failure deep inside."""
+    result = run(pytester, "@pytest.mark.hither(sharks=3)\ndef test_it(chain): pass\n")
+    result.stdout.fnmatch_lines(["*@pytest.mark.hither takes shards= and protocol_version=*"])
+    assert result.ret != 0
+
+
+def test_gas_that_grows_fails(pytester: pytest.Pytester) -> None:
+    """Written down at first, compared after that, and written anew when told to."""
+    code = """
+def test_cost(chain, gas):
+    result = chain.account("alice").transfer("bob.near", "1 N")
+    gas(result)
+    gas(int(result.gas_burnt * {factor}), "again")
+"""
+    run(pytester, code.format(factor=1)).assert_outcomes(passed=1)
+    book = pytester.path / "gas.json"
+    written = json.loads(book.read_text())
+    assert set(written) == {"test_project.py::test_cost", "test_project.py::test_cost[again]"}
+    run(pytester, code.format(factor=0.9)).assert_outcomes(passed=1)
+    result = run(pytester, code.format(factor=1.2))
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*test_cost[[]again[]] burns * Tgas, 20.0 % more than *--hither-gas-update"])
+    run(pytester, code.format(factor=1.2), "--hither-gas-update").assert_outcomes(passed=1)
+    assert json.loads(book.read_text()) != written
+    run(pytester, code.format(factor=1.2)).assert_outcomes(passed=1)
+
+
+def test_works_with_xdist(pytester: pytest.Pytester) -> None:
+    """Each worker has its own chain; gas of all of them comes into one file."""
+    code = """
+@pytest.mark.parametrize("number", range(4))
+def test_it(chain, gas, number):
+    gas(chain.account("alice").transfer("bob.near", "1 N"))
+    assert chain.account("bob").balance == 10**30 + 10**24
+"""
+    run(pytester, code, "-n", "2").assert_outcomes(passed=4)
+    assert len(json.loads((pytester.path / "gas.json").read_text())) == 4
+
+
+def test_own_fixtures_named_chain(pytester: pytest.Pytester) -> None:
+    """Other projects have chains of their own, and nothing starts for them; one that extends ours is served."""
+    pytester.makepyfile(
+        test_own="""
+import pytest
+import threading
+
+@pytest.fixture
+def chain():
+    return "mine"
+
+def test_mine(chain):
+    assert chain == "mine"
+    assert not [thread for thread in threading.enumerate() if thread.name == "network"]
+"""
+    )
+    result = run(
+        pytester,
+        """
+class TestExtended:
+    @pytest.fixture
+    def chain(self, chain):
+        chain.account("alice").transfer("bob.near", "1 N")
+        return chain
+
+    @pytest.mark.parametrize("round", range(2))
+    def test_extended(self, chain, round):
+        assert chain.account("bob").balance == 10**30 + 10**24
+""",
+    )
+    result.assert_outcomes(passed=3)
