@@ -1,0 +1,279 @@
+"""The account on every chain of a running network: what is sent is sent once, whatever ends the program that sends."""
+
+import asyncio
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from embit.ec import PrivateKey
+from embit.networks import NETWORKS as embit_networks
+from embit.script import p2wpkh
+from eth_account import Account as EthereumAccount
+from solders.keypair import Keypair
+
+from hither import Account, BlockingAccount, Call, Payment, Units
+from hither.client import UnknownAccount
+from hither.foreign.engines.faucet import fund
+from hither.foreign.errors import InsufficientFunds, InvalidAddress, InvalidAmount
+from hither.sdk.endpoints import NoKey, NoNetwork
+from hither.sdk.journal import DifferentIntent
+from hither.sdk.network import UnknownChain
+from hither.sdk.transfers import NotOnThisChain
+from tests.e2e.cli.running import Network, network
+
+pytestmark = pytest.mark.slow
+HERE = Path(__file__).parent
+SENDER = "carol.near"
+STEPS = ["intended", "built", "asked", "signed", "ready", "broadcast", "final"]
+HOME_STEPS = ["intended", "ready", "broadcast", "final"]
+AMOUNTS = {"eip155": "5 gwei", "bip122": "1_000 sat", "solana": "0.002 SOL", "near": "7 yoctonear"}
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    """Our chain, the signing network, Bitcoin, one EVM chain and Solana."""
+    with network(tmp_path_factory.mktemp("home"), "--quiet", "--evm", "8453", is_alone=False) as everything:
+        yield everything
+
+
+@pytest.fixture(scope="module")
+def chains(running: Network) -> dict[str, str]:
+    """By family."""
+    foreign = {row["caip2"].partition(":")[0]: row["caip2"] for row in running.endpoints["foreign"]}
+    return {"near": running.endpoints["near"]["caip2"], **foreign}
+
+
+@pytest.fixture(scope="module")
+def carol(running: Network, chains: dict[str, str]) -> Iterator[BlockingAccount]:
+    """An account with money everywhere."""
+    with BlockingAccount.load(SENDER, home=running.home) as account:
+        for row in running.endpoints["foreign"]:
+            on = account.on(row["caip2"])
+            amount = {"eip155": 10**18, "bip122": 10**8, "solana": 10**10}[on.chain.namespace]
+            asyncio.run(fund(on.chain, row["rpc_url"], on.address(), amount))
+        yield account
+
+
+def make_address(family: str) -> str:
+    """One that nobody has used."""
+    match family:
+        case "eip155":
+            return str(EthereumAccount.create().address)
+        case "bip122":
+            key = PrivateKey(secrets.token_bytes(32)).get_public_key()
+            return str(p2wpkh(key).address(embit_networks["regtest"]))
+        case "solana":
+            return str(Keypair().pubkey())
+    return secrets.token_hex(32)  # An implicit account.
+
+
+def read_balance(running: Network, account: BlockingAccount, chain: str, address: str) -> int:
+    inner = account._inner
+    if chain.startswith("near:"):
+
+        async def ask() -> int:
+            try:
+                return (await inner._client.get_account(address)).amount
+            except UnknownAccount:
+                return 0
+
+        return account._loop.run(ask())
+    on = inner.on(chain)
+    return account._loop.run(inner.get_adapter(on.chain).fetch_balance(address))
+
+
+@pytest.mark.parametrize("family", ["eip155", "bip122", "solana", "near"])
+def test_killed_at_every_step_it_is_sent_once(
+    running: Network, chains: dict[str, str], carol: BlockingAccount, family: str
+) -> None:
+    """Before and after each write to the journal; afterwards the next process finishes it, and only once."""
+    steps = HOME_STEPS if family == "near" else STEPS
+    on = carol.on(chains[family])
+    cases = [
+        {
+            "account_id": SENDER,
+            "chain": chains[family],
+            "receiver": make_address(family),
+            "amount": AMOUNTS[family],
+            "reference": f"{family} {number} {is_before}",
+            "write": number,
+            "is_before": is_before,
+        }
+        for number in range(1, len(steps) + 1)
+        for is_before in (True, False)
+    ]
+    nonce_before = on.nonce()
+    result = subprocess.run(
+        [sys.executable, str(HERE / "crash.py")],
+        input="\n".join(json.dumps(case) for case in cases),
+        env=os.environ | {"HITHER_HOME": str(running.home)},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    answers = [json.loads(line) for line in result.stdout.splitlines()]
+    amount = int(AMOUNTS[family].split()[0].replace("_", "")) if family != "solana" else 2_000_000
+    amount *= 10**9 if family == "eip155" else 1
+    for case, answer in zip(cases, answers, strict=True):
+        assert answer["ended_by"] == 9, case
+        recovered = answer["recovered"]
+        assert recovered is not None, (case, result.stderr)
+        # What had been noted is resumed without being asked for; all else happens when it is asked for again.
+        was_noted = (case["write"], case["is_before"]) > (1, True)
+        was_final = (case["write"], case["is_before"]) == (len(steps), False)
+        expected = [recovered["transaction_id"]] if was_noted or was_final else []
+        assert recovered["resumed"] == expected, case
+        assert recovered["left"] == 0
+        assert recovered["steps"] == steps, case
+        assert read_balance(running, carol, chains[family], case["receiver"]) == amount, case
+    if family == "eip155":
+        assert on.nonce() - nonce_before == len(cases)
+
+
+def test_interrupted_transfer_keeps_its_nonce_before_a_later_one(
+    running: Network, chains: dict[str, str], carol: BlockingAccount
+) -> None:
+    """What was built before the crash reaches the chain first, and both arrive."""
+    chain, receivers = chains["eip155"], [make_address("eip155"), make_address("eip155")]
+    nonce = carol.on(chain).nonce()
+    case = {"account_id": SENDER, "chain": chain, "receiver": receivers[0], "amount": "5 gwei"}
+    case |= {"reference": "interrupted", "write": 2, "is_before": False}
+    code = "import asyncio,json,sys,crash; case=json.load(sys.stdin); crash.arm(2,is_before=False); asyncio.run(crash.send(case))"
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=HERE,
+        input=json.dumps(case),
+        env=os.environ | {"HITHER_HOME": str(running.home)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == -9, result.stderr
+    later = carol.on(chain).send(receivers[1], "6 gwei")
+    assert carol.on(chain).nonce() == nonce + 2
+    assert [sent.receiver for sent in carol.resume()] == [receivers[0]]
+    for receiver, amount in zip(receivers, (5 * 10**9, 6 * 10**9), strict=True):
+        assert read_balance(running, carol, chain, receiver) == amount
+    assert later.receiver == receivers[1]
+
+
+@pytest.mark.parametrize("family", ["eip155", "bip122", "solana", "near"])
+def test_reference_is_for_one_transfer(chains: dict[str, str], carol: BlockingAccount, family: str) -> None:
+    """Asking twice pays once; the same reference for something else is refused."""
+    on, receiver = carol.on(chains[family]), make_address(family)
+    first = on.send(receiver, AMOUNTS[family], reference=f"invoice {family}")
+    before = on.balance()
+    assert on.send(receiver, AMOUNTS[family], reference=f"invoice {family}") == first
+    assert on.balance() == before
+    with pytest.raises(DifferentIntent, match="stands for another transfer"):
+        on.send(make_address(family), AMOUNTS[family], reference=f"invoice {family}")
+
+
+def test_what_could_not_be_paid_may_be_tried_again(chains: dict[str, str], carol: BlockingAccount) -> None:
+    """Nothing was built, so nothing hangs; the same reference asks again."""
+    on, receiver = carol.on(chains["eip155"]), make_address("eip155")
+    for _ in range(2):
+        with pytest.raises(InsufficientFunds):
+            on.send(receiver, "1_000_000 ETH", reference="too much")
+    assert carol.list_transfers() == []
+
+
+@pytest.mark.parametrize("family", ["eip155", "bip122", "solana", "near"])
+def test_bare_number_is_refused_with_advice(
+    chains: dict[str, str], carol: BlockingAccount, family: str
+) -> None:
+    """Nobody can tell which unit it is in. Nothing is written."""
+    on = carol.on(chains[family])
+    for amount in (5, 5.0, "5"):
+        with pytest.raises(InvalidAmount, match="has no unit") as caught:
+            on.send(make_address(family), amount)  # type: ignore[arg-type]
+        assert "Units(5)" in str(caught.value.hint)
+    with pytest.raises(InvalidAmount, match="is not a unit of this chain"):
+        on.send(make_address(family), "5 doubloons")
+    assert carol.list_transfers() == []
+
+
+def test_mistakes_are_told_before_anything_is_written(
+    running: Network, chains: dict[str, str], carol: BlockingAccount
+) -> None:
+    """Addresses, chains, accounts, keys, homes."""
+    with pytest.raises(InvalidAddress):
+        carol.on(chains["eip155"]).send("0x1234", "5 gwei")
+    with pytest.raises(UnknownChain, match="it has"):
+        carol.on("eip155:10")
+    with pytest.raises(NotOnThisChain):
+        carol.on(chains["bip122"]).call("bcrt1", "transfer(address,uint256)")
+    with pytest.raises(NoKey):
+        BlockingAccount.load("nobody.near", home=running.home)
+    with pytest.raises(NoNetwork):
+        BlockingAccount.load(SENDER, home=running.home / "elsewhere")
+    assert carol.list_transfers() == []
+
+
+def test_batch_is_one_payment_on_bitcoin_and_several_elsewhere(
+    running: Network, chains: dict[str, str], carol: BlockingAccount
+) -> None:
+    """All receivers get theirs."""
+    for family, count in [("bip122", 1), ("eip155", 2), ("solana", 2)]:
+        on, receivers = carol.on(chains[family]), [make_address(family), make_address(family)]
+        sent = on.batch([Payment(one, AMOUNTS[family]) for one in receivers], reference=f"batch {family}")
+        assert len(sent) == count
+        assert (
+            on.batch([Payment(one, AMOUNTS[family]) for one in receivers], reference=f"batch {family}")
+            == sent
+        )
+        for receiver in receivers:
+            assert read_balance(running, carol, chains[family], receiver) > 0
+
+
+def test_progress_tells_each_step(chains: dict[str, str], carol: BlockingAccount) -> None:
+    """In order, each with a line for a person."""
+    events = []
+    on = carol.on(chains["eip155"])
+    sent = on.send(make_address("eip155"), Units(5), progress=events.append)
+    assert [event.step.value for event in events] == STEPS[1:]
+    assert {event.transfer_id for event in events} == {sent.transfer_id}
+    assert "Send 0.000000000000000005 ETH from" in str(events[0])
+
+
+def test_contract_of_our_chain_is_called(chains: dict[str, str], carol: BlockingAccount) -> None:
+    """A token from contracts/, by the same interface."""
+    wasm = Path(__file__).resolve().parents[3] / "contracts/fungible_token/fungible_token.wasm"
+
+    async def deploy() -> None:
+        await carol._inner._client.deploy(wasm.read_bytes(), signer=carol._inner._signer)
+
+    carol._loop.run(deploy())
+    on = carol.on(chains["near"])
+    on.call(SENDER, "new_default", {"owner_id": SENDER, "total_supply": "9"})
+    on.batch([Call(SENDER, "storage_deposit", ({"account_id": "bob.near"},), "0.1 N")])
+    assert on.view(SENDER, "ft_balance_of", {"account_id": SENDER}) == "9"
+
+
+def test_addresses_follow_account_and_path(chains: dict[str, str], carol: BlockingAccount) -> None:
+    """The list has what `on` gives; another path is another address."""
+    listed = {(row.chain, row.path): row.address for row in carol.list_addresses(["savings"])}
+    for family in ("eip155", "bip122", "solana"):
+        on, other = carol.on(chains[family]), carol.on(chains[family], path="savings")
+        assert listed[(chains[family], on.path)] == on.address()
+        assert listed[(chains[family], "savings")] == other.address() != on.address()
+
+
+def test_both_forms_give_the_same(running: Network, chains: dict[str, str], carol: BlockingAccount) -> None:
+    """With ``await`` and without."""
+
+    async def read() -> tuple[str, int]:
+        async with await Account.load(SENDER, home=running.home) as account:
+            on = account.on(chains["eip155"])
+            return await on.address(), await on.balance()
+
+    on = carol.on(chains["eip155"])
+    assert asyncio.run(read()) == (on.address(), on.balance())
