@@ -4,16 +4,21 @@ The key of a new account is kept in ``HOME/accounts/NAME.json``, readable by its
 make accounts below itself later.
 """
 
+import dataclasses
 import json
 import os
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hither.cli.problems import home_option, must_read_endpoints, stop
 from hither.sdk.endpoints import ACCOUNTS_FOLDER, read_created, resolve_home
+
+if TYPE_CHECKING:
+    from hither.sdk.network import Network
 
 
 @click.group("accounts")
@@ -61,6 +66,9 @@ def create_command(name: str, amount: str, as_json: bool, home: str | None) -> N
             result = client.create_account(name, public, amount)
     except (ClientError, InvalidAmount) as error:
         stop(str(error))
+    if (folder / ACCOUNTS_FOLDER / f"{name}.json").exists():
+        click.echo(f"warning: {name} was made from this home before; its old key file is replaced", err=True)
+    warn_of_traces(endpoints, name)
     account = {
         "account_id": name,
         "public_key": public_key_to_str(public),
@@ -72,6 +80,74 @@ def create_command(name: str, amount: str, as_json: bool, home: str | None) -> N
         return
     click.echo(f"created {name} with {amount}, key in {folder / ACCOUNTS_FOLDER / name}.json")
     click.echo(f"{name}  {account['secret_key']}")
+
+
+def warn_of_traces(endpoints: dict[str, Any], name: str) -> None:
+    """Tell when the addresses of a name on other chains have been used before it was made."""
+    if "mpc" not in endpoints:
+        return
+    import asyncio
+
+    from hither.sdk.network import Network
+    from hither.sdk.traces import find_traces
+
+    traces = asyncio.run(find_traces(Network.from_endpoints(endpoints), name))
+    if not traces:
+        return
+    click.echo(f"warning: addresses of {name} on other chains are in use already:", err=True)
+    for trace in traces:
+        click.echo(f"  {trace}", err=True)
+    click.echo(
+        "  Addresses follow the name. Somebody had this account before and deleted it, or it was paid in advance:\n"
+        "  what is there is yours now, and others may still pay to it meaning somebody else.",
+        err=True,
+    )
+
+
+@command.command("addresses")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--path", "paths", multiple=True, help="One more derivation path; may be given several times.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON array.")
+@home_option
+def addresses_command(
+    names: tuple[str, ...], paths: tuple[str, ...], as_json: bool, home: str | None
+) -> None:
+    """Export the addresses of accounts on every chain: of those NAMEd, else of all whose keys this home holds.
+
+    They follow the account's name: anybody can compute them, and who deletes an account leaves them to whoever
+    makes the name again.
+    """
+    import asyncio
+
+    from hither.client import ClientError
+    from hither.mpc.client import SigningFailed
+    from hither.sdk.endpoints import NoNetwork
+    from hither.sdk.network import Network
+
+    try:
+        network = Network.load(resolve_home(home))
+    except NoNetwork as problem:
+        stop(str(problem))
+    known = [*must_read_endpoints(home)["near"]["accounts"], *read_created(resolve_home(home))]
+    chosen = names or tuple(row["account_id"] for row in known)
+    try:
+        rows = asyncio.run(list_addresses(network, chosen, paths))
+    except (ClientError, SigningFailed) as problem:
+        stop(str(problem))
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    for row in rows:
+        click.echo(f"{row['account_id']:<24}{row['chain']:<42}{row['path']:<14}{row['address']}")
+
+
+async def list_addresses(
+    network: "Network", names: Sequence[str], paths: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Every address of these accounts, as rows of JSON."""
+    from hither.sdk.account import list_addresses_of
+
+    return [dataclasses.asdict(row) for row in await list_addresses_of(network, names, paths)]
 
 
 def write_created(home: Path, account: dict[str, Any]) -> None:

@@ -157,23 +157,7 @@ class Account:
 
     async def list_addresses(self, paths: Sequence[str] = ()) -> list[DerivedAddress]:
         """Every address that the account has on the network's chains: the usual ones, and those of more paths."""
-        found = []
-        for chain in self.network.endpoints:
-            adapter = self.get_adapter(chain)
-            for path in dict.fromkeys((PATHS[chain.namespace], *paths)):
-                key = await self.derive_key(chain, path)
-                kind = "secp256k1" if adapter.scheme is Scheme.ECDSA else "ed25519"
-                found.append(
-                    DerivedAddress(
-                        account_id=self.account_id,
-                        path=path,
-                        chain=str(chain),
-                        address=adapter.derive_address(key),
-                        domain_id=adapter.scheme.value,
-                        public_key=f"{kind}:{base58.encode(key)}",
-                    )
-                )
-        return found
+        return await _list_addresses(self.network, self._signing, self.account_id, paths)
 
     # Transfers
 
@@ -397,3 +381,38 @@ class OnChain:
             "data": data.hex(),
             "amount": self._parse(call.amount),
         }
+
+
+async def list_addresses_of(
+    network: Network, account_ids: Sequence[str], paths: Sequence[str] = ()
+) -> list[DerivedAddress]:
+    """Addresses of any accounts, which need not exist: they follow from the names and the root keys alone."""
+    async with AsyncClient(network.rpc_url) as client:
+        signing = SigningClient(client, network.contract_id)
+        found = [await _list_addresses(network, signing, parse_account_id(one), paths) for one in account_ids]
+    return [row for rows in found for row in rows]
+
+
+async def _list_addresses(
+    network: Network, signing: SigningClient, account_id: str, paths: Sequence[str]
+) -> list[DerivedAddress]:
+    found = []
+    for chain in network.endpoints:
+        adapter = network.open_adapter(chain)
+        try:
+            for path in dict.fromkeys((PATHS[chain.namespace], *paths)):
+                key = await signing.derive_key(account_id, path, adapter.scheme.value)
+                kind = "secp256k1" if adapter.scheme is Scheme.ECDSA else "ed25519"
+                found.append(
+                    DerivedAddress(
+                        account_id=account_id,
+                        path=path,
+                        chain=str(chain),
+                        address=adapter.derive_address(key),
+                        domain_id=adapter.scheme.value,
+                        public_key=f"{kind}:{base58.encode(key)}",
+                    )
+                )
+        finally:
+            await adapter.close()
+    return found

@@ -18,13 +18,14 @@ from solders.keypair import Keypair
 
 from hither import Account, BlockingAccount, Call, Payment, Units
 from hither.client import UnknownAccount
+from hither.client.actions import delete_account
 from hither.foreign.engines.faucet import fund
 from hither.foreign.errors import InsufficientFunds, InvalidAddress, InvalidAmount
 from hither.sdk.endpoints import NoKey, NoNetwork
 from hither.sdk.journal import DifferentIntent
 from hither.sdk.network import UnknownChain
 from hither.sdk.transfers import NotOnThisChain
-from tests.e2e.cli.running import Network, network
+from tests.e2e.cli.running import Network, hither, must_hither, network
 
 pytestmark = pytest.mark.slow
 HERE = Path(__file__).parent
@@ -277,3 +278,40 @@ def test_both_forms_give_the_same(running: Network, chains: dict[str, str], caro
 
     on = carol.on(chains["eip155"])
     assert asyncio.run(read()) == (on.address(), on.balance())
+
+
+def test_name_that_is_made_again_is_warned_about(running: Network, chains: dict[str, str]) -> None:
+    """Its addresses are those of whoever had the name before, and so is what is left on them."""
+    quiet = hither("accounts", "create", "phoenix.near", home=running.home)
+    assert quiet.returncode == 0, quiet.stderr
+    assert "warning" not in quiet.stderr
+    with BlockingAccount.load("phoenix.near", home=running.home) as first:
+        address = first.on(chains["eip155"]).address()
+        (url,) = [row["rpc_url"] for row in running.endpoints["foreign"] if row["caip2"] == chains["eip155"]]
+        asyncio.run(fund(first.on(chains["eip155"]).chain, url, address, 10**18))
+        inner = first._inner
+        first._loop.run(
+            inner._client.send("phoenix.near", delete_account("alice.near"), signer=inner._signer)
+        )
+    again = hither("accounts", "create", "phoenix.near", home=running.home)
+    assert again.returncode == 0, again.stderr
+    assert "warning: phoenix.near was made from this home before" in again.stderr
+    assert f"{chains['eip155']}: {address} has 1 ETH and nonce 0" in again.stderr
+    assert "Addresses follow the name" in again.stderr
+    with BlockingAccount.load("phoenix.near", home=running.home) as second:
+        assert second.on(chains["eip155"]).address() == address
+
+
+def test_all_derived_addresses_are_exported(
+    running: Network, chains: dict[str, str], carol: BlockingAccount
+) -> None:
+    """By the command as by the account; of one account, or of all whose keys the home holds."""
+    rows = json.loads(
+        must_hither("accounts", "addresses", SENDER, "--path", "savings", "--json", home=running.home)
+    )
+    assert [(row["chain"], row["path"], row["address"]) for row in rows] == [
+        (row.chain, row.path, row.address) for row in carol.list_addresses(["savings"])
+    ]
+    listed = must_hither("accounts", "addresses", home=running.home)
+    assert len(listed.splitlines()) >= len(chains) * 10
+    assert all(chain in listed for family, chain in chains.items() if family != "near")
