@@ -184,7 +184,8 @@ class Pool:
         for point in list_points(transaction):
             output = self.find_output(point)
             if output is None:
-                ours = ((transaction.id, index) for index in range(len(transaction.vout)))
+                transaction_id = transaction.id
+                ours = ((transaction_id, index) for index in range(len(transaction.vout)))
                 if any(own in self._ledger.unspent for own in ours):
                     raise Refused("txn-already-known")
                 raise MissingInputs("bad-txns-inputs-missingorspent")

@@ -212,14 +212,15 @@ class Methods:
         """Into the pool; with instant blocks, into the chain."""
         raw = _read_hex(hexstring, _DECODE_FAILED)
         transaction = self._parse(raw)
-        if any((transaction.id, index) in self._ledger.unspent for index in range(len(transaction.vout))):
+        transaction_id = transaction.id  # Each reading hashes the whole.
+        if any((transaction_id, index) in self._ledger.unspent for index in range(len(transaction.vout))):
             raise RpcError(_ALREADY_IN_CHAIN, "Transaction outputs already in utxo set")
         burnt = sum(one.value for one in transaction.vout if one.script_pub_key.script[:1] == b"\x6a")
         if burnt > _read_bitcoins(maxburnamount):
             raise RpcError(
                 _VERIFY_ERROR, "Unspendable output exceeds maximum configured by user (maxburnamount)"
             )
-        if transaction.id not in self._node.pool.entries:
+        if transaction_id not in self._node.pool.entries:
             try:
                 entry = self._node.check_transaction(raw)
             except MissingInputs as error:
@@ -232,7 +233,7 @@ class Methods:
             self._node.add(entry)
         if self._is_instant:
             self._node.generate(1, FAUCET_SCRIPT)
-        return str(transaction.id.hex())
+        return str(transaction_id.hex())
 
     def testmempoolaccept(self, rawtxs: list[str], maxfeerate: Any = _FEE_RATE_MAX) -> list[views.Json]:
         """Each by itself: packages are not judged."""
