@@ -6,7 +6,6 @@ Not for several threads: whoever runs the chain calls it from one. Readers look 
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
-from typing import Final
 
 import msgspec
 
@@ -19,6 +18,7 @@ from hither.chain.admission import (
 )
 from hither.chain.application import AppliedBlock, ShardWork, apply_block
 from hither.chain.head import ChainHead, get_congestion
+from hither.chain.intake import Intake, compute_gas_max, observe_chunk
 from hither.chain.parameters import ChainParameters, Signers
 from hither.chain.pool import InsertResult, PooledEntry, TransactionPool
 from hither.chain.production import BlockPlan, include_chunk, make_block, make_chunk
@@ -29,12 +29,9 @@ from hither.primitives.receipt import ActionReceipt, Receipt
 from hither.primitives.transaction import SignedTransaction, encode_signed_transaction
 from hither.primitives.types import BlockHeight, CryptoHash, ShardId
 from hither.runtime.apply import apply_chunk
+from hither.runtime.queues import count_delayed_receipts
 from hither.runtime.types import ApplyResult
 from hither.vm import Vm
-
-INTAKE_WHOLE: Final = 1000
-INTAKE_MIN: Final = 100
-"""In a thousand: the least of the gas that the protocol allows for new transactions that a producer uses."""
 
 StatePatch = tuple[tuple[bytes, bytes | None], ...]
 
@@ -60,7 +57,7 @@ class ChainEngine:
         self.pools = {shard_id: TransactionPool() for shard_id in parameters.shard_layout.shard_ids}
         self.is_archive = False
         self._patches: dict[ShardId, StatePatch] = {}
-        self._intake: dict[ShardId, int] = {}
+        self._intake: dict[ShardId, Intake] = {}
 
     # Transactions
 
@@ -121,25 +118,32 @@ class ChainEngine:
         )
         self.storage.append(new_head, applied)
         self.head = new_head
+        self._observe(applied)
         self._prune()
         return applied
 
     def _choose(
         self, shard_id: ShardId, pool: TransactionPool, context: AdmissionContext
     ) -> tuple[list[SignedTransaction], list[CryptoHash]]:
-        """The next chunk's transactions: no more than it can execute soon.
-
-        A chunk may take transactions whose receipts do not fit into the ones after it; they would be put
-        off, at a cost. So the producer takes less while receipts wait, and more again when none do.
-        """
+        """The next chunk's transactions: no more than can be executed soon."""
         if not len(pool):
             return [], []
-        delayed = self.head.get_shard(shard_id).result.congestion_info.delayed_receipts_gas
-        intake = self._intake.get(shard_id, INTAKE_WHOLE)
-        intake = max(INTAKE_MIN, intake * 4 // 5) if delayed else min(INTAKE_WHOLE, intake * 11 // 10)
-        self._intake[shard_id] = intake
-        gas_max = self.parameters.config.congestion_control.max_tx_gas * intake // INTAKE_WHOLE
+        intake = self._intake.get(shard_id, Intake())
+        gas_max = compute_gas_max(intake, self.parameters.gas_limit)
         return choose_transactions(pool, shard_id, context, gas_max)
+
+    def _observe(self, applied: AppliedBlock) -> None:
+        """See what became of the transactions of this block's chunks."""
+        transactions = {chunk.header.shard_id: len(chunk.transactions) for chunk in applied.chunks}
+        for shard in applied.shards:
+            outcomes, count = shard.result.outcomes, transactions.get(shard.shard_id, 0)
+            self._intake[shard.shard_id] = observe_chunk(
+                self._intake.get(shard.shard_id, Intake()),
+                taken=sum(outcome.gas_burnt for outcome in outcomes[:count]),
+                done=sum(outcome.compute_usage for outcome in outcomes),
+                receipts=len(outcomes) - count,
+                delayed=count_delayed_receipts(shard.result.sealed.trie),
+            )
 
     def _apply_shards(self, work: Sequence[ShardWork]) -> list[ApplyResult]:
         """One after the other, or at once where several shards run contracts, which leaves the lock free."""
@@ -178,7 +182,7 @@ class ChainEngine:
         """Go back to a block; what waited is forgotten. On disk when it returns."""
         self.storage.sync()
         self.head = self.storage.revert_to(height)
-        self._patches = {}
+        self._patches, self._intake = {}, {}
         for pool in self.pools.values():
             pool.clear()
 

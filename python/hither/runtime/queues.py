@@ -14,7 +14,7 @@ import msgspec
 
 from hither.primitives.receipt import QueuedReceipt, decode_queued_receipt, encode_queued_receipt
 from hither.primitives.types import Gas, ShardId
-from hither.state import ChunkState, keys
+from hither.state import ChunkState, Trie, keys
 
 GROUP_SIZE_BYTES_MAX: Final = 100_000
 """A group of buffered receipts is closed before it would pass this size."""
@@ -67,6 +67,15 @@ class DelayedReceiptQueue:
 
     def _write_indices(self) -> None:
         self._state.set(keys.DELAYED_RECEIPT_INDICES, _INDICES.pack(self._first, self._next))
+
+
+def count_delayed_receipts(trie: Trie) -> int:
+    """How many receipts a shard has put off."""
+    raw = trie.get(keys.DELAYED_RECEIPT_INDICES)
+    if raw is None:
+        return 0
+    first, next_free = _INDICES.unpack(raw)
+    return int(next_free - first)
 
 
 class OutgoingBuffers:
