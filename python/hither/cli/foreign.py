@@ -45,6 +45,8 @@ class _Running:
 
 
 async def _run(home: Path, evm_ids: list[int], port_offset: int) -> None:
+    from hither.foreign.engines.control import Snapshots, serve_control
+
     ending = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -58,7 +60,7 @@ async def _run(home: Path, evm_ids: list[int], port_offset: int) -> None:
     results = await asyncio.gather(
         _start_bitcoin(folder, BITCOIN_PORT + port_offset),
         *starts,
-        _start_solana(SOLANA_PORT + port_offset),
+        _start_solana(folder, SOLANA_PORT + port_offset),
         return_exceptions=True,
     )
     running = [result for result in results if isinstance(result, _Running)]
@@ -66,8 +68,10 @@ async def _run(home: Path, evm_ids: list[int], port_offset: int) -> None:
         for result in results:
             if isinstance(result, BaseException):
                 raise result
-        click.echo(json.dumps({"foreign": [entry.row for entry in running]}))
-        await ending.wait()
+        snapshots = Snapshots([entry.engine for entry in running], folder)
+        async with serve_control(snapshots, folder):
+            click.echo(json.dumps({"foreign": [entry.row for entry in running]}))
+            await ending.wait()
     finally:
         await asyncio.gather(*(entry.engine.stop() for entry in running))
 
@@ -98,7 +102,7 @@ async def _start_bitcoin(folder: Path, port: int) -> _Running:
     return _describe(await start_bitcoin(options))
 
 
-async def _start_solana(port: int) -> _Running:
+async def _start_solana(folder: Path, port: int) -> _Running:
     from hither.foreign.engines.solana import start_solana
 
-    return _describe(await start_solana(port))
+    return _describe(await start_solana(port, home=folder / "solana"))

@@ -20,7 +20,13 @@ from hither.cli.ports import describe_owner, find_free_port, is_free
 from hither.cli.problems import home_option, stop
 from hither.node.home import DATA_FOLDER, FORMAT_FILE, LOCK_FILE, HomeProblem, init_home, lock_home, read_home
 from hither.params import DEFAULT_PROTOCOL_VERSION
-from hither.sdk.endpoints import NoNetwork, read_endpoints, resolve_home
+from hither.sdk.endpoints import (
+    ACCOUNTS_FOLDER,
+    TRANSFERS_FOLDER,
+    NoNetwork,
+    read_endpoints,
+    resolve_home,
+)
 
 DEFAULT_PORT = 3030
 HOST = "127.0.0.1"
@@ -146,12 +152,12 @@ def must_be_free(port: int) -> None:
 
 
 def wipe(home: Path) -> None:
-    """Remove what a node has written. A folder that is not a node's home is left alone."""
-    if not any(path.name != LOCK_FILE for path in home.iterdir()):
+    """Remove what all chains have written, and what only means something on them. A folder that is no home is left alone."""
+    if all(path.name in (LOCK_FILE, LOG_FILE) for path in home.iterdir()):
         return
     if not (home / FORMAT_FILE).exists():
         stop(f"{home} is not a home of hither, so --fresh does not touch it", "name another with --home")
-    for folder in (DATA_FOLDER, STORES_FOLDER, FOREIGN_FOLDER):
+    for folder in (DATA_FOLDER, STORES_FOLDER, FOREIGN_FOLDER, ACCOUNTS_FOLDER, TRANSFERS_FOLDER):
         shutil.rmtree(home / folder, ignore_errors=True)
     for path in home.glob("*.json"):
         path.unlink()

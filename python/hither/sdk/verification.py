@@ -1,8 +1,8 @@
 """What an adapter claims of a transaction is read again by a client that is not ours, and compared.
 
-The witnesses are programs of their own (``witnesses/``), which share no line with the adapters: web3.py for EVM chains,
-@solana/web3.js for Solana, near-api-js for our chain, whole blocks for Bitcoin. A claim that no witness confirms is
-not confirmed by silence: it raises ``NotVerified``.
+The witnesses share no line with the adapters: web3.py for EVM chains, @solana/web3.js for Solana and near-api-js for our
+chain, in programs of their own (``witnesses/``); for Bitcoin a full node, Knots, that is fed the blocks of ours. A claim
+that no witness confirms is not confirmed by silence: it raises ``NotVerified``.
 """
 
 import asyncio
@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from hither.foreign.caip import ChainId
+from hither.foreign.engines.full_nodes import read_payments
+from hither.foreign.errors import ForeignError
 
 WITNESSES: Final = Path(__file__).parent / "witnesses"
 TIMEOUT_SECONDS: Final = 120.0
@@ -94,12 +96,39 @@ _WITNESS_OF: Final = {"eip155": "evm", "bip122": "bitcoin", "solana": "node", "n
 
 async def _ask(witness: str, claims: Sequence[Claim]) -> list[dict[str, Any]]:
     names = ", ".join(str(claim.chain) for claim in claims)
-    if witness == "node":
-        command = ["node", str(WITNESSES / "node_witness.mjs"), str(find_packages())]
-    elif witness in ("evm", "bitcoin"):
-        command = [sys.executable, str(WITNESSES / f"{witness}_witness.py")]
-    else:
-        raise NotVerified(f"{names}: no independent client is known for this family")
+    match witness:
+        case "bitcoin":
+            return [await _ask_full_node(claim) for claim in claims]
+        case "node":
+            command = ["node", str(WITNESSES / "node_witness.mjs"), str(find_packages())]
+        case "evm":
+            command = [sys.executable, str(WITNESSES / "evm_witness.py")]
+        case _:
+            raise NotVerified(f"{names}: no independent client is known for this family")
+    return await _ask_program(names, command, witness, claims)
+
+
+async def _ask_full_node(claim: Claim) -> dict[str, Any]:
+    """What Knots says: who paid, who got how much, and how deep it lies in the chain that it checked itself."""
+    try:
+        (payment,) = await read_payments(claim.url, [claim.transaction_id])
+    except ForeignError as error:
+        return {"error": f"{type(error).__name__}: {error}"}
+    others = {address: amount for address, amount in payment.paid.items() if address not in payment.taken}
+    return {
+        "by": "Bitcoin Knots",
+        "sender": ", ".join(payment.taken),
+        "receiver": ", ".join(others),
+        "amount": sum(others.values()),
+        "fee": payment.fee,
+        "has_succeeded": True,
+        "confirmations": payment.confirmations,
+    }
+
+
+async def _ask_program(
+    names: str, command: Sequence[str], witness: str, claims: Sequence[Claim]
+) -> list[dict[str, Any]]:
     questions = [
         {
             "family": claim.chain.namespace,

@@ -74,7 +74,7 @@ def test_each_foreign_signature_was_asked_for_on_our_chain(
 
 def test_each_row_says_who_read_it_again(rows: list[dict[str, Any]]) -> None:
     """A client that is not ours, of the row's family."""
-    witnesses = {"near": "near-api-js", "bip122": "blocks", "eip155": "web3.py", "solana": "@solana/web3.js"}
+    witnesses = {"near": "near-api-js", "bip122": "Bitcoin Knots", "eip155": "web3.py", "solana": "@solana/web3.js"}
     for row in rows:
         assert row["verified_by"].startswith(witnesses[row["chain"].partition(":")[0]]), row
 
