@@ -71,6 +71,11 @@ class Pool:
 
     # Reading
 
+    @property
+    def height(self) -> int:
+        """Of the chain's tip."""
+        return self._ledger.height
+
     def get_spender(self, point: Point) -> bytes | None:
         """The waiting transaction that spends an output."""
         return self._spenders.get(point)

@@ -4,10 +4,12 @@ Names of methods and parameters, error codes and messages are Core's; those that
 """
 
 import inspect
+import time
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
 
+import msgspec
 from btclib.script.solver import solver
 from btclib.tx import Tx
 
@@ -19,7 +21,7 @@ from hither.foreign.engines.bitcoin_kernel import BlockRefused
 from hither.foreign.engines.bitcoin_ledger import Block, Ledger, Unspent
 from hither.foreign.engines.bitcoin_node import BitcoinNode
 from hither.foreign.engines.bitcoin_pool import RELAY_RATE, MissingInputs, Refused, parse_raw
-from hither.foreign.errors import EngineError, InvalidAddress, MalformedTransaction
+from hither.foreign.errors import EngineError, InvalidAddress, MalformedTransaction, WrongNetwork
 
 METHOD_NOT_FOUND: Final = -32601
 INVALID_REQUEST: Final = -32600
@@ -58,6 +60,7 @@ class Methods:
     def __init__(self, node: BitcoinNode, *, is_instant: bool) -> None:
         self._node = node
         self._is_instant = is_instant
+        self._started_s = time.monotonic()
         self._table: dict[str, Callable[..., Any]] = {
             name: getattr(self, name)
             for name in vars(Methods)
@@ -94,7 +97,7 @@ class Methods:
             "bestblockhash": tip.block_hash.hex(),
             "bits": tip.header.bits.hex(),
             "target": tip.header.target.hex(),
-            "difficulty": tip.header.difficulty,
+            "difficulty": views.view_difficulty(tip.header.bits),
             "time": tip.time,
             "mediantime": self._ledger.compute_median_time(tip.height),
             "verificationprogress": 1,
@@ -109,6 +112,10 @@ class Methods:
         """The height of the tip."""
         return self._ledger.height
 
+    def getdifficulty(self) -> msgspec.Raw:
+        """Of the tip, as a multiple of the least."""
+        return views.view_difficulty(self._ledger.tip.header.bits)
+
     def getbestblockhash(self) -> str:
         """The tip's."""
         return self._ledger.tip.block_hash.hex()
@@ -116,14 +123,14 @@ class Methods:
     def getblockhash(self, height: int) -> str:
         """Of the active chain."""
         if not _is_integer(height):
-            raise RpcError(_WRONG_TYPE, f"JSON value of {height!r} is not of expected type number")
+            raise _make_type_error(1, "height", height, "number")
         if not 0 <= height <= self._ledger.height:
             raise RpcError(_INVALID_PARAMETER, "Block height out of range")
         return self._ledger.blocks[height].block_hash.hex()
 
     def getblockheader(self, blockhash: str, verbose: bool = True) -> Any:
         """As JSON or as bytes."""
-        block = self._find_block(blockhash)
+        block = self._find_block(blockhash, "hash")
         return views.view_header(self._ledger, block) if verbose else block.raw[:80].hex()
 
     def getblock(self, blockhash: str, verbosity: int | bool = 1) -> Any:
@@ -149,8 +156,8 @@ class Methods:
             raise RpcError(_INVALID_PARAMETER, f"from 0 to {_BLOCKS_AT_ONCE_MAX} blocks at once")
         return [one.hex() for one in self._node.generate(nblocks, _read_address(address))]
 
-    def _find_block(self, blockhash: Any) -> Block:
-        height = self._ledger.heights.get(_read_hash(blockhash, "blockhash"))
+    def _find_block(self, blockhash: Any, name: str = "blockhash") -> Block:
+        height = self._ledger.heights.get(_read_hash(blockhash, 1, name, "blockhash"))
         if height is None:
             raise RpcError(_BAD_ADDRESS_OR_KEY, "Block not found")
         return self._ledger.blocks[height]
@@ -159,13 +166,16 @@ class Methods:
 
     def getrawtransaction(self, txid: str, verbosity: int | bool = 0, blockhash: str | None = None) -> Any:
         """0: bytes; 1: JSON; 2: with fee and what the inputs take."""
-        key = _read_hash(txid, "parameter 1")
+        key = _read_hash(txid, 1, "parameter 1", "txid")
         entry = self._node.pool.entries.get(key)
         included = self._ledger.transactions.get(key)
         if blockhash is not None and (
             included is None or included.height != self._find_block(blockhash).height
         ):
-            raise RpcError(_BAD_ADDRESS_OR_KEY, "No such transaction found in the provided block")
+            raise RpcError(
+                _BAD_ADDRESS_OR_KEY,
+                "No such transaction found in the provided block. Use gettransaction for wallet transactions.",
+            )
         found = entry or included
         if found is None:
             raise RpcError(
@@ -175,6 +185,8 @@ class Methods:
         if not int(verbosity):
             return found.transaction.serialize(True, check_validity=False).hex()
         view = views.view_transaction(found.transaction, found.spent if int(verbosity) >= 2 else None)
+        if blockhash is not None:
+            view["in_active_chain"] = True
         if included is not None:
             block = self._ledger.blocks[included.height]
             view["blockhash"] = block.block_hash.hex()
@@ -184,7 +196,7 @@ class Methods:
 
     def gettxout(self, txid: str, n: int, include_mempool: bool = True) -> views.Json | None:
         """An unspent output; with the pool, one that no waiting transaction spends."""
-        point = (_read_hash(txid, "txid"), n)
+        point = (_read_hash(txid, 1, "txid"), n)
         output = self._ledger.unspent.get(point)
         if include_mempool:
             pool = self._node.pool
@@ -273,14 +285,14 @@ class Methods:
         entries = self._node.pool.entries
         if not verbose:
             return [one.hex() for one in entries]
-        return {one.hex(): views.view_entry(entry) for one, entry in entries.items()}
+        return {one.hex(): views.view_entry(self._node.pool, entry) for one, entry in entries.items()}
 
     def getmempoolentry(self, txid: str) -> views.Json:
         """One that waits."""
-        entry = self._node.pool.entries.get(_read_hash(txid, "txid"))
+        entry = self._node.pool.entries.get(_read_hash(txid, 1, "parameter 1", "txid"))
         if entry is None:
             raise RpcError(_BAD_ADDRESS_OR_KEY, "Transaction not in mempool")
-        return views.view_entry(entry)
+        return views.view_entry(self._node.pool, entry)
 
     def getmempoolinfo(self) -> views.Json:
         """How much waits."""
@@ -302,14 +314,48 @@ class Methods:
             raise RpcError(_INVALID_PARAMETER, "Invalid conf_target, must be between 1 and 1008")
         return {"feerate": views.format_amount(_ESTIMATED_RATE), "blocks": max(conf_target, 2)}
 
+    def getconnectioncount(self) -> int:
+        """It has no peers."""
+        return 0
+
+    def getpeerinfo(self) -> list[views.Json]:
+        """It has no peers."""
+        return []
+
+    def getindexinfo(self) -> views.Json:
+        """Transactions are found by their ids, as with ``txindex``."""
+        return {"txindex": {"synced": True, "best_block_height": self._ledger.height}}
+
+    def uptime(self) -> int:
+        """Seconds since the start."""
+        return int(time.monotonic() - self._started_s)
+
+    def help(self, command: str = "") -> str:
+        """The methods, or one with its parameters."""
+        if not command:
+            return "\n".join(sorted(self._table))
+        function = self._table.get(command)
+        if function is None:
+            return f"help: unknown command: {command}"
+        names = " ".join(inspect.signature(function).parameters)
+        return f"{command} {names}".rstrip() + f"\n\n{inspect.getdoc(function)}"
+
     def getnetworkinfo(self) -> views.Json:
         """For clients that ask for the version first."""
         return {
             "version": _VERSION,
             "subversion": "/hither:0.1.0/",
             "protocolversion": 70016,
+            "localservices": "0" * 16,
+            "localservicesnames": [],
+            "localrelay": False,
+            "timeoffset": 0,
             "connections": 0,
+            "connections_in": 0,
+            "connections_out": 0,
             "networkactive": False,
+            "networks": [],
+            "localaddresses": [],
             "relayfee": views.format_amount(RELAY_RATE),
             "incrementalfee": views.format_amount(RELAY_RATE),
             "warnings": [],
@@ -357,7 +403,7 @@ class Methods:
         try:
             script = parse_address(address, REGTEST)
         except InvalidAddress as error:
-            return {"isvalid": False, "error_locations": [], "error": str(error)}
+            return {"isvalid": False, "error_locations": [], "error": _describe_invalid(address, error)}
         kind = solver(script)[0]
         is_witness = kind.startswith("witness")
         view = {
@@ -414,9 +460,20 @@ def _read_hex(text: Any, message: str) -> bytes:
         raise RpcError(_UNDECODABLE, message) from None
 
 
-def _read_hash(text: Any, name: str) -> bytes:
+def _make_type_error(position: int, name: str, value: Any, wanted: str) -> RpcError:
+    """As Core words it, with the place of the parameter."""
+    kinds = {str: "string", bool: "bool", int: "number", float: "number", list: "array", dict: "object"}
+    kind = kinds.get(type(value), "null")
+    detail = f"JSON value of type {kind} is not of expected type {wanted}"
+    return RpcError(
+        _WRONG_TYPE, f'Wrong type passed:\n{{\n    "Position {position} ({name})": "{detail}"\n}}'
+    )
+
+
+def _read_hash(text: Any, position: int, name: str, parameter: str | None = None) -> bytes:
+    """``name`` is what Core calls it in messages, ``parameter`` its name where that differs."""
     if not isinstance(text, str):
-        raise RpcError(_WRONG_TYPE, f"JSON value of {name} is not of expected type string")
+        raise _make_type_error(position, parameter or name, text, "string")
     if len(text) != 64:
         message = f"{name} must be of length 64 (not {len(text)}, for '{text[:100]}')"
         raise RpcError(_INVALID_PARAMETER, message)
@@ -433,10 +490,22 @@ def _read_address(text: Any) -> bytes:
         raise RpcError(_BAD_ADDRESS_OR_KEY, "Error: Invalid address") from None
 
 
+def _describe_invalid(address: str, error: InvalidAddress) -> str:
+    """In Core's words for addresses in base58; for others in ours."""
+    if address.lower().startswith(("bcrt1", "bc1", "tb1")):
+        return str(error)
+    if isinstance(error, WrongNetwork):
+        return "Invalid or unsupported Base58-encoded address."
+    return "Invalid checksum or length of Base58 address (P2PKH or P2SH)"
+
+
 def _read_descriptor(one: Any) -> bytes:
     text = str(one.get("desc") if isinstance(one, dict) else one).partition("#")[0]
     if text.startswith("addr(") and text.endswith(")"):
-        return _read_address(text[5:-1])
+        try:
+            return parse_address(text[5:-1], REGTEST)
+        except InvalidAddress:
+            raise RpcError(_BAD_ADDRESS_OR_KEY, "Address is not valid") from None
     if text.startswith("raw(") and text.endswith(")"):
         return _read_hex(text[4:-1], f"Raw script is not hex: {text}")
     raise RpcError(

@@ -8,8 +8,9 @@ from btclib.script.solver import solver
 from btclib.tx import Tx
 
 from hither.foreign.bitcoin_addresses import REGTEST, format_script
-from hither.foreign.engines.bitcoin_ledger import Block, Ledger, Point, Unspent
-from hither.foreign.engines.bitcoin_pool import Entry
+from hither.foreign.bitcoin_transactions import SEQUENCE_REPLACEABLE
+from hither.foreign.engines.bitcoin_ledger import Block, Ledger, Point, Unspent, list_points
+from hither.foreign.engines.bitcoin_pool import Entry, Pool
 
 Json = dict[str, Any]
 
@@ -152,7 +153,7 @@ def view_header(ledger: Ledger, block: Block) -> Json:
         "nonce": header.nonce,
         "bits": header.bits.hex(),
         "target": header.target.hex(),
-        "difficulty": header.difficulty,
+        "difficulty": view_difficulty(header.bits),
         "chainwork": f"{2 * (block.height + 1):064x}",
         "nTx": len(block.transaction_ids),
     }
@@ -187,16 +188,53 @@ def view_block(ledger: Ledger, block: Block, verbosity: int) -> Json:
     }
 
 
-def view_entry(entry: Entry) -> Json:
-    """A waiting transaction."""
+def view_entry(pool: Pool, entry: Entry) -> Json:
+    """A waiting transaction, with those that it needs and those that need it."""
+    ancestors = [entry, *(pool.entries[one] for one in pool.list_ancestors(entry.transaction))]
+    descendants = [pool.entries[one] for one in pool.list_descendants(entry.transaction_id)]
+    parents = dict.fromkeys(parent for parent, _ in list_points(entry.transaction) if parent in pool.entries)
+    children = [
+        one
+        for one in descendants
+        if any(parent == entry.transaction_id for parent, _ in list_points(one.transaction))
+    ]
     return {
         "vsize": entry.size,
         "weight": entry.transaction.weight,
         "time": entry.time,
+        "height": pool.height,
+        "descendantcount": len(descendants),
+        "descendantsize": sum(one.size for one in descendants),
+        "ancestorcount": len(ancestors),
+        "ancestorsize": sum(one.size for one in ancestors),
         "wtxid": entry.transaction.hash.hex(),
-        "fees": {"base": format_amount(entry.fee)},
-        "bip125-replaceable": True,
+        "fees": {
+            "base": format_amount(entry.fee),
+            "modified": format_amount(entry.fee),
+            "ancestor": format_amount(sum(one.fee for one in ancestors)),
+            "descendant": format_amount(sum(one.fee for one in descendants)),
+        },
+        "depends": [one.hex() for one in parents],
+        "spentby": [one.transaction_id.hex() for one in children],
+        "bip125-replaceable": is_replaceable(ancestors),
+        "unbroadcast": True,
     }
+
+
+def is_replaceable(family: list[Entry]) -> bool:
+    """Whether a transaction or one that it needs says so (BIP-125); nodes replace the others as well."""
+    return any(point.sequence <= SEQUENCE_REPLACEABLE for one in family for point in one.transaction.vin)
+
+
+def view_difficulty(bits: bytes) -> msgspec.Raw:
+    """How much harder than the least target, computed in Core's order and written with its digits."""
+    shift, mantissa = bits[0], int.from_bytes(bits[1:], "big")
+    difficulty = 0xFFFF / mantissa
+    for _ in range(shift, 29):
+        difficulty *= 256
+    for _ in range(29, shift):
+        difficulty /= 256
+    return msgspec.Raw(f"{difficulty:.16g}".encode())
 
 
 # Esplora
