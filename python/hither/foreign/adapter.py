@@ -22,8 +22,10 @@ from typing import Final, Protocol
 from hither.foreign.caip import ChainId
 from hither.foreign.errors import (
     FinalityTimeout,
+    NonceGap,
     TransactionDropped,
     TransactionFailed,
+    TransactionReplaced,
     TransportError,
     WrongSignature,
 )
@@ -134,13 +136,19 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class TransactionStatus:
-    """``failure`` says why an included transaction had no effect; ``fee`` is what it cost."""
+    """``failure`` says why an included transaction had no effect; ``fee`` is what it cost.
+
+    ``replaced_by`` names the transaction that took a dropped one's place. ``missing_nonce`` is that of an earlier
+    transaction of the same account which the chain does not know, so that this one cannot be included yet.
+    """
 
     state: State
     confirmations: int = 0
     height: int | None = None
     fee: int | None = None
     failure: str | None = None
+    replaced_by: str | None = None
+    missing_nonce: int | None = None
 
 
 class Adapter(Protocol):
@@ -213,8 +221,9 @@ class Adapter(Protocol):
 async def track(adapter: Adapter, signed: SignedTransaction, *, timeout_seconds: float) -> TransactionStatus:
     """Wait until the transaction is final.
 
-    Raises ``TransactionDropped``, ``TransactionFailed`` (once that is final too), ``FinalityTimeout``. An endpoint
-    that is away for a while does not end the wait.
+    Raises ``TransactionDropped`` (``TransactionReplaced`` when it is known by what), ``TransactionFailed`` (once that is
+    final too), ``FinalityTimeout`` (``NonceGap`` when an earlier transaction is missing). An endpoint that is away for
+    a while does not end the wait.
     """
     deadline = time.monotonic() + timeout_seconds
     pause_seconds = POLL_FIRST_SECONDS
@@ -226,18 +235,39 @@ async def track(adapter: Adapter, signed: SignedTransaction, *, timeout_seconds:
             if not error.retryable:
                 raise
         if newest.state is State.DROPPED:
-            raise TransactionDropped(f"{signed.transaction_id} can no longer be included in {signed.chain}")
+            raise _make_dropped(signed, newest)
         if newest.state is State.FINAL:
             if newest.failure is not None:
                 raise TransactionFailed(f"{signed.transaction_id} failed: {newest.failure}")
             return newest
         if time.monotonic() + pause_seconds > deadline:
-            raise FinalityTimeout(
-                f"{signed.transaction_id} is {newest.state.value} on {signed.chain} "
-                f"after {timeout_seconds:g} s, with {newest.confirmations} confirmations"
-            )
+            raise _make_timeout(signed, newest, timeout_seconds)
         await asyncio.sleep(pause_seconds)
         pause_seconds = min(pause_seconds * 1.5, POLL_SECONDS_MAX)
+
+
+def _make_dropped(signed: SignedTransaction, status: TransactionStatus) -> TransactionDropped:
+    message = f"{signed.transaction_id} can no longer be included in {signed.chain}"
+    if status.replaced_by is None:
+        return TransactionDropped(message)
+    return TransactionReplaced(
+        f"{message}: {status.replaced_by} has its place", replaced_by=status.replaced_by
+    )
+
+
+def _make_timeout(
+    signed: SignedTransaction, status: TransactionStatus, timeout_seconds: float
+) -> FinalityTimeout:
+    message = (
+        f"{signed.transaction_id} is {status.state.value} on {signed.chain} "
+        f"after {timeout_seconds:g} s, with {status.confirmations} confirmations"
+    )
+    if status.missing_nonce is None:
+        return FinalityTimeout(message)
+    return NonceGap(
+        f"{message}: the account's transaction with nonce {status.missing_nonce} is missing",
+        hint=f"send a transaction with nonce {status.missing_nonce} first, or this one again with that nonce",
+    )
 
 
 def must_match(

@@ -1,16 +1,16 @@
 """EVM chains: Ethereum, its rollups, and others that speak its JSON-RPC.
 
 Fees: two times the newest block's base price plus the tip that the endpoint proposes, so that a transaction stays
-good over several full blocks; chains without a base price get a legacy transaction at the endpoint's price.
+good over several full blocks; chains without a base price get a legacy transaction at the endpoint's price. What
+rollups charge beside gas is ``evm_rollups``.
 """
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from hither.crypto.hashing import keccak256
-from hither.foreign import evm_abi
 from hither.foreign import evm_addresses as addresses
 from hither.foreign import evm_transactions as codec
 from hither.foreign.adapter import (
@@ -20,11 +20,9 @@ from hither.foreign.adapter import (
     Scheme,
     Signature,
     SignedTransaction,
-    State,
     TransactionStatus,
     Transfer,
     UnsignedTransaction,
-    format_transfer,
     must_match,
 )
 from hither.foreign.caip import ChainId, strip_chain
@@ -33,38 +31,79 @@ from hither.foreign.errors import (
     EndpointError,
     InsufficientFunds,
     InvalidAmount,
+    InvalidArguments,
     LyingEndpoint,
     MalformedTransaction,
     WrongNetwork,
 )
+from hither.foreign.evm_calls import EvmCall
 from hither.foreign.evm_chains import EvmChain, read_chain_number
-from hither.foreign.evm_transactions import EvmTransaction, FeeMarketTransaction, LegacyTransaction
-from hither.foreign.transport import JsonRpc
+from hither.foreign.evm_description import describe_transaction
+from hither.foreign.evm_fees import BUMP_PERCENT_MIN, Prices, Speed, fetch_prices
+from hither.foreign.evm_rollups import estimate_parent_gas, fetch_parent_fee
+from hither.foreign.evm_rpc import explain, read_contract, read_quantity
+from hither.foreign.evm_tracking import fetch_evm_status
+from hither.foreign.evm_transactions import (
+    AccessList,
+    AccessListTransaction,
+    EvmTransaction,
+    FeeMarketTransaction,
+    LegacyTransaction,
+    SetCodeTransaction,
+    SignedAuthorization,
+)
+from hither.foreign.transport import Rpc
 
-BASE_PRICE_FACTOR: Final = 2
 PLAIN_TRANSFER_GAS: Final = 21_000
 GAS_MARGIN_PERCENT: Final = 20
+AUTHORIZATION_GAS: Final = 25_000
+"""Of each authorization (EIP-7702), for endpoints that do not count them in an estimate."""
 AMOUNT_MAX: Final = 2**256 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class _Prices:
-    """Wei per unit of gas. ``priority_fee_max`` is none on chains without a base price."""
+class EvmOptions:
+    """How a transaction is made, where the usual is not wanted.
 
-    gas_price_max: int
-    priority_fee_max: int | None
+    ``is_legacy`` gives type 0 (with an access list type 1); authorizations give type 4. ``nonce`` and ``gas_limit``
+    take the place of what the endpoint says.
+    """
+
+    speed: Speed = Speed.NORMAL
+    is_legacy: bool = False
+    nonce: int | None = None
+    gas_limit: int | None = None
+    access_list: AccessList = ()
+    authorizations: tuple[SignedAuthorization, ...] = ()
+
+
+USUAL: Final = EvmOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class EvmFee:
+    """At most, in wei. ``parent`` is charged beside gas, for data on the parent chain, at the time of asking."""
+
+    gas: int
+    parent: int
+
+    @property
+    def total(self) -> int:
+        """Both."""
+        return self.gas + self.parent
 
 
 class EvmAdapter:
-    """One EVM chain behind one endpoint."""
+    """One EVM chain behind one endpoint, or behind several that agree."""
 
     scheme: Final = Scheme.ECDSA
 
-    def __init__(self, info: EvmChain, rpc: JsonRpc) -> None:
+    def __init__(self, info: EvmChain, rpc: Rpc) -> None:
         self._info = info
         self._rpc = rpc
         self._number = read_chain_number(info.chain)
         self._is_chain_checked = False
+        self._tokens: dict[str, Coin] = {}
 
     @property
     def chain(self) -> ChainId:
@@ -104,7 +143,10 @@ class EvmAdapter:
         return SignedTransaction(self.chain, "0x" + keccak256(raw).hex(), raw)
 
     def inspect(self, unsigned: UnsignedTransaction) -> Transfer:
-        """What it does with the chain's coin; the receiver is empty when it creates a contract."""
+        """What it does with the chain's coin; the receiver is empty when it creates a contract.
+
+        What chains of the OP stack charge beside gas is not in ``fee_max``; ``fetch_fee`` asks for it.
+        """
         transaction = self._decode(unsigned)
         receiver = addresses.format_address(transaction.receiver) if transaction.receiver else ""
         sender = self.derive_address(unsigned.public_key)
@@ -112,16 +154,16 @@ class EvmAdapter:
 
     def describe(self, unsigned: UnsignedTransaction) -> str:
         """One plain sentence."""
-        transfer = self.inspect(unsigned)
-        data = self._decode(unsigned).data
-        if transfer.receiver and not data:
-            return format_transfer(transfer, self.coin, self._info.name)
-        deed = f"Call the contract {transfer.receiver}" if transfer.receiver else "Create a contract"
-        return (
-            f"{deed} with {len(data)} bytes of data and {self.coin.format(transfer.amount)} "
-            f"from {transfer.sender} on {self._info.name}, "
-            f"for a fee of at most {self.coin.format(transfer.fee_max)}."
-        )
+        sender = self.derive_address(unsigned.public_key)
+        return describe_transaction(self._decode(unsigned), sender, self._info, self._tokens)
+
+    def predict_contract(self, unsigned: UnsignedTransaction) -> str:
+        """The address of the contract that a transaction creates. Raises ``InvalidArguments`` when it does not."""
+        transaction = self._decode(unsigned)
+        if transaction.receiver:
+            raise InvalidArguments("the transaction creates no contract")
+        creator = addresses.derive_address(unsigned.public_key)
+        return addresses.format_address(addresses.compute_contract_address(creator, transaction.nonce))
 
     def _decode(self, unsigned: UnsignedTransaction) -> EvmTransaction:
         transaction = codec.decode_unsigned(unsigned.body)
@@ -132,61 +174,150 @@ class EvmAdapter:
             )
         return transaction
 
-    # Asking the endpoint
+    # Reading
 
     async def fetch_balance(self, address: str) -> int:
         """In wei, at the newest block."""
-        return _read_quantity(await self._rpc.call("eth_getBalance", [self.parse_address(address), "latest"]))
+        return read_quantity(await self._rpc.call("eth_getBalance", [self.parse_address(address), "latest"]))
 
     async def fetch_nonce(self, address: str) -> int:
         """How many transactions the address has sent, those waiting included."""
         params = [self.parse_address(address), "pending"]
-        return _read_quantity(await self._rpc.call("eth_getTransactionCount", params))
+        return read_quantity(await self._rpc.call("eth_getTransactionCount", params))
+
+    async def read(self, contract: str, function: str, *arguments: Any) -> Any:
+        """What a contract answers, as in ``read(token, "balanceOf(address)(uint256)", owner)``.
+
+        Raises ``CallReverted``, ``InvalidArguments``.
+        """
+        return await read_contract(self._rpc, self.parse_address(contract), function, arguments)
+
+    async def fetch_token(self, token: str) -> Coin:
+        """Symbol and decimals of an ERC-20 token, from then on used in descriptions. They are the token's own words."""
+        address = self.parse_address(token)
+        if address not in self._tokens:
+            symbol, decimals = await asyncio.gather(
+                self.read(address, "symbol()(string)"), self.read(address, "decimals()(uint8)")
+            )
+            # A sentence must not be taken over by a name.
+            shown = "".join(letter for letter in symbol if letter.isalnum() or letter in ".$-₮")[:16]
+            self._tokens[address] = Coin(shown or "?", decimals)
+        return self._tokens[address]
+
+    # Building
 
     async def build_transfer(self, public_key: bytes, receiver: str, amount: int) -> UnsignedTransaction:
         """A transfer of the chain's coin."""
-        return await self.build_call(public_key, receiver, b"", amount)
+        return await self.build(public_key, EvmCall(receiver, b"", amount))
 
-    async def build_call(
-        self, public_key: bytes, receiver: str | None, data: bytes, amount: int = 0
+    async def build(
+        self, public_key: bytes, call: EvmCall, options: EvmOptions = USUAL
     ) -> UnsignedTransaction:
-        """A call of a contract, or with no receiver its creation."""
-        if not 0 <= amount <= AMOUNT_MAX:
-            raise InvalidAmount(f"{amount} wei cannot be sent")
+        """Any transaction. Raises ``InvalidInput``, ``InsufficientFunds``, ``CallReverted``."""
+        if not 0 <= call.amount <= AMOUNT_MAX:
+            raise InvalidAmount(f"{call.amount} wei cannot be sent")
         sender = self.derive_address(public_key)
-        target = "" if receiver is None else self.parse_address(receiver)
+        target = "" if call.receiver is None else self.parse_address(call.receiver)
+        if options.authorizations and not target:
+            raise InvalidArguments("a transaction with authorizations cannot create a contract")
         _, balance, nonce, prices = await asyncio.gather(
-            self._check_chain(), self.fetch_balance(sender), self.fetch_nonce(sender), self._fetch_prices()
+            self._check_chain(),
+            self.fetch_balance(sender),
+            self.fetch_nonce(sender),
+            fetch_prices(self._rpc, options.speed),
         )
-        self._must_afford(sender, balance, amount)
-        gas_limit = await self._estimate_gas(sender, target, data, amount)
-        self._must_afford(sender, balance, amount + gas_limit * prices.gas_price_max)
-        receiver_bytes = addresses.parse_address(target) if target else b""
-        if prices.priority_fee_max is None:
-            transaction: EvmTransaction = LegacyTransaction(
-                self._number, nonce, prices.gas_price_max, gas_limit, receiver_bytes, amount, data
-            )
-        else:
-            transaction = FeeMarketTransaction(
-                self._number,
-                nonce,
-                prices.priority_fee_max,
-                prices.gas_price_max,
-                gas_limit,
-                receiver_bytes,
-                amount,
-                data,
-            )
+        self._must_afford(sender, balance, call.amount)
+        if options.nonce is not None:
+            nonce = options.nonce
+        gas_limit = options.gas_limit
+        if gas_limit is None:
+            gas_limit = await self._estimate_gas(sender, target, call, options)
+        self._must_afford(sender, balance, call.amount + gas_limit * prices.gas_price_max)
+        receiver = addresses.parse_address(target) if target else b""
+        rest = (gas_limit, receiver, call.amount, call.data)
+        unsigned = self._encode(public_key, self._make(nonce, prices, rest, options))
+        parent_fee = await fetch_parent_fee(self._rpc, self._info.family, unsigned.body)
+        self._must_afford(sender, balance, call.amount + gas_limit * prices.gas_price_max + parent_fee)
+        return unsigned
+
+    def _make(
+        self, nonce: int, prices: Prices, rest: tuple[int, bytes, int, bytes], options: EvmOptions
+    ) -> EvmTransaction:
+        """Of the type that options and chain ask for."""
+        head = (self._number, nonce)
+        price, tip, accesses = prices.gas_price_max, prices.priority_fee_max, options.access_list
+        if options.is_legacy or (tip is None and not options.authorizations):
+            if accesses:
+                return AccessListTransaction(*head, price, *rest, accesses)
+            return LegacyTransaction(*head, price, *rest)
+        if options.authorizations:
+            return SetCodeTransaction(*head, tip or 0, price, *rest, accesses, options.authorizations)
+        return FeeMarketTransaction(*head, tip or 0, price, *rest, accesses)
+
+    def _encode(self, public_key: bytes, transaction: EvmTransaction) -> UnsignedTransaction:
         return UnsignedTransaction(self.chain, public_key, codec.encode_unsigned(transaction))
 
-    async def read(self, contract: str, function: str, arguments: Sequence[Any] = ()) -> Any:
-        """What a method returns that changes nothing: ``balanceOf(address)(uint256)``. Raises ``EndpointError``."""
-        data = evm_abi.encode_call(function, arguments)
-        call = {"to": self.parse_address(contract), "data": "0x" + data.hex()}
-        answer = await self._rpc.call("eth_call", [call, "latest"])
-        if not isinstance(answer, str) or not answer.startswith("0x"):
-            raise LyingEndpoint(f"not the bytes of a result: {answer!r}")
-        return evm_abi.decode_result(function, bytes.fromhex(answer[2:]))
+    async def _estimate_gas(self, sender: str, receiver: str, call: EvmCall, options: EvmOptions) -> int:
+        request: dict[str, Any] = {
+            "from": sender,
+            "value": hex(call.amount),
+            "data": "0x" + call.data.hex(),
+        }
+        if receiver:
+            request["to"] = receiver
+        if options.access_list:
+            request["accessList"] = [
+                {"address": "0x" + address.hex(), "storageKeys": ["0x" + key.hex() for key in keys]}
+                for address, keys in options.access_list
+            ]
+        try:
+            gas = read_quantity(await self._rpc.call("eth_estimateGas", [request]))
+        except EndpointError as error:
+            raise explain(error) from error
+        gas += AUTHORIZATION_GAS * len(options.authorizations)
+        gas += await estimate_parent_gas(self._rpc, self._info.family, receiver, call.data)
+        # What a contract does may cost more by the time it runs; a plain transfer costs the same for ever.
+        return gas if gas == PLAIN_TRANSFER_GAS else gas * (100 + GAS_MARGIN_PERCENT) // 100
+
+    # Fees
+
+    async def fetch_fee(self, unsigned: UnsignedTransaction) -> EvmFee:
+        """What a transaction costs at most, the parent chain's part included."""
+        gas = self._decode(unsigned).fee_max
+        return EvmFee(gas, await fetch_parent_fee(self._rpc, self._info.family, unsigned.body))
+
+    async def bump(self, unsigned: UnsignedTransaction, speed: Speed = Speed.FAST) -> UnsignedTransaction:
+        """The same transaction at a price for which nodes let it take the place of the first."""
+        transaction = self._decode(unsigned)
+        prices = await self._raise_prices(transaction, speed)
+        if isinstance(transaction, LegacyTransaction | AccessListTransaction):
+            return self._encode(unsigned.public_key, replace(transaction, gas_price=prices.gas_price_max))
+        raised = replace(
+            transaction,
+            gas_price_max=prices.gas_price_max,
+            priority_fee_max=prices.priority_fee_max or 0,
+        )
+        return self._encode(unsigned.public_key, raised)
+
+    async def cancel(self, unsigned: UnsignedTransaction, speed: Speed = Speed.FAST) -> UnsignedTransaction:
+        """A transaction that does nothing, to take the place of one that waits."""
+        transaction = self._decode(unsigned)
+        prices = await self._raise_prices(transaction, speed)
+        rest = (PLAIN_TRANSFER_GAS, addresses.derive_address(unsigned.public_key), 0, b"")
+        is_legacy = isinstance(transaction, LegacyTransaction | AccessListTransaction)
+        nothing = self._make(transaction.nonce, prices, rest, EvmOptions(is_legacy=is_legacy))
+        return self._encode(unsigned.public_key, nothing)
+
+    async def _raise_prices(self, transaction: EvmTransaction, speed: Speed) -> Prices:
+        """At least what nodes ask of a replacement, and what the chain takes by now."""
+        if isinstance(transaction, LegacyTransaction | AccessListTransaction):
+            before = Prices(transaction.gas_price, None)
+        else:
+            before = Prices(transaction.gas_price_max, transaction.priority_fee_max)
+        _, now = await asyncio.gather(self._check_chain(), fetch_prices(self._rpc, speed))
+        return before.raise_by(BUMP_PERCENT_MIN).max_with(now)
+
+    # Sending
 
     async def broadcast(self, signed: SignedTransaction) -> None:
         """Send it; good too when the endpoint has it already."""
@@ -205,72 +336,16 @@ class EvmAdapter:
     async def fetch_status(self, signed: SignedTransaction) -> TransactionStatus:
         """From the receipt; without one, from the pool and the sender's count."""
         self._must_be_ours(signed)
-        receipt = await self._fetch_receipt(signed.transaction_id)
-        if receipt is not None:
-            return await self._judge(receipt)
-        if await self._rpc.call("eth_getTransactionByHash", [signed.transaction_id]) is not None:
-            return TransactionStatus(State.PENDING)
-        transaction = codec.decode_signed(signed.raw)[0]
-        sender = addresses.format_address(codec.recover_sender(signed.raw))
-        used = _read_quantity(await self._rpc.call("eth_getTransactionCount", [sender, "latest"]))
-        if used <= transaction.nonce:
-            return TransactionStatus(State.UNKNOWN)
-        # Its nonce is used: by another transaction, or by itself since we asked.
-        receipt = await self._fetch_receipt(signed.transaction_id)
-        return TransactionStatus(State.DROPPED) if receipt is None else await self._judge(receipt)
-
-    async def _fetch_receipt(self, transaction_id: str) -> dict[str, Any] | None:
-        receipt = await self._rpc.call("eth_getTransactionReceipt", [transaction_id])
-        if receipt is None or receipt.get("blockNumber") is None:
-            return None
-        if receipt.get("transactionHash") != transaction_id:
-            raise LyingEndpoint(f"{self._rpc.host} gave the receipt of another transaction")
-        return dict(receipt)
-
-    async def _judge(self, receipt: dict[str, Any]) -> TransactionStatus:
-        """How deep the receipt's block lies, what it cost, and whether it had an effect."""
-        height = _read_quantity(receipt["blockNumber"])
-        newest = _read_quantity(await self._rpc.call("eth_blockNumber"))
-        confirmations = max(newest - height + 1, 1)
-        wanted = self._info.confirmations
-        if wanted is None:
-            block = await self._rpc.call("eth_getBlockByNumber", ["finalized", False])
-            is_final = block is not None and _read_quantity(block["number"]) >= height
-        else:
-            is_final = confirmations >= wanted
-        fee = _read_quantity(receipt["gasUsed"]) * _read_quantity(receipt["effectiveGasPrice"])
-        return TransactionStatus(
-            State.FINAL if is_final else State.INCLUDED,
-            confirmations,
-            height,
-            # Rollups built on the OP stack also charge for their data on the parent chain.
-            fee + _read_quantity(receipt.get("l1Fee") or "0x0"),
-            None if receipt.get("status") == "0x1" else "the contract reverted or ran out of gas",
-        )
+        return await fetch_evm_status(self._rpc, signed, self._info)
 
     async def _check_chain(self) -> None:
         """Before money moves: the endpoint serves the chain that we think it does."""
         if self._is_chain_checked:
             return
-        found = _read_quantity(await self._rpc.call("eth_chainId"))
+        found = read_quantity(await self._rpc.call("eth_chainId"))
         if found != self._number:
             raise LyingEndpoint(f"{self._rpc.host} serves eip155:{found}, not {self.chain}")
         self._is_chain_checked = True
-
-    async def _fetch_prices(self) -> _Prices:
-        block = await self._rpc.call("eth_getBlockByNumber", ["latest", False])
-        if block.get("baseFeePerGas") is None:
-            return _Prices(_read_quantity(await self._rpc.call("eth_gasPrice")), None)
-        tip = _read_quantity(await self._rpc.call("eth_maxPriorityFeePerGas"))
-        return _Prices(BASE_PRICE_FACTOR * _read_quantity(block["baseFeePerGas"]) + tip, tip)
-
-    async def _estimate_gas(self, sender: str, receiver: str, data: bytes, amount: int) -> int:
-        call = {"from": sender, "value": hex(amount), "data": "0x" + data.hex()}
-        if receiver:
-            call["to"] = receiver
-        gas = _read_quantity(await self._rpc.call("eth_estimateGas", [call]))
-        # What a contract does may cost more by the time it runs; a plain transfer costs the same for ever.
-        return gas if gas == PLAIN_TRANSFER_GAS else gas * (100 + GAS_MARGIN_PERCENT) // 100
 
     def _must_afford(self, sender: str, balance: int, needed: int) -> None:
         if balance < needed:
@@ -286,13 +361,3 @@ class EvmAdapter:
             raise WrongNetwork(f"the transaction is for {signed.chain}, but this is {self.chain}")
         if signed.transaction_id != "0x" + keccak256(signed.raw).hex():
             raise MalformedTransaction("the bytes are not those of this transaction id")
-
-
-def _read_quantity(text: Any) -> int:
-    """A number as EVM endpoints write it."""
-    if not isinstance(text, str) or not text.startswith("0x"):
-        raise LyingEndpoint(f"not a number: {text!r}")
-    try:
-        return int(text, 16)
-    except ValueError:
-        raise LyingEndpoint(f"not a number: {text!r}") from None

@@ -1,0 +1,182 @@
+"""What keeps an anvil's chain over a stop of any kind: its state now and then, and the transactions since.
+
+anvil writes its state only when asked. So after each block its raw transactions are appended to a journal, and once the
+chain has been quiet for a moment, or busy for long, the whole state is written and the journal begins anew. A start loads
+the state and replays the journal: block by block, at the blocks' own times.
+
+What was changed by anvil's own methods (balances set, accounts impersonated) is in the state, not in the journal: a SIGKILL
+before the next state is written loses it. Replayed blocks have the transactions, numbers and times of the first ones,
+but other hashes, as anvil draws a random number for each.
+"""
+
+import asyncio
+import contextlib
+import gzip
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from hither.foreign.engines.journal import Journal
+from hither.foreign.errors import EndpointError, EngineError, TransportError
+from hither.foreign.evm_rpc import read_bytes, read_quantity
+from hither.foreign.transport import JsonRpc
+
+QUIET_SECONDS: Final = 1.0
+BUSY_SECONDS_MAX: Final = 10.0
+ENTRY_BYTES_MAX: Final = 64 * 1024 * 1024
+_MARK: Final = b"anv1"
+_BEST_BLOCK: Final = "best_block_number"
+
+
+class Block(msgspec.Struct, frozen=True, gc=False):
+    """One block of the journal."""
+
+    height: int
+    timestamp: int
+    raws: tuple[bytes, ...]
+
+
+class AnvilKeeper:
+    """Keeps one chain in a folder. ``state_path`` is what a start loads."""
+
+    def __init__(self, folder: Path, rpc: JsonRpc) -> None:
+        self.state_path = folder / "state.json"
+        self._rpc = rpc
+        self._journal = Journal(folder / "blocks", _MARK, entry_bytes_max=ENTRY_BYTES_MAX)
+        self._kept_height = 0
+        self._changed_at: float | None = None
+        self._dirty_since: float | None = None
+        self._turn = asyncio.Lock()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def restore(self) -> int:
+        """Replay what the journal has beyond the loaded state; how many blocks that were."""
+        self._kept_height = read_quantity(await self._rpc.call("eth_blockNumber"))
+        entries = (msgspec.msgpack.decode(entry, type=Block) for entry in self._journal.read())
+        blocks = [block for block in entries if block.height > self._kept_height]
+        if not blocks:
+            return 0
+        await self._rpc.call("evm_setAutomine", [False])
+        for block in blocks:
+            await self._replay(block)
+        await self._rpc.call("evm_setAutomine", [True])
+        await self.write_state()
+        return len(blocks)
+
+    async def _replay(self, block: Block) -> None:
+        if block.height != self._kept_height + 1:
+            raise EngineError(f"the journal of {self._rpc.host} lacks block {self._kept_height + 1}")
+        for raw in block.raws:
+            # One that an impersonated account sent has no signature, and cannot be sent again.
+            with contextlib.suppress(EndpointError):
+                await self._rpc.call("eth_sendRawTransaction", ["0x" + raw.hex()])
+        await self._rpc.call("evm_setNextBlockTimestamp", [hex(block.timestamp)])
+        await self._rpc.call("evm_mine", is_repeatable=False)
+        self._kept_height = block.height
+
+    async def watch(self, url: str) -> None:
+        """From now on keep what happens. Returns once nothing can be missed."""
+        is_watching = asyncio.Event()
+        self._tasks = [
+            asyncio.create_task(self._follow(url, is_watching)),
+            asyncio.create_task(self._write_states()),
+        ]
+        await is_watching.wait()
+
+    async def _follow(self, url: str, is_watching: asyncio.Event) -> None:
+        """Append each block as soon as anvil tells of it; ends with anvil."""
+        with contextlib.suppress(ConnectionClosed, OSError, TransportError):
+            async with connect(url, max_size=ENTRY_BYTES_MAX, open_timeout=10) as socket:
+                request = {"jsonrpc": "2.0", "id": 1, "method": "eth_subscribe", "params": ["newHeads"]}
+                await socket.send(msgspec.json.encode(request), text=True)
+                await socket.recv()
+                is_watching.set()
+                async for _ in socket:
+                    await self.append_new()
+        is_watching.set()
+
+    async def append_new(self) -> None:
+        """Append the blocks that the journal lacks."""
+        async with self._turn:
+            newest = read_quantity(await self._rpc.call("eth_blockNumber"))
+            if newest < self._kept_height:  # A client took the chain back.
+                await self._write_state()
+                return
+            for height in range(self._kept_height + 1, newest + 1):
+                block = await self._fetch(height)
+                self._journal.append(msgspec.msgpack.encode(block))
+                self._kept_height = height
+                now = asyncio.get_running_loop().time()
+                self._changed_at = now
+                self._dirty_since = self._dirty_since or now
+
+    async def _fetch(self, height: int) -> Block:
+        block = await self._rpc.call("eth_getBlockByNumber", [hex(height), False])
+        ids: Sequence[str] = block["transactions"]
+        raws = [read_bytes(await self._rpc.call("eth_getRawTransactionByHash", [id_])) for id_ in ids]
+        return Block(height, read_quantity(block["timestamp"]), tuple(raws))
+
+    async def _write_states(self) -> None:
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(TransportError):
+            while True:
+                await asyncio.sleep(QUIET_SECONDS / 2)
+                if self._changed_at is None or self._dirty_since is None:
+                    continue
+                is_quiet = loop.time() - self._changed_at >= QUIET_SECONDS
+                if is_quiet or loop.time() - self._dirty_since >= BUSY_SECONDS_MAX:
+                    await self.write_state()
+
+    async def write_state(self) -> None:
+        """Write the whole state; the journal begins anew."""
+        async with self._turn:
+            await self._write_state()
+
+    async def _write_state(self) -> None:
+        self._changed_at = self._dirty_since = None
+        state, self._kept_height = await dump_state(self._rpc)
+        replace_file(self.state_path, state)
+        # A crash in between leaves blocks that the state has already; a start passes over them.
+        self._journal.replace(())
+
+    async def forget(self, state: bytes) -> None:
+        """Hold this state and nothing that came after it."""
+        async with self._turn:
+            # First the journal: without it the state that is there is older, not wrong.
+            self._journal.replace(())
+            replace_file(self.state_path, state)
+
+    async def stop(self) -> None:
+        """End the watch; what is kept stays."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        self._journal.close()
+
+
+async def dump_state(rpc: JsonRpc) -> tuple[bytes, int]:
+    """anvil's state as a file that it loads, and the height of its newest block."""
+    packed = read_bytes(await rpc.call("anvil_dumpState"))
+    try:
+        state = gzip.decompress(packed)
+        fields: dict[str, Any] = msgspec.json.decode(state, type=dict[str, msgspec.Raw])
+        best = msgspec.json.decode(fields[_BEST_BLOCK])
+    except (gzip.BadGzipFile, EOFError, msgspec.DecodeError, KeyError) as error:
+        raise EngineError(f"anvil's state cannot be read: {error}") from error
+    return state, read_quantity(best) if isinstance(best, str) else int(best)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """In one step."""
+    temporary = path.with_suffix(".new")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
