@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import gzip
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -65,6 +66,7 @@ class AnvilKeeper:
         for block in blocks:
             await self._replay(block)
         await self._rpc.call("evm_setAutomine", [True])
+        await self._rpc.call("evm_setTime", [hex(max(int(time.time()), blocks[-1].timestamp))])
         await self.write_state()
         return len(blocks)
 
@@ -75,6 +77,8 @@ class AnvilKeeper:
             # One that an impersonated account sent has no signature, and cannot be sent again.
             with contextlib.suppress(EndpointError):
                 await self._rpc.call("eth_sendRawTransaction", ["0x" + raw.hex()])
+        # Its clock says now; a block before that would be refused.
+        await self._rpc.call("evm_setTime", [hex(block.timestamp)])
         await self._rpc.call("evm_setNextBlockTimestamp", [hex(block.timestamp)])
         await self._rpc.call("evm_mine", is_repeatable=False)
         self._kept_height = block.height
