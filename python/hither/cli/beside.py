@@ -15,6 +15,7 @@ class Companions:
     """What is wanted. ``evm`` are chain ids; empty lists and False leave a part out."""
 
     has_signing_network: bool = False
+    has_signing_processes: bool = False
     has_foreign_chains: bool = False
     evm: tuple[int, ...] = ()
     port_offset: int = 0
@@ -56,7 +57,10 @@ async def _start_all(
     """Start everything at once; each child ends with the stack."""
     children: list[tuple[str, Sequence[str]]] = []
     if companions.has_signing_network:
-        children.append(("signing network", ["mpc", "local", "--home", str(home), "--rpc-url", rpc_url]))
+        signing = ["mpc", "local", "--home", str(home), "--rpc-url", rpc_url]
+        if companions.has_signing_processes:
+            signing.append("--processes")
+        children.append(("signing network", signing))
     if companions.has_foreign_chains:
         evm = ",".join(str(chain_id) for chain_id in companions.evm)
         offset = str(companions.port_offset)

@@ -1,13 +1,29 @@
 """``hither mpc``: signing nodes."""
 
 import asyncio
+import contextlib
 import json
+import logging
 import signal
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
 from hither.cli.problems import stop
+
+DEFAULT_FOLDER = "~/.hither-mpc"
+home_option = click.option(
+    "--home",
+    "folder",
+    metavar="DIR",
+    envvar="HITHER_MPC_HOME",
+    default=DEFAULT_FOLDER,
+    show_default=True,
+    callback=lambda _context, _parameter, text: Path(text).expanduser().absolute(),
+    help="The node's folder [or $HITHER_MPC_HOME].",
+)
 
 
 @click.group("mpc")
@@ -15,29 +31,222 @@ def command() -> None:
     """Signing nodes: accounts' keys on other chains, held by no one."""
 
 
+@contextlib.contextmanager
+def _problems() -> Iterator[None]:
+    """What can go wrong, in one sentence each."""
+    from hither.client import ClientError
+    from hither.foreign.errors import EngineError
+    from hither.mpc.ceremony import CeremonyFailed
+    from hither.mpc.config import InvalidConfig
+    from hither.mpc.runner import NodeFailed
+    from hither.mpc.store import StoreDamaged, StoreInUse
+
+    try:
+        yield
+    except (CeremonyFailed, InvalidConfig, NodeFailed, StoreDamaged, StoreInUse) as problem:
+        stop(str(problem))
+    except EngineError as problem:
+        stop(str(problem), problem.hint)
+    except ClientError as problem:
+        stop(f"the chain does not do it: {problem}", problem.hint)
+    except FileExistsError as problem:
+        stop(str(problem) if problem.filename is None else f"{problem.filename} exists; move it away first")
+
+
+def _run(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+    """Run until SIGINT or SIGTERM sets the event."""
+
+    async def main() -> None:
+        ending = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, ending.set)
+        await work(ending)
+
+    with _problems():
+        asyncio.run(main())
+
+
+@command.command("init")
+@home_option
+@click.option("--contract", "contract_id", required=True, help="The signer contract.")
+@click.option(
+    "--rpc-url", "rpc_urls", multiple=True, required=True, help="A node of the chain; may be repeated."
+)
+@click.option("--account", "account_id", required=True, help="The node's account, yours alone.")
+@click.option("--listen", required=True, metavar="HOST:PORT", help="Where the other nodes reach this one.")
+@click.option(
+    "--observe", default="127.0.0.1:9600", show_default=True, help="Where /metrics and /health answer."
+)
+@click.option(
+    "--store-key-environment", metavar="NAME", help="A variable with the store's key in hex, not a file."
+)
+def init(
+    folder: Path,
+    contract_id: str,
+    rpc_urls: tuple[str, ...],
+    account_id: str,
+    listen: str,
+    observe: str,
+    store_key_environment: str | None,
+) -> None:
+    """Write a node's configuration and make its keys.
+
+    Prints the two public keys: the account is made with the one, the other members vote for the other.
+    """
+    from hither.mpc.config import (
+        CONFIG_FILE,
+        STORE_KEY_FILE,
+        NodeConfig,
+        parse_address,
+        read_config,
+        write_config,
+    )
+
+    config = NodeConfig(
+        contract_id=contract_id,
+        rpc_urls=rpc_urls,
+        account_id=account_id,
+        listen=listen,
+        observe=observe,
+        store_key_file=None if store_key_environment else STORE_KEY_FILE,
+        store_key_environment=store_key_environment,
+    )
+    with _problems():
+        parse_address(listen)
+        write_config(folder / CONFIG_FILE, config)
+        _show_keys(folder, read_config(folder / CONFIG_FILE))
+
+
+def _show_keys(folder: Path, home: Any) -> None:
+    from hither.crypto.keys import public_key_to_str
+    from hither.mpc.contract import tls_key_to_text
+    from hither.mpc.development import make_identity
+
+    with home.open_store() as store:
+        identity = make_identity(store, home.config.account_id)
+    click.echo(f"node       {folder}")
+    click.echo(f"account    {home.config.account_id}")
+    click.echo(f"its key    {public_key_to_str(identity.account.public_key)}")
+    click.echo(f"TLS key    {tls_key_to_text(identity.tls_key)}")
+
+
+@command.command("run")
+@home_option
+@click.option("--verbose", is_flag=True, help="Tell more in the log.")
+def run(folder: Path, verbose: bool) -> None:
+    """Run a node until Ctrl-C."""
+    from hither.mpc.config import CONFIG_FILE, read_config
+    from hither.mpc.runner import run_node
+
+    level = logging.DEBUG if verbose else logging.INFO
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("hither").setLevel(level)
+    with _problems():
+        home = read_config(folder / CONFIG_FILE)
+    _run(lambda ending: run_node(home, lambda told: click.echo(json.dumps(told)), ending))
+
+
+@command.command("status")
+@home_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def status(folder: Path, as_json: bool) -> None:
+    """Ask a running node how it is. Exit code 1 if it cannot sign."""
+    import httpx
+
+    from hither.mpc.config import CONFIG_FILE, read_config
+
+    with _problems():
+        home = read_config(folder / CONFIG_FILE)
+    try:
+        health = httpx.get(f"http://{home.config.observe}/health", timeout=5).json()
+    except (httpx.HTTPError, ValueError):
+        stop(f"no node answers on {home.config.observe}", f"start it: hither mpc run --home {folder}")
+    if as_json:
+        click.echo(json.dumps(health))
+    else:
+        for name, value in health.items():
+            click.echo(f"{name:<12}{value}")
+    if health["status"] != "ok":
+        raise click.exceptions.Exit(1)
+
+
+@command.command("backup")
+@home_option
+@click.argument("target", type=click.Path(path_type=Path))
+def backup(folder: Path, target: Path) -> None:
+    """Write key shares and keys of a stopped node to a new file, encrypted under its store key.
+
+    Keep that key elsewhere. Stock of presignatures is left out, so that none can come back after its use.
+    """
+    from hither.mpc.config import CONFIG_FILE, read_config
+
+    with _problems():
+        shares = read_config(folder / CONFIG_FILE).back_up(target)
+    click.echo(f"{target}: {shares} key shares")
+
+
+@command.command("restore")
+@home_option
+@click.argument("source", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+def restore(folder: Path, source: Path) -> None:
+    """Make a node's store from a backup. The folder must have its configuration and its store key, and no store."""
+    from hither.mpc.config import CONFIG_FILE, read_config
+
+    with _problems():
+        shares = read_config(folder / CONFIG_FILE).restore(source)
+    click.echo(f"{folder}: {shares} key shares, no stock")
+
+
+@command.command("call")
+@home_option
+@click.argument("method")
+@click.argument("arguments", default="{}")
+def call(folder: Path, method: str, arguments: str) -> None:
+    """Call a method of the contract as the node's account: votes and attestations. ARGUMENTS is JSON."""
+    from hither.mpc.config import CONFIG_FILE, read_config
+
+    try:
+        parsed = json.loads(arguments)
+    except ValueError as error:
+        raise click.BadParameter(f"the arguments are not JSON: {error}") from error
+    with _problems():
+        home = read_config(folder / CONFIG_FILE)
+        click.echo(asyncio.run(_call(home, method, parsed)))
+
+
+async def _call(home: Any, method: str, arguments: Any) -> str:
+    from hither.client import AsyncClient
+    from hither.mpc.ceremony import VOTE_GAS
+    from hither.mpc.runner import get_account
+    from hither.mpc.store import NodeStore
+
+    with NodeStore(home.store_path, home.read_key(), is_shared=True) as store:
+        signer = get_account(store, home.config.account_id)
+    async with AsyncClient(home.config.rpc_urls[0]) as client:
+        result = await client.call(home.config.contract_id, method, arguments, gas=VOTE_GAS, signer=signer)
+    return f"{method}: done in transaction {result.hash}"
+
+
 @command.command("local", hidden=True)
 @click.option("--home", required=True, type=click.Path(path_type=Path))
 @click.option("--rpc-url", required=True)
-def local(home: Path, rpc_url: str) -> None:
-    """The three nodes of a development network in one process; ``hither up`` starts it."""
-    from hither.mpc.ceremony import CeremonyFailed
-    from hither.mpc.store import StoreDamaged
+@click.option("--processes", is_flag=True)
+@click.option("--stock", default="", help="PROTOCOL=COUNT,…")
+def local(home: Path, rpc_url: str, processes: bool, stock: str) -> None:
+    """The nodes of a development network; ``hither up`` starts it."""
+    counts = {
+        name: int(count) for name, _, count in (part.partition("=") for part in stock.split(",") if part)
+    }
+    _run(lambda ending: (_run_processes if processes else _run_local)(home, rpc_url, counts, ending))
 
-    try:
-        asyncio.run(_run_local(home, rpc_url))
-    except (CeremonyFailed, StoreDamaged) as problem:
-        stop(str(problem))
 
-
-async def _run_local(home: Path, rpc_url: str) -> None:
+async def _run_local(home: Path, rpc_url: str, stock: dict[str, int], ending: asyncio.Event) -> None:
+    """In one process."""
     from hither.chain.genesis import derive_development_key
     from hither.mpc import development
 
-    ending = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, ending.set)
-    network = development.open_network(home)
+    network = development.open_network(home, stock)
     try:
         plan = development.make_local_plan(network, derive_development_key(development.PARENT_ID))
         async with development.serve(rpc_url, plan, network, lambda text: click.echo(text)) as description:
@@ -45,3 +254,15 @@ async def _run_local(home: Path, rpc_url: str) -> None:
             await ending.wait()
     finally:
         network.close()
+
+
+async def _run_processes(home: Path, rpc_url: str, stock: dict[str, int], ending: asyncio.Event) -> None:
+    """Each in a process of its own."""
+    from hither.chain.genesis import derive_development_key
+    from hither.cli.mpc_processes import serve
+    from hither.mpc import development
+
+    parent = derive_development_key(development.PARENT_ID)
+    async with serve(home, rpc_url, parent, stock, lambda text: click.echo(text)) as description:
+        click.echo(json.dumps(description))
+        await ending.wait()

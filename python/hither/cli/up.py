@@ -61,6 +61,13 @@ DETACH_WAIT_S_MAX = 60
     callback=lambda _context, _parameter, text: read_chain_ids(text),
     help="EVM chains by name or chain id, separated by commas, as in base,arbitrum,10.",
 )
+@click.option(
+    "--mpc",
+    type=click.Choice(["in-process", "processes"]),
+    default="in-process",
+    show_default=True,
+    help="The signing nodes: in one process, or each in its own, talking over TLS.",
+)
 @protocol_version_option
 @block_time_option
 @home_option
@@ -74,6 +81,7 @@ def command(
     is_exiting: bool,
     alone: bool,
     evm: tuple[int, ...],
+    mpc: str,
     protocol_version: int | None,
     block_time: str,
     home: str | None,
@@ -118,7 +126,11 @@ def command(
                     companions=ALONE
                     if alone
                     else Companions(
-                        has_signing_network=True, has_foreign_chains=True, evm=evm, port_offset=port_offset
+                        has_signing_network=True,
+                        has_signing_processes=mpc == "processes",
+                        has_foreign_chains=True,
+                        evm=evm,
+                        port_offset=port_offset,
                     ),
                 ),
             )

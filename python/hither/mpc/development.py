@@ -14,6 +14,7 @@ from hither.crypto.signing import compute_public_key, secret_key_from_seed
 from hither.mpc.ceremony import CeremonyFailed, NodeIdentity, Plan, Progress, ensure_contract, get_state
 from hither.mpc.contract import list_root_keys
 from hither.mpc.local import LocalNetwork
+from hither.mpc.runner import ACCOUNT_KEY, TLS_KEY
 from hither.mpc.service import SigningService, running
 from hither.mpc.store import NodeStore
 from hither.primitives.types import ED25519
@@ -25,8 +26,6 @@ CONTRACT_ID: Final = f"signer.{PARENT_ID}"
 SIZE: Final = 3
 THRESHOLD: Final = 2
 STORES_FOLDER: Final = "mpc"
-ACCOUNT_KEY: Final = "account key"
-TLS_KEY: Final = "tls key"
 _SEED_BYTES: Final = 32
 
 

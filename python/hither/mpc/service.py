@@ -5,9 +5,10 @@ The same for nodes of one process and for a node of its own: what differs is beh
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 
 from hither.client import AsyncClient, ClientError, ExecutionFailed, Signer
@@ -24,6 +25,7 @@ POLL_S: Final = 0.02
 STATE_POLL_S: Final = 1.0
 EVENT_POLL_S: Final = 0.1
 """While keys are made."""
+RETRY_S: Final = 0.2
 RESPOND_GAS: Final = "300 Tgas"
 VOTE_GAS: Final = "100 Tgas"
 NOT_WAITING: Final = "timed out, was completed, or never existed"
@@ -39,12 +41,14 @@ class SigningService:
         accounts: Mapping[str, Signer],
         signers: Signers,
         poll_s: float = POLL_S,
+        rpc_urls: Sequence[str] = (),
     ) -> None:
         self._client = client
         self._contract_id = contract_id
         self._accounts = accounts
         self._signers = signers
         self._poll_s = poll_s
+        self._rpc_urls = itertools.cycle(rpc_urls or (client.url,))
         self._state = engine.make_state((), ())
         self._follower = Follower(
             client, contract_id, Listener(self._see, self._lose_request, self._begin_anew)
@@ -96,6 +100,9 @@ class SigningService:
                     height = await self._follower.follow()
                 except ClientError as error:
                     logger.warning("the chain does not answer: %s", error)
+                    self.count("chain not answering")
+                    self._client.url = next(self._rpc_urls)
+                    await asyncio.sleep(RETRY_S)
                 else:
                     alive = self._signers.get_alive(self._follower.height)
                     if alive | self._state.mine != self._state.alive:

@@ -109,16 +109,22 @@ def get_owner(id_: bytes) -> int:
 
 
 class NodeStore:
-    """One node's shares and stock. Methods may be called from any thread. Raises StoreDamaged, StoreInUse."""
+    """One node's shares and stock. Methods may be called from any thread. Raises StoreDamaged, StoreInUse.
 
-    def __init__(self, path: Path, key: bytes, reached: PointReached = _pass_by) -> None:
+    ``is_shared``: only to read settings, beside the process that runs the node.
+    """
+
+    def __init__(
+        self, path: Path, key: bytes, reached: PointReached = _pass_by, *, is_shared: bool = False
+    ) -> None:
         self.path = path
         self._cipher = AESGCM(key)
         self._reached = reached
         self._lock = threading.Lock()
         self._descriptor = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not is_shared:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(self._descriptor)
             raise StoreInUse(f"another process runs the node of {path}") from error

@@ -1,0 +1,104 @@
+"""The nodes of a development network as processes: configured, started, waited for, and ended together.
+
+Each node is ``hither mpc run`` in its own folder, so that one of them can be stopped and started by hand.
+"""
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from hither.cli.ports import find_free_port
+from hither.client import AsyncClient
+from hither.crypto.keys import SecretKey
+from hither.foreign.engines.process import Child, start_child
+from hither.mpc import development
+from hither.mpc.ceremony import CeremonyFailed, NodeIdentity, ensure_contract
+from hither.mpc.config import CONFIG_FILE, NodeConfig, NodeHome, format_config
+
+HOST = "127.0.0.1"
+FIRST_PORT = 24_000
+POLL_MS = 30
+READY_S_MAX = 110.0
+READY_POLL_S = 0.05
+
+
+@contextlib.asynccontextmanager
+async def serve(
+    home: Path,
+    rpc_url: str,
+    parent: SecretKey,
+    stock: Mapping[str, int],
+    progress: Callable[[str], None],
+) -> AsyncIterator[dict[str, Any]]:
+    """Nodes that sign, as long as the context is open. Raises CeremonyFailed, ClientError, EngineError."""
+    homes = write_configs(home, rpc_url, stock)
+    plan = development.make_plan(tuple(_make_identity(node) for node in homes), parent)
+    async with contextlib.AsyncExitStack() as stack, AsyncClient(rpc_url) as client:
+        await ensure_contract(client, plan, progress)
+        progress("starting the nodes; they generate keys that are missing, and stock")
+        children = []
+        for node in homes:
+            command = [sys.executable, "-m", "hither.cli.main", "mpc", "run", "--home", str(node.folder)]
+            child = start_child(node.config.account_id, command, log_path=node.folder / "node.log")
+            stack.push_async_callback(child.stop)
+            children.append(child)
+        nodes = await asyncio.gather(
+            *(_wait_until_ready(node, child) for node, child in zip(homes, children, strict=True))
+        )
+        yield await development.describe(client, plan) | {"processes": list(nodes)}
+
+
+def write_configs(home: Path, rpc_url: str, stock: Mapping[str, int]) -> list[NodeHome]:
+    """Fresh configurations: ports are those that are free now."""
+    ports: list[int] = []
+    for _ in range(2 * development.SIZE):
+        ports.append(find_free_port(HOST, max(ports, default=FIRST_PORT - 1) + 1))
+    ids = [development.get_node_id(number) for number in range(development.SIZE)]
+    addresses = {id_: f"{HOST}:{port}" for id_, port in zip(ids, ports, strict=False)}
+    homes = []
+    for number, id_ in enumerate(ids):
+        config = NodeConfig(
+            contract_id=development.CONTRACT_ID,
+            rpc_urls=(rpc_url,),
+            account_id=id_,
+            listen=addresses[id_],
+            observe=f"{HOST}:{ports[development.SIZE + number]}",
+            poll_ms=POLL_MS,
+            addresses={other: address for other, address in addresses.items() if other != id_},
+            stock=dict(stock),
+        )
+        folder = development.get_node_home(home, number)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (folder / CONFIG_FILE).write_text(format_config(config), encoding="utf-8")
+        homes.append(NodeHome(folder, config))
+    return homes
+
+
+def _make_identity(home: NodeHome) -> NodeIdentity:
+    with home.open_store() as store:
+        return development.make_identity(store, home.config.account_id, f"https://{home.config.listen}")
+
+
+async def _wait_until_ready(home: NodeHome, child: Child) -> dict[str, Any]:
+    """A node that has keys and stock. Raises CeremonyFailed, EngineError."""
+    async with asyncio.timeout(READY_S_MAX), httpx.AsyncClient() as http:
+        while True:
+            await child.wait_until(lambda output: '"participant"' in output, READY_S_MAX)
+            with contextlib.suppress(httpx.HTTPError):
+                health = (await http.get(f"http://{home.config.observe}/health")).json()
+                if any("share" in problem for problem in health["problems"]):
+                    raise CeremonyFailed(f"{home.config.account_id}: {health['problems'][0]}")
+                if health["is_stocked"]:
+                    break
+            await asyncio.sleep(READY_POLL_S)
+    return {
+        "account_id": home.config.account_id,
+        "pid": child.process_id,
+        "home": str(home.folder),
+        "observe": f"http://{home.config.observe}",
+    }

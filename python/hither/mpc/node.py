@@ -1,0 +1,594 @@
+"""One participant in a process of its own: jobs with the others over TLS.
+
+A node leads the jobs that it begins and follows those that others begin, if it finds them right by itself: it signs what
+it has seen on chain, with a presignature of the one who leads, with exactly the signers of its set. Nothing that a
+leader says is signed.
+
+Stock belongs to the node that led its making; that one alone leads with it. Each tells the others from time to time what it
+has; what an owner does not know, or a signer does not hold, is dropped on both sides.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import os
+import threading
+import time
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+from hither.mpc import protocols
+from hither.mpc.channels import Channel, Channels, JobFailed
+from hither.mpc.config import InvalidConfig, parse_address
+from hither.mpc.contract import Key, KeyEvent, NetworkView
+from hither.mpc.engine import Request
+from hither.mpc.follower import BEHIND_BLOCKS_MAX
+from hither.mpc.local import list_signer_sets, start_key
+from hither.mpc.messages import (
+    IDS_MAX,
+    Announce,
+    Begin,
+    Data,
+    End,
+    InvalidMessage,
+    Message,
+    PassedOn,
+    PresignJob,
+    SignJob,
+    Status,
+    Unknown,
+    compute_channel,
+    compute_event_channel,
+    decode_message,
+    encode_message,
+)
+from hither.mpc.protocols import ProtocolRun, Secret
+from hither.mpc.requests import Signature
+from hither.mpc.schemes import Domain, Member, Steps, Task
+from hither.mpc.signers import NO_STOCK, KeyFailed, NotSigned
+from hither.mpc.store import NodeStore, get_owner, make_presignature_id, number_presignature
+from hither.mpc.transport import Mesh, Peer, PeerUnavailable
+
+logger = logging.getLogger(__name__)
+
+SIGN_S_MAX: Final = 1.5
+PRESIGN_S_MAX: Final = 30.0
+KEY_S_MAX: Final = 15.0
+REQUEST_WAIT_S_MAX: Final = 1.0
+"""So long a signer waits until it has itself seen what it is asked to sign."""
+FOLLOWED_PER_REQUEST_MAX: Final = 10
+FOLLOWED_SIGNING_MAX: Final = 64
+"""Signatures that one leader may have under way here."""
+FOLLOWED_PRESIGNING_MAX: Final = 2
+REQUESTS_MAX: Final = 10_000
+TOUCH_PAUSE_S: Final = 0.05
+STATUS_PAUSE_S: Final = 0.5
+STOCK_PAUSE_S: Final = 0.1
+STOCK_RETRY_S: Final = 2.0
+ANNOUNCE_PAUSE_S: Final = 20.0
+STOCK_NICENESS: Final = 10
+SIGN_THREADS: Final = 4
+
+
+def _hear_nothing(_participant: int, _key: bytes) -> None:
+    """Until somebody listens."""
+
+
+def _be_nice() -> None:
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), STOCK_NICENESS)
+
+
+class Node:
+    """A participant. Everything asynchronous runs in one loop; protocol work and the disk in threads."""
+
+    def __init__(
+        self,
+        contract_id: str,
+        me: int,
+        store: NodeStore,
+        stock: Mapping[str, int] | None = None,
+        addresses: Mapping[str, str] | None = None,
+    ) -> None:
+        self.contract_id = contract_id
+        self.me = me
+        self.store = store
+        self.counts: dict[str, int] = defaultdict(int)
+        self.mesh: Mesh | None = None
+        self.height = 0
+        self.hear_passed: Callable[[int, bytes], None] = _hear_nothing
+        self._stock = stock or {}
+        self._addresses = addresses or {}
+        self._channels = Channels(me, self._send, self.count)
+        self._view: NetworkView | None = None
+        self._signing = ThreadPoolExecutor(SIGN_THREADS, "mpc-sign")
+        self._stocking = ThreadPoolExecutor(1, "mpc-stock", initializer=_be_nice)
+        self._requests: OrderedDict[bytes, Request] = OrderedDict()
+        self._arrived = asyncio.Event()
+        self._followed: dict[bytes, int] = defaultdict(int)
+        self._following: dict[tuple[int, type], int] = defaultdict(int)
+        self._statuses: dict[int, Status] = {}
+        self._in_use: set[bytes] = set()
+        self._making: set[bytes] = set()
+        self._was_stocked = False
+        self._retry_s: dict[tuple[int, tuple[int, ...]], float] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def count(self, what: str) -> None:
+        """One more of these."""
+        self.counts[what] += 1
+
+    # The transport's side.
+
+    def receive(self, sender: int, frame: bytes) -> None:
+        """A frame of an authenticated participant."""
+        self.count("frames received")
+        try:
+            message = decode_message(frame)
+        except InvalidMessage:
+            self.count("malformed frame")
+            return
+        if not isinstance(message, Status | PassedOn) and not self._is_of_epoch(message.epoch_id):
+            self.count("frame of another epoch")
+            return
+        match message:
+            case Data() | End():
+                self._channels.take(sender, message)
+            case Status():
+                self._statuses[sender] = message
+            case PassedOn(request_key):
+                self.hear_passed(sender, request_key)
+            case Begin():
+                self._spawn(self._follow(sender, message))
+            case Announce(_, ids):
+                self._spawn(self._compare_stock(sender, ids))
+            case Unknown(_, ids):
+                self._spawn(self._drop_unknown(sender, ids))
+
+    def _is_of_epoch(self, epoch_id: int) -> bool:
+        return self._view is not None and epoch_id in self._view.epoch_ids
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _send(self, participant: int, frame: bytes) -> None:
+        if self.mesh is None:
+            raise PeerUnavailable("this node is not connected")
+        self.count("frames sent")
+        self.mesh.send(participant, frame)
+
+    def _tell(self, participants: Iterable[int], message: Message) -> None:
+        frame = encode_message(message)
+        for participant in participants:
+            with contextlib.suppress(PeerUnavailable):
+                self._send(participant, frame)
+
+    @property
+    def connected(self) -> frozenset[int]:
+        """Peers with whom messages go both ways."""
+        return self.mesh.connected if self.mesh is not None else frozenset()
+
+    async def run(self) -> None:
+        """Tell the others of this node, notice who goes, and keep stock; until cancelled."""
+        try:
+            await asyncio.gather(self._keep_in_touch(), self._keep_stock(), self._keep_announcing())
+        finally:
+            for task in list(self._tasks):
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def close(self) -> None:
+        """End the threads."""
+        self._signing.shutdown(wait=True, cancel_futures=True)
+        self._stocking.shutdown(wait=True, cancel_futures=True)
+
+    async def _keep_in_touch(self) -> None:
+        reached: frozenset[int] = frozenset()
+        told: tuple[float, int] = (0.0, -1)
+        while True:
+            now_s = time.monotonic()
+            connected = self.connected
+            for lost in reached - connected:
+                logger.info("participant %d is not to be reached", lost)
+                self._channels.lose(lost)
+            is_due = connected != reached or self.height != told[1] or now_s - told[0] > STATUS_PAUSE_S
+            if is_due and self._view is not None:
+                others = {participant.id for participant in self._view.everyone} - {self.me}
+                self._tell(others, Status(self.height, self._view.epoch_id))
+                told = now_s, self.height
+            for found in connected - reached:
+                logger.info("participant %d is there", found)
+                self._announce(found)
+            reached = connected
+            await asyncio.sleep(TOUCH_PAUSE_S)
+
+    # What the service asks for.
+
+    def get_mine(self, view: NetworkView) -> frozenset[int]:
+        """This participant, if it is one."""
+        return frozenset(participant.id for participant in view.everyone) & {self.me}
+
+    def get_alive(self, height: int) -> frozenset[int]:
+        """Those with whom messages go both ways and who are not behind."""
+        self.height = height
+        return frozenset(
+            participant
+            for participant in self.connected
+            if participant in self._statuses
+            and self._statuses[participant].height >= height - BEHIND_BLOCKS_MAX
+        ) | {self.me}
+
+    def set_view(self, view: NetworkView) -> None:
+        """The contract says this now: talk to those that it lists, and erase what is no longer in force."""
+        self._view = view
+        if self.mesh is not None:
+            self.mesh.set_peers(self._find_peers(view))
+        if view.event is None:
+            erased = self.store.erase_others(view.epoch_id, view.attempts)
+            if erased:
+                logger.info("erased %d shares and presignatures that are no longer in force", erased)
+
+    def _find_peers(self, view: NetworkView) -> dict[int, Peer]:
+        """Where the others listen: as the operator says, else as the contract does."""
+        peers = {}
+        for participant in view.everyone:
+            text = self._addresses.get(participant.account_id, participant.url)
+            if participant.id == self.me:
+                continue
+            try:
+                peers[participant.id] = Peer(parse_address(text), participant.tls_key)
+            except InvalidConfig:
+                logger.warning("%s has no address that can be used: %r", participant.account_id, text)
+        return peers
+
+    def has_shares(self, view: NetworkView) -> bool:
+        """Whether this node can take part in every domain."""
+        return self.me not in view.ids or all(self._find_share(key) is not None for key in view.keys.values())
+
+    def _find_share(self, key: Key) -> Secret | None:
+        assert self._view is not None
+        return self.store.get_share_optional(key.domain.id, self._view.epoch_id, key.attempt_id)
+
+    def find_key(self, event: KeyEvent, attempt_id: int, participant: int) -> bytes | None:
+        """Of a share that an attempt left on disk."""
+        share = self.store.get_share_optional(event.domain.id, event.epoch_id, attempt_id)
+        return None if share is None else protocols.public_key_of_share(event.domain.curve, share)
+
+    def note_request(self, request: Request) -> None:
+        """Seen on chain: others may lead it."""
+        self._requests[request.key] = request
+        while len(self._requests) > REQUESTS_MAX:
+            key, _ = self._requests.popitem(last=False)
+            self._followed.pop(key, None)
+        self._arrived.set()
+
+    def forget_requests(self) -> None:
+        """The chain went back."""
+        self._requests.clear()
+
+    def tell_passed(self, request: Request) -> None:
+        """To everybody who is there."""
+        self._tell(self.connected, PassedOn(request.key))
+
+    async def make_key(self, view: NetworkView, event: KeyEvent, attempt_id: int) -> bytes:
+        """This node's part in a key event. Its share is on disk on return. Raises KeyFailed."""
+        domain = event.domain
+        members = [participant.id for participant in event.participants]
+        id_ = compute_event_channel(self.contract_id, event.epoch_id, domain.id, attempt_id)
+        try:
+            run = start_key(self.contract_id, view, event, attempt_id, self.me, self.store)
+            share = await self._take_part(id_, event.epoch_id, members, _run_once(run), KEY_S_MAX)
+            await asyncio.to_thread(self.store.put_share, domain.id, event.epoch_id, attempt_id, share)
+        except (JobFailed, ValueError) as error:
+            raise KeyFailed(str(error)) from error
+        return protocols.public_key_of_share(domain.curve, share)
+
+    async def _take_part(
+        self,
+        id_: bytes,
+        epoch_id: int,
+        members: Sequence[int],
+        steps: Steps[Any],
+        seconds_max: float,
+        *,
+        begin: Begin | None = None,
+        is_agreed: bool = False,
+        is_stock: bool = False,
+    ) -> Any:
+        """Run a job with its other members, telling them of it first if this node leads. Raises JobFailed."""
+        channel = self._channels.open(id_, epoch_id, members)
+        failure: JobFailed | None = None
+        try:
+            async with asyncio.timeout(seconds_max):
+                if begin is not None:
+                    self._begin(channel, begin)
+                if is_agreed:
+                    await self._channels.agree(channel)
+                return await self._channels.run(channel, steps, self._choose_executor(is_stock))
+        except TimeoutError:
+            failure = JobFailed("the others did not answer in time")
+            raise failure from None
+        except JobFailed as error:
+            failure = error
+            raise
+        finally:
+            self._channels.close(channel, failure)
+
+    def _choose_executor(self, is_stock: bool) -> ThreadPoolExecutor:
+        """Stock is made in a thread of low priority, but the first: without it nothing can be signed."""
+        return self._stocking if is_stock and self._was_stocked else self._signing
+
+    def _begin(self, channel: Channel, begin: Begin) -> None:
+        frame = encode_message(begin)
+        for other in channel.others:
+            try:
+                self._send(other, frame)
+            except PeerUnavailable as error:
+                raise JobFailed(str(error)) from error
+
+    # Signing.
+
+    async def sign(self, request: Request, view: NetworkView, order: Sequence[int]) -> Signature:
+        """Lead a signature. Raises NotSigned."""
+        key = view.keys.get(request.request.domain_id)
+        if key is None or self.me not in view.ids:
+            raise NotSigned(f"domain {request.request.domain_id} has no key here")
+        try:
+            signers, id_ = await self._choose_stock(key.domain, order)
+            job = SignJob(key.domain.id, signers, request.key, id_)
+            return await self._sign(job, key, request, Begin(view.epoch_id, os.urandom(16), job), self.me)
+        except JobFailed as error:
+            raise NotSigned(str(error)) from error
+
+    async def _choose_stock(
+        self, domain: Domain, order: Sequence[int]
+    ) -> tuple[tuple[int, ...], bytes | None]:
+        """The first signers in order for which this node has stock, and one of it."""
+        count = domain.signer_count
+        # Who is behind with reading the chain does not lead, but signs once it has seen the request.
+        there = [*order, *sorted(self.connected.difference(order))]
+        others = [participant for participant in there if participant != self.me]
+        sets = [tuple(sorted((self.me, *rest))) for rest in itertools.combinations(others, count - 1)]
+        if not sets:
+            raise NotSigned(f"{count} signers are needed, and {len(others) + 1} are to be reached")
+        for signers in sets:
+            for id_ in await asyncio.to_thread(self.store.list_presignatures, domain.id, signers, self.me):
+                if id_ not in self._in_use:
+                    return signers, id_
+        if domain.scheme.needs_stock:
+            raise NotSigned(NO_STOCK)
+        return sets[0], None
+
+    async def _sign(self, job: SignJob, key: Key, request: Request, begin: Begin, leader: int) -> Signature:
+        """Both sides of a signature. The presignature is gone from the disk before any message of it leaves."""
+        share = self._find_share(key)
+        if share is None:
+            raise JobFailed(f"this node has no share of domain {job.domain_id}")
+        presignature: Secret | None = None
+        if job.presignature is not None:
+            self._in_use.add(job.presignature)
+            presignature = await asyncio.get_running_loop().run_in_executor(
+                self._signing,
+                self.store.take_presignature,
+                job.presignature,
+                job.domain_id,
+                begin.epoch_id,
+                job.signers,
+            )
+            # Who has listed the stock before this must not choose it again.
+            asyncio.get_running_loop().call_later(SIGN_S_MAX, self._in_use.discard, job.presignature)
+            if presignature is None:
+                raise JobFailed("the presignature is not there, or was used")
+        member = Member(self.me, share, job.signers, key.domain.threshold)
+        task = Task(request.request.tweak, request.request.payload, request.entropy)
+        signature: Signature = await self._take_part(
+            compute_channel(self.contract_id, leader, begin),
+            begin.epoch_id,
+            job.signers,
+            key.domain.scheme.sign(member, task, presignature),
+            SIGN_S_MAX,
+            begin=begin if leader == self.me else None,
+            is_agreed=key.domain.scheme.is_agreed,
+        )
+        return signature
+
+    # Following others.
+
+    async def _follow(self, leader: int, begin: Begin) -> None:
+        """Take part in a job that another node leads, if it is one that this node finds right."""
+        kind = type(begin.job)
+        limit = FOLLOWED_PRESIGNING_MAX if kind is PresignJob else FOLLOWED_SIGNING_MAX
+        if self._following[leader, kind] >= limit:
+            self.count("job refused")
+            return self._refuse(leader, begin, "too many jobs at once")
+        self._following[leader, kind] += 1
+        try:
+            key = self._check_job(leader, begin)
+            match begin.job:
+                case PresignJob():
+                    await self._presign(begin.job, key, begin, leader)
+                case SignJob():
+                    request = await self._wait_for_request(begin.job)
+                    await self._sign(begin.job, key, request, begin, leader)
+                    self.count("signatures followed")
+        except JobFailed as error:
+            self.count("followed jobs failed")
+            logger.info("a job of participant %d failed: %s", leader, error)
+            self._refuse(leader, begin, str(error))
+        finally:
+            self._following[leader, kind] -= 1
+
+    def _refuse(self, leader: int, begin: Begin, reason: str) -> None:
+        channel = compute_channel(self.contract_id, leader, begin)
+        others = set(begin.job.signers) - {self.me}
+        self._tell(others, End(begin.epoch_id, channel, reason[:200]))
+
+    def _check_job(self, leader: int, begin: Begin) -> Key:
+        """Whether a job is one that its leader may begin with this node. Raises JobFailed."""
+        view, job = self._view, begin.job
+        key = view.keys.get(job.domain_id) if view is not None else None
+        if view is None or key is None or begin.epoch_id != view.epoch_id:
+            raise JobFailed(f"domain {job.domain_id} has no key in epoch {begin.epoch_id}")
+        signers = set(job.signers)
+        is_set = len(signers) == len(job.signers) == key.domain.signer_count and signers <= set(view.ids)
+        if not is_set or tuple(sorted(signers)) != job.signers or not {leader, self.me} <= signers:
+            raise JobFailed("these are not signers of this job")
+        id_ = job.id if isinstance(job, PresignJob) else job.presignature
+        if id_ is not None and (len(id_) != 16 or get_owner(id_) != leader):
+            raise JobFailed("the presignature is another participant's")
+        if isinstance(job, SignJob) and id_ is None and key.domain.scheme.needs_stock:
+            raise JobFailed("this domain signs with presignatures")
+        return key
+
+    async def _wait_for_request(self, job: SignJob) -> Request:
+        """The request as this node has seen it. Raises JobFailed."""
+        deadline_s = time.monotonic() + REQUEST_WAIT_S_MAX
+        while (request := self._requests.get(job.request_key)) is None:
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0:
+                raise JobFailed("this node has not seen the request")
+            self._arrived.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._arrived.wait(), left_s)
+        if request.request.domain_id != job.domain_id:
+            raise JobFailed("the request is for another domain")
+        self._followed[job.request_key] += 1
+        if self._followed[job.request_key] > FOLLOWED_PER_REQUEST_MAX:
+            raise JobFailed("the request was tried too often")
+        return request
+
+    # Stock.
+
+    async def _presign(self, job: PresignJob, key: Key, begin: Begin, leader: int) -> None:
+        share = self._find_share(key)
+        if share is None:
+            raise JobFailed(f"this node has no share of domain {job.domain_id}")
+        prefix = number_presignature(job.id, 0)
+        if prefix in self._making:
+            raise JobFailed("this stock is being made")
+        self._making.add(prefix)
+        try:
+            member = Member(self.me, share, job.signers, key.domain.threshold)
+            made = await self._take_part(
+                compute_channel(self.contract_id, leader, begin),
+                begin.epoch_id,
+                job.signers,
+                key.domain.scheme.presign(member),
+                PRESIGN_S_MAX,
+                begin=begin if leader == self.me else None,
+                is_stock=True,
+            )
+            await asyncio.to_thread(self._keep_made, job, begin.epoch_id, made)
+        finally:
+            # Others may announce what they have before this node has it, and the other way round.
+            asyncio.get_running_loop().call_later(PRESIGN_S_MAX, self._making.discard, prefix)
+
+    def _keep_made(self, job: PresignJob, epoch_id: int, made: list[Secret]) -> None:
+        if not self._is_of_epoch(epoch_id):
+            raise JobFailed("the epoch is over")
+        self.store.put_presignatures(job.id, job.domain_id, epoch_id, job.signers, made)
+        self.counts["presignatures made"] += len(made)
+
+    async def _keep_stock(self) -> None:
+        """Lead the making of stock, a job at a time, wherever some is lacking and the signers are there."""
+        while True:
+            await asyncio.sleep(STOCK_PAUSE_S)
+            view = self._view
+            if view is None or self.me not in view.ids or view.event is not None:
+                continue
+            lacking = await asyncio.to_thread(self._find_lacking, view)
+            if lacking is None:
+                self._was_stocked = self._was_stocked or self.is_stocked
+                continue
+            key, signers = lacking
+            job = PresignJob(key.domain.id, signers, make_presignature_id(self.me))
+            try:
+                await self._presign(job, key, Begin(view.epoch_id, os.urandom(16), job), self.me)
+            except JobFailed as error:
+                self.count("stock jobs failed")
+                logger.info("no stock of %s was made: %s", signers, error)
+                self._retry_s[key.domain.id, signers] = time.monotonic() + STOCK_RETRY_S
+
+    def _find_lacking(self, view: NetworkView) -> tuple[Key, tuple[int, ...]] | None:
+        """The scarcest stock of this node that can be made now."""
+        there, now_s = self.connected | {self.me}, time.monotonic()
+        found = [
+            (count, domain_id, signers)
+            for count, domain_id, signers in self._list_lacking(view)
+            if there.issuperset(signers) and self._retry_s.get((domain_id, signers), 0) <= now_s
+        ]
+        if not found:
+            return None
+        _, domain_id, signers = min(found)
+        return view.keys[domain_id], signers
+
+    def _list_lacking(self, view: NetworkView) -> list[tuple[int, int, tuple[int, ...]]]:
+        """Where this node has less stock of its own than it keeps: how much, of which domain, with whom."""
+        lacking = []
+        for key in view.keys.values():
+            if key.domain.purpose != "Sign" or self._find_share(key) is None:
+                continue
+            sets = list_signer_sets(view.ids, key.domain)
+            total = self._stock.get(key.domain.protocol, key.domain.scheme.stock)
+            wanted = -(-total // (len(sets) * key.domain.signer_count))
+            for signers in sets:
+                if self.me in signers:
+                    count = len(self.store.list_presignatures(key.domain.id, signers, self.me))
+                    if count < wanted:
+                        lacking.append((count, key.domain.id, signers))
+        return lacking
+
+    @property
+    def is_stocked(self) -> bool:
+        """Whether keys are made and this node has all the stock that it keeps."""
+        view = self._view
+        return view is not None and bool(view.keys) and view.event is None and not self._list_lacking(view)
+
+    async def _keep_announcing(self) -> None:
+        while True:
+            await asyncio.sleep(ANNOUNCE_PAUSE_S)
+            for participant in self.connected:
+                self._announce(participant)
+
+    def _announce(self, participant: int) -> None:
+        """Tell a participant what this node has made with it."""
+        if self._view is None:
+            return
+        owned = self.store.list_owned(self.me)
+        ids = [id_ for id_, signers in owned.items() if participant in signers]
+        self._tell([participant], Announce(self._view.epoch_id, ids[:IDS_MAX]))
+
+    def _is_in_use(self, id_: bytes) -> bool:
+        """Whether it is being used, or made: then not everybody has it."""
+        return id_ in self._in_use or number_presignature(id_, 0) in self._making
+
+    async def _compare_stock(self, owner: int, announced: list[bytes]) -> None:
+        """An owner's list: drop what it does not know, tell it what is not here."""
+        held = await asyncio.to_thread(self.store.list_owned, owner)
+        known = set(announced)
+        orphaned = [id_ for id_ in held if id_ not in known and not self._is_in_use(id_)]
+        if orphaned and len(announced) < IDS_MAX:
+            self.counts["orphaned stock dropped"] += await asyncio.to_thread(
+                self.store.drop_presignatures, orphaned
+            )
+        missing = [id_ for id_ in announced if id_ not in held and not self._is_in_use(id_)]
+        if missing and self._view is not None:
+            self._tell([owner], Unknown(self._view.epoch_id, missing))
+
+    async def _drop_unknown(self, participant: int, ids: list[bytes]) -> None:
+        """A signer does not hold this stock of ours: nobody can use it."""
+        owned = await asyncio.to_thread(self.store.list_owned, self.me)
+        useless = [id_ for id_ in ids if participant in owned.get(id_, ()) and not self._is_in_use(id_)]
+        if useless:
+            self.counts["orphaned stock dropped"] += await asyncio.to_thread(
+                self.store.drop_presignatures, useless
+            )
+
+
+def _run_once(run: ProtocolRun) -> Steps[Secret]:
+    result = yield run
+    return result
