@@ -92,7 +92,8 @@ async def _start_anvil(folder: Path, chain_id: int, port: int) -> _Running:
 
     chain = ChainId("eip155", str(chain_id))
     log_path = folder / f"anvil-{chain_id}.log"
-    return _describe(await start_anvil(AnvilOptions(chain, port, log_path=log_path)))
+    options = AnvilOptions(chain, port, folder / f"anvil-{chain_id}", log_path)
+    return _describe(await start_anvil(options))
 
 
 async def _start_bitcoin(folder: Path, port: int) -> _Running:
