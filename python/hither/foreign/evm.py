@@ -185,8 +185,8 @@ class EvmAdapter:
         params = [self.parse_address(address), "pending"]
         return read_quantity(await self._rpc.call("eth_getTransactionCount", params))
 
-    async def read(self, contract: str, function: str, *arguments: Any) -> Any:
-        """What a contract answers, as in ``read(token, "balanceOf(address)(uint256)", owner)``.
+    async def read(self, contract: str, function: str, arguments: Sequence[Any] = ()) -> Any:
+        """What a contract answers, as in ``read(token, "balanceOf(address)(uint256)", (owner,))``.
 
         Raises ``CallReverted``, ``InvalidArguments``.
         """

@@ -1,5 +1,6 @@
 """What EVM endpoints say, read with care: numbers, results of calls, reasons of refusal."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from hither.foreign import evm_abi as abi
@@ -39,7 +40,7 @@ async def try_call(rpc: Rpc, call: dict[str, Any], block: str = "latest") -> byt
 
 
 async def read_contract(
-    rpc: Rpc, contract: str, function: str, arguments: tuple[Any, ...] = (), sender: str | None = None
+    rpc: Rpc, contract: str, function: str, arguments: Sequence[Any] = (), sender: str | None = None
 ) -> Any:
     """What a function of a contract returns, as ``evm_abi.decode_result`` gives it. Raises ``CallReverted``."""
     call = {"to": contract, "data": "0x" + abi.encode_call(function, arguments).hex()}

@@ -33,6 +33,7 @@ from hither.foreign.errors import (
     TransactionFailed,
 )
 from hither.foreign.evm import EvmAdapter
+from hither.foreign.evm_calls import EvmCall
 from hither.mpc.client import Signed, SigningClient
 from hither.mpc.requests import EcdsaPayload, EddsaPayload, signature_from_json, signature_to_json
 from hither.primitives import transaction as wire
@@ -265,9 +266,8 @@ async def build(adapter: Adapter, key: bytes, deed: dict[str, Any]) -> UnsignedT
         case "send":
             return await adapter.build_transfer(key, deed["receiver"], deed["amount"])
         case "call" if isinstance(adapter, EvmAdapter):
-            return await adapter.build_call(
-                key, deed["receiver"] or None, bytes.fromhex(deed["data"]), deed["amount"]
-            )
+            call = EvmCall(deed["receiver"] or None, bytes.fromhex(deed["data"]), deed["amount"])
+            return await adapter.build(key, call)
         case "pay" if isinstance(adapter, BitcoinAdapter):
             return await adapter.build_payment(key, [tuple(payment) for payment in deed["payments"]])
     raise NotOnThisChain(f"{adapter.chain} cannot do {deed['kind']!r}")
