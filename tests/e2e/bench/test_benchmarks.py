@@ -22,7 +22,7 @@ CASES = {
     ),
     "tokens": (
         (),
-        {"durable_tps", "holders"},
+        {"durable_tps", "peer_tps", "peer_single_tps", "ratio", "holders", "us_per_stage"},
     ),
     "rpc": (
         (),

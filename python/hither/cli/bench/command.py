@@ -12,7 +12,7 @@ from hither.cli.problems import stop
 BENCHMARKS = {
     "start": "how soon a node is ready, and what it takes of memory",
     "transfers": "transfers a second, on disk and through HTTP, beside anvil",
-    "tokens": "token transfers (NEP-141) a second, on disk",
+    "tokens": "token transfers (NEP-141) a second, on disk, beside ERC-20 on anvil",
     "rpc": "how long a transfer takes to be final, and views a second",
     "growth": "what a million accounts cost",
 }

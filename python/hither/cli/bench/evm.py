@@ -85,11 +85,20 @@ def run_anvil(folder: Path, addresses: Sequence[bytes]) -> Iterator[RpcCaller]:
         caller.close()
 
 
-def measure_raw(caller: RpcCaller, raws: Sequence[bytes], folder: Path, seconds: float) -> tuple[int, float]:
+def measure_raw(
+    caller: RpcCaller,
+    raws: Sequence[bytes],
+    folder: Path,
+    seconds: float,
+    *,
+    batch: int | None = None,
+    connections: int | None = None,
+) -> tuple[int, float]:
     """Send raw transactions in batches and mine until none waits; how many, and how long it took."""
-    bodies = [make_batch(raws[at : at + BATCH]) for at in range(0, len(raws), BATCH)]
+    batch = batch or BATCH
+    bodies = [make_batch(raws[at : at + batch]) for at in range(0, len(raws), batch)]
     before = int(caller.call("eth_blockNumber", []), 16)
-    sent = send_once(caller.url, bodies, folder, CONNECTIONS, seconds)
+    sent = send_once(caller.url, bodies, folder, connections or CONNECTIONS, seconds)
     if sent.refused:
         raise BenchmarkFailed(f"anvil refused part of {sent.refused} batches")
     while any(int(count, 16) for count in caller.call("txpool_status", []).values()):
@@ -100,20 +109,19 @@ def measure_raw(caller: RpcCaller, raws: Sequence[bytes], folder: Path, seconds:
         int(caller.call("eth_getBlockTransactionCountByNumber", [hex(height)]), 16)
         for height in range(before + 1, after + 1)
     )
-    expected = sum(len(raws[at * BATCH : (at + 1) * BATCH]) for at in range(sent.sent))
+    expected = sum(len(raws[at * batch : (at + 1) * batch]) for at in range(sent.sent))
     if mined != expected:
         raise BenchmarkFailed(f"anvil took {mined} of {expected} transactions")
     return mined, ended - sent.started
 
 
 def make_batch(raws: Sequence[bytes]) -> bytes:
-    """One request with many ``eth_sendRawTransaction``."""
-    return json.dumps(
-        [
-            {"jsonrpc": "2.0", "id": at, "method": "eth_sendRawTransaction", "params": ["0x" + raw.hex()]}
-            for at, raw in enumerate(raws)
-        ]
-    ).encode()
+    """One request with many ``eth_sendRawTransaction``; of one alone, a plain request."""
+    calls = [
+        {"jsonrpc": "2.0", "id": at, "method": "eth_sendRawTransaction", "params": ["0x" + raw.hex()]}
+        for at, raw in enumerate(raws)
+    ]
+    return json.dumps(calls if len(calls) > 1 else calls[0]).encode()
 
 
 def measure_anvil_transfers(options: BenchOptions) -> Figures:

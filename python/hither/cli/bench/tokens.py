@@ -1,9 +1,10 @@
-"""``hither bench tokens``: token transfers (NEP-141) a second, by a contract, on disk."""
+"""``hither bench tokens``: token transfers (NEP-141) a second, by a contract, on disk, beside ERC-20 on anvil."""
 
 import base64
 import json
 import random
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,8 +14,10 @@ import hither
 from hither.chain.parameters import make_parameters
 from hither.chain.rows import TABLES
 from hither.chain.storage import ChainStorage
+from hither.cli.bench.evm_tokens import measure_anvil_tokens
 from hither.cli.bench.options import BenchmarkFailed, BenchOptions, Figures
 from hither.cli.bench.programs import run_node
+from hither.cli.bench.stages import Stages
 from hither.cli.bench.transfers import get_genesis_hash, submit
 from hither.cli.bench.world import (
     SEED,
@@ -53,19 +56,29 @@ def measure(options: BenchOptions) -> Figures:
             preparation = list(_prepare(owner, options.accounts, block_hash))
             submit(home, preparation, PREPARATION_S_MAX)
             transfers = _sign_transfers(options, rings, block_hash, first_nonce=len(preparation) + 1)
-            sent, seconds = submit(home, transfers, options.seconds)
+            cpu_before_s = time.process_time()
+            with Stages() as stages:
+                sent, seconds = submit(home, transfers, options.seconds)
+            cpu_s = time.process_time() - cpu_before_s
         done = transfers[:sent]
         _check_events(home, done)
         with run_node(home.path, path) as (_, caller):
             _check_balances(caller, owner.account_id, options.accounts, done)
-        return {
-            "durable_tps": round(sent / seconds),
-            "durable_transfers": sent,
-            "durable_seconds": round(seconds, 2),
-            "holders": options.accounts,
-            "senders": options.senders,
-            "protocol_version": options.protocol_version,
-        }
+    figures: Figures = {
+        "durable_tps": round(sent / seconds),
+        "durable_transfers": sent,
+        "durable_seconds": round(seconds, 2),
+        "durable_cpu_us": round(cpu_s * 1e6 / sent),
+        "us_per_stage": stages.list_us(sent),
+        "holders": options.accounts,
+        "senders": options.senders,
+        "protocol_version": options.protocol_version,
+    }
+    if options.has_peer:
+        figures |= measure_anvil_tokens(options, sent)
+        figures["ratio"] = round(sent / seconds / figures["peer_tps"], 2)
+        figures["ratio_single"] = round(sent / seconds / figures["peer_single_tps"], 2)
+    return figures
 
 
 def _read_contract() -> bytes:
