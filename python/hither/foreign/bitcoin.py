@@ -15,6 +15,7 @@ from typing import Any, Final
 from btclib.tx import Tx
 
 from hither.foreign import adapter, bitcoin_coins
+from hither.foreign import bitcoin_psbt as psbt
 from hither.foreign import bitcoin_transactions as codec
 from hither.foreign.adapter import (
     EcdsaSignature,
@@ -38,11 +39,13 @@ from hither.foreign.bitcoin_addresses import (
     get_network,
     parse_address,
 )
+from hither.foreign.bitcoin_coins import Strategy
 from hither.foreign.bitcoin_transactions import Coin, Draft, Output
 from hither.foreign.caip import ChainId
 from hither.foreign.errors import (
     BroadcastRefused,
     EndpointError,
+    InvalidInput,
     LyingEndpoint,
     MalformedTransaction,
     WrongNetwork,
@@ -124,6 +127,19 @@ class BitcoinAdapter:
         draft = bitcoin_coins.replace_draft(self._decode(unsigned), derive_script(unsigned.public_key), rate)
         return UnsignedTransaction(self.chain, unsigned.public_key, codec.encode_draft(draft))
 
+    def sign_psbt(self, unsigned: UnsignedTransaction, signatures: Sequence[Signature]) -> bytes:
+        """The PSBT with these signatures, for other programs to finalise; each is checked first."""
+        self.attach(unsigned, signatures)
+        encoded = [codec.encode_signature(one) for one in signatures if isinstance(one, EcdsaSignature)]
+        signed = psbt.add_signatures(psbt.decode_psbt(unsigned.body), unsigned.public_key, encoded)
+        return psbt.encode_psbt(signed)
+
+    def extract_psbt(self, body: bytes) -> SignedTransaction:
+        """What a PSBT sends once it holds all signatures; finalises what is left to. Raises ``WrongSignature``."""
+        signed = psbt.extract(psbt.finalize(psbt.decode_psbt(body)))
+        raw = signed.serialize(True, check_validity=False)
+        return SignedTransaction(self.chain, codec.compute_transaction_id(signed), raw)
+
     def _name_output(self, output: Output) -> str:
         if output.script[:1] == b"\x6a":
             return f"nobody (data {codec.read_data_script(output.script).hex()})"
@@ -160,9 +176,9 @@ class BitcoinAdapter:
                 coins.append(Coin(entry["txid"], entry["vout"], amount, script, entry["height"]))
         return coins
 
-    async def fetch_rate(self) -> int:
-        """Satoshis for 1,000 virtual bytes, good for the next hour."""
-        answer = await self._rpc.call("estimatesmartfee", [FEE_TARGET_BLOCKS])
+    async def fetch_rate(self, target_blocks: int = FEE_TARGET_BLOCKS) -> int:
+        """Satoshis for 1,000 virtual bytes, to be in one of the next so many blocks: by default in an hour."""
+        answer = await self._rpc.call("estimatesmartfee", [target_blocks])
         if "feerate" not in answer:
             if self._network is REGTEST:
                 return bitcoin_coins.RATE_MIN
@@ -177,7 +193,13 @@ class BitcoinAdapter:
         return await self.build_payment(public_key, [(receiver, amount)])
 
     async def build_payment(
-        self, public_key: bytes, payments: Sequence[tuple[str, int]], *, data: bytes = b"", rate: int = 0
+        self,
+        public_key: bytes,
+        payments: Sequence[tuple[str, int]],
+        *,
+        data: bytes = b"",
+        rate: int = 0,
+        strategy: Strategy = Strategy.EXACT,
     ) -> UnsignedTransaction:
         """Payments to several addresses at once, with data beside (OP_RETURN); ``rate`` 0 asks the node."""
         outputs = [Output(amount, parse_address(receiver, self._network)) for receiver, amount in payments]
@@ -189,11 +211,58 @@ class BitcoinAdapter:
         coins = await self.fetch_coins(self.derive_address(public_key))
         rate = rate or await self.fetch_rate()
         while True:
-            draft = bitcoin_coins.select_coins(coins, outputs, own, rate)
+            draft = bitcoin_coins.select_coins(coins, outputs, own, rate, strategy)
             spent = await self._list_spent(draft.coins)
             if not spent:
                 return UnsignedTransaction(self.chain, public_key, codec.encode_draft(draft))
             coins = [coin for coin in coins if coin not in spent]
+
+    async def bump(self, unsigned: UnsignedTransaction, rate: int = 0) -> UnsignedTransaction:
+        """The same payments for a higher fee, to take the place of one that waits; more coins pay when the change is
+        too small. ``rate`` 0 asks the node for the next block's, and takes at least what a replacement must pay.
+        """
+        draft = self._decode(unsigned)
+        coins = await self.fetch_coins(self.derive_address(unsigned.public_key))
+        taken = await self._list_spent(coins)
+        free = [coin for coin in coins if coin not in taken]
+        size = bitcoin_coins.compute_size(len(draft.coins), draft.outputs)
+        least = -(-(draft.fee * 1_000) // size) + 2 * bitcoin_coins.RATE_MIN
+        rate = rate or max(await self.fetch_rate(1), least)
+        own = derive_script(unsigned.public_key)
+        second = bitcoin_coins.replace_draft(draft, own, rate, free)
+        return UnsignedTransaction(self.chain, unsigned.public_key, codec.encode_draft(second))
+
+    async def build_child(
+        self, public_key: bytes, parent: SignedTransaction | str, rate: int = 0
+    ) -> UnsignedTransaction:
+        """Spend what a waiting transaction pays to this key, for a fee that gets both into a block.
+
+        For payments that somebody else made, and for own ones without change. Raises ``InvalidInput`` when it does not
+        wait or pays this key nothing.
+        """
+        name = parent if isinstance(parent, str) else parent.transaction_id
+        found = await self._fetch_transaction(name)
+        if found is None or int(found.get("confirmations") or 0) > 0:
+            raise InvalidInput(f"{name} does not wait for a block")
+        own = derive_script(public_key)
+        indexes = [output["n"] for output in found["vout"] if output["scriptPubKey"]["hex"] == own.hex()]
+        unspent = [
+            (index, coin)
+            for index in indexes
+            if (coin := await self._rpc.call("gettxout", [name, index, True])) is not None
+        ]
+        if not unspent:
+            raise InvalidInput(f"{name} pays nothing to {self.derive_address(public_key)} that is unspent")
+        index, coin = max(unspent, key=lambda one: _read_amount(one[1]["value"]))
+        entry = await self._rpc.call("getmempoolentry", [name])
+        draft = bitcoin_coins.make_child(
+            Coin(name, index, _read_amount(coin["value"]), own),
+            _read_amount(entry["fees"]["ancestor"]),
+            int(entry["ancestorsize"]),
+            own,
+            rate or await self.fetch_rate(1),
+        )
+        return UnsignedTransaction(self.chain, public_key, codec.encode_draft(draft))
 
     async def broadcast(self, signed: SignedTransaction) -> None:
         """Send it; good too when the node has it already."""
@@ -277,7 +346,7 @@ class BitcoinAdapter:
     def _must_be_ours(self, signed: SignedTransaction) -> Tx:
         if signed.chain != self.chain:
             raise WrongNetwork(f"the transaction is for {signed.chain}, but this is {self.chain}")
-        transaction = codec.parse_transaction(signed.raw)
+        transaction = psbt.parse_transaction(signed.raw)
         if codec.compute_transaction_id(transaction) != signed.transaction_id:
             raise MalformedTransaction("the bytes are not those of this transaction id")
         return transaction

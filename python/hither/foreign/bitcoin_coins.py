@@ -1,11 +1,14 @@
 """Which coins pay for a transfer, and what it costs. Pure, and the same answer for the same coins in any order.
 
-Fees are whole satoshis for so many virtual bytes, rounded up as Bitcoin Core rounds; rates are satoshis for 1,000
+A set of coins that pays exactly, so that no change is made, is looked for first (Murch's branch and bound, as in Bitcoin
+Core); else few large coins pay, and the rest comes back. ``Strategy`` asks for something else. Fees are whole satoshis for so many virtual bytes, rounded up as Bitcoin Core rounds; rates are satoshis for 1,000
 virtual bytes. Change that would not be relayed (dust), or is not worth its own cost, goes to the fee.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
+from enum import Enum
+from functools import cache
 from typing import Final
 
 from btclib.fee import FeeRate, dust_threshold, fee_from_vsize
@@ -20,6 +23,7 @@ RATE_MAX: Final = 10_000_000
 INPUTS_MAX: Final = 1_400
 """More would exceed the 100,000 virtual bytes that are relayed."""
 
+_EXACT_TRIES_MAX: Final = 10_000
 _INPUT_WEIGHT: Final = 4 * 41 + 108
 """Outpoint, empty script, sequence; two witness items: 72 bytes of signature at most, 33 of key, three lengths."""
 _FRAME_WEIGHT: Final = 4 * 8 + 2
@@ -52,56 +56,160 @@ def validate_outputs(outputs: Sequence[Output]) -> None:
             )
 
 
-def select_coins(coins: Sequence[Coin], outputs: Sequence[Output], change_script: bytes, rate: int) -> Draft:
-    """Pay the outputs with as few coins as can be: the largest first. Raises ``InsufficientFunds``, ``InvalidAmount``.
+class Strategy(Enum):
+    """Which coins are preferred."""
 
-    Change comes last.
-    """
-    if not RATE_MIN <= rate <= RATE_MAX:
-        raise InvalidAmount(f"a fee of {rate} satoshis for 1,000 virtual bytes is out of reason")
+    EXACT = "exact"
+    """A set without change if there is one, else the fewest."""
+    FEWEST = "fewest"
+    """The largest first: the smallest fee now."""
+    TIDY = "tidy"
+    """The smallest first, as many as it takes: clears up small coins while fees are low."""
+
+
+def select_coins(
+    coins: Sequence[Coin],
+    outputs: Sequence[Output],
+    change_script: bytes,
+    rate: int,
+    strategy: Strategy = Strategy.EXACT,
+) -> Draft:
+    """Pay the outputs. Raises ``InsufficientFunds``, ``InvalidAmount``. Change comes last."""
+    validate_rate(rate)
     validate_outputs(outputs)
+    # What costs more than it brings stays where it is.
+    worth = [coin for coin in sorted(coins, key=_rank) if coin.amount > compute_fee(_INPUT_WEIGHT // 4, rate)]
+    if strategy is Strategy.EXACT:
+        exact = _find_exact(worth, outputs, change_script, rate)
+        if exact is not None:
+            return exact
+    if strategy is Strategy.TIDY:
+        tidy = _take_in_order(worth[::-1], outputs, rate)
+        if tidy is not None:
+            return _add_change(tidy, change_script, rate)
+    draft = _take_in_order(worth, outputs, rate)
+    if draft is not None:
+        return _add_change(draft, change_script, rate)
+    usable = worth[:INPUTS_MAX]
+    total = sum(coin.amount for coin in usable)
     wanted = sum(output.amount for output in outputs)
-    chosen: list[Coin] = []
-    total = 0
-    for coin in sorted(coins, key=_rank)[:INPUTS_MAX]:
-        if chosen and coin.amount <= compute_fee(_INPUT_WEIGHT // 4, rate):
-            break  # It and all that follow cost more than they bring.
-        chosen.append(coin)
-        total += coin.amount
-        if total >= wanted + compute_fee(compute_size(len(chosen), outputs), rate):
-            return _add_change(Draft(tuple(chosen), tuple(outputs)), change_script, rate)
-    needed = wanted + compute_fee(compute_size(max(len(chosen), 1), outputs), rate)
+    needed = wanted + compute_fee(compute_size(max(len(usable), 1), outputs), rate)
     raise InsufficientFunds(
         f"{total} satoshis can be spent; {needed} are needed, fee included", balance=total, needed=needed
     )
 
 
-def replace_draft(draft: Draft, change_script: bytes, rate: int) -> Draft:
-    """The same payments from the same coins for a higher fee, which comes out of the change.
+def validate_rate(rate: int) -> None:
+    """Raises ``InvalidAmount`` for what nodes do not relay and for what must be a mistake."""
+    if not RATE_MIN <= rate <= RATE_MAX:
+        raise InvalidAmount(f"a fee of {rate} satoshis for 1,000 virtual bytes is out of reason")
 
-    Raises ``InvalidAmount`` when nodes would not take it in place of the first, ``InsufficientFunds`` when the change
-    does not cover it.
+
+def _take_in_order(coins: Sequence[Coin], outputs: Sequence[Output], rate: int) -> Draft | None:
+    """The first coins that are enough; none when all of them are not."""
+    wanted = sum(output.amount for output in outputs)
+    total = 0
+    for count, coin in enumerate(coins[:INPUTS_MAX], 1):
+        total += coin.amount
+        if total >= wanted + compute_fee(compute_size(count, outputs), rate):
+            return Draft(tuple(coins[:count]), tuple(outputs))
+    return None
+
+
+def _find_exact(
+    coins: Sequence[Coin], outputs: Sequence[Output], change_script: bytes, rate: int
+) -> Draft | None:
+    """A set that leaves less than change would cost, now and when it is spent; the one that leaves least.
+
+    Depth first, the larger coins taken first; a branch ends when it is over the range or can no longer reach it.
+    """
+    change = Output(0, change_script)
+    waste_max = compute_fee(compute_size(1, [*outputs, change]) - compute_size(1, outputs), rate)
+    waste_max += compute_fee(-(-_INPUT_WEIGHT // 4), rate)
+    wanted = sum(output.amount for output in outputs)
+
+    @cache
+    def compute_cost(count: int) -> int:
+        return wanted + compute_fee(compute_size(count, outputs), rate)
+
+    rest = [0] * (len(coins) + 1)  # What all coins from an index on bring.
+    for index in range(len(coins) - 1, -1, -1):
+        rest[index] = rest[index + 1] + coins[index].amount
+    best: tuple[int, tuple[int, ...]] | None = None
+    stack: list[tuple[int, tuple[int, ...], int]] = [(0, (), 0)]
+    for _ in range(_EXACT_TRIES_MAX):
+        if not stack:
+            break
+        index, chosen, total = stack.pop()
+        waste = total - compute_cost(len(chosen)) if chosen else -1
+        if 0 <= waste <= waste_max and (best is None or waste < best[0]):
+            best = waste, chosen
+        # More coins only leave more, and none that follow are enough.
+        if waste >= 0 or index == len(coins) or total + rest[index] < wanted or len(chosen) == INPUTS_MAX:
+            continue
+        following = index + 1
+        # Of equal coins, leaving one out and taking the next is the same set once more.
+        while following < len(coins) and coins[following].amount == coins[index].amount:
+            following += 1
+        stack.append((following, chosen, total))
+        stack.append((index + 1, (*chosen, index), total + coins[index].amount))
+    if best is None:
+        return None
+    return Draft(tuple(coins[index] for index in best[1]), tuple(outputs))
+
+
+def replace_draft(draft: Draft, change_script: bytes, rate: int, more_coins: Sequence[Coin] = ()) -> Draft:
+    """The same payments from the same coins for a higher fee, which comes out of the change, then of more coins.
+
+    Raises ``InvalidAmount`` when nodes would not take it in place of the first, ``InsufficientFunds`` when change and
+    coins do not cover it.
     """
     if draft.sequence > SEQUENCE_REPLACEABLE:
         raise InvalidAmount("the transaction does not say that it may be replaced")
+    validate_rate(rate)
     has_change = len(draft.outputs) > 1 and draft.outputs[-1].script == change_script
     payments = draft.outputs[:-1] if has_change else draft.outputs
-    size = compute_size(len(draft.coins), draft.outputs)
+    wanted = sum(output.amount for output in payments)
+    coins = list(draft.coins)
+    waiting = [coin for coin in sorted(more_coins, key=_rank) if coin not in draft.coins]
+    while True:
+        total = sum(coin.amount for coin in coins)
+        needed = wanted + compute_fee(compute_size(len(coins), payments), rate)
+        if total >= needed:
+            break
+        if not waiting:
+            raise InsufficientFunds("the change does not cover the higher fee", balance=total, needed=needed)
+        coins.append(waiting.pop(0))
+    second = _add_change(replace(draft, coins=tuple(coins), outputs=payments), change_script, rate)
     # BIP-125: more than before, by at least the price of relaying the replacement itself.
+    size = compute_size(len(coins), second.outputs)
     least = draft.fee + compute_fee(size, RATE_MIN)
-    if compute_fee(size, rate) < least:
+    if second.fee < least:
         raise InvalidAmount(
             f"{rate} satoshis for 1,000 virtual bytes do not replace a fee of {draft.fee}",
             hint=f"pay at least {-(-least * 1_000 // size)}",
         )
-    bare = replace(draft, outputs=payments)
-    needed = sum(output.amount for output in payments) + compute_fee(
-        compute_size(len(draft.coins), payments), rate
-    )
-    total = sum(coin.amount for coin in draft.coins)
-    if total < needed:
-        raise InsufficientFunds("the change does not cover the higher fee", balance=total, needed=needed)
-    return _add_change(bare, change_script, rate)
+    return second
+
+
+def make_child(coin: Coin, family_fee: int, family_size: int, script: bytes, rate: int) -> Draft:
+    """Spend an unconfirmed coin for a fee that brings it and what it waits for to a rate (child pays for parent).
+
+    Raises ``InvalidAmount`` when those pay that rate already, ``InsufficientFunds`` when the coin is too small.
+    """
+    validate_rate(rate)
+    size = compute_size(1, [Output(0, script)])
+    fee = compute_fee(family_size + size, rate) - family_fee
+    if family_fee >= compute_fee(family_size, rate):
+        raise InvalidAmount(
+            f"what the coin waits for pays {family_fee * 1_000 // family_size} satoshis for 1,000 virtual bytes already"
+        )
+    least = dust_threshold(script)
+    if coin.amount < fee + least:
+        raise InsufficientFunds(
+            "the coin does not cover the fee of its parents", balance=coin.amount, needed=fee + least
+        )
+    return Draft((coin,), (Output(coin.amount - fee, script),))
 
 
 def _add_change(draft: Draft, change_script: bytes, rate: int) -> Draft:

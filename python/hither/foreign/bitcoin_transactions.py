@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from btclib.exceptions import BTClibException
 from btclib.script import sig_hash
 from btclib.script.script_pub_key import ScriptPubKey, type_and_payload
 from btclib.script.witness import Witness
@@ -17,6 +16,7 @@ from btclib.tx import OutPoint, Tx, TxIn, TxOut
 
 from hither.crypto.keys import SECP256K1, Signature
 from hither.crypto.signing import are_valid_signatures
+from hither.foreign import bitcoin_psbt as psbt
 from hither.foreign.adapter import EcdsaSignature
 from hither.foreign.bitcoin_addresses import GROUP_ORDER, derive_script
 from hither.foreign.errors import InvalidInput, MalformedTransaction, WrongSignature
@@ -29,12 +29,6 @@ SEQUENCE_FINAL: Final = 0xFFFFFFFF
 SATOSHIS_MAX: Final = 21_000_000 * 100_000_000
 
 DATA_SIZE_BYTES_MAX: Final = 80
-
-_MAGIC: Final = b"psbt\xff"
-_UNSIGNED_TRANSACTION: Final = 0x00
-_WITNESS_COIN: Final = 0x01
-_SIGHASH_TYPE: Final = 0x03
-_VERSION: Final = 0xFB
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +83,12 @@ def read_data_script(script: bytes) -> bytes:
 
 def encode_draft(draft: Draft) -> bytes:
     """As a PSBT."""
-    maps = [_encode_map([(bytes((_UNSIGNED_TRANSACTION,)), _make_transaction(draft).serialize(False))])]
-    for coin in draft.coins:
-        spent = coin.amount.to_bytes(8, "little") + _encode_sized(coin.script)
-        sighash = SIGHASH_ALL.to_bytes(4, "little")
-        maps.append(_encode_map([(bytes((_WITNESS_COIN,)), spent), (bytes((_SIGHASH_TYPE,)), sighash)]))
-    maps += [_encode_map([]) for _ in draft.outputs]
-    return _MAGIC + b"".join(maps)
+    sighash = SIGHASH_ALL.to_bytes(4, "little")
+    inputs = tuple(
+        {psbt.WITNESS_COIN: psbt.encode_witness_coin(coin.amount, coin.script), psbt.SIGHASH_TYPE: sighash}
+        for coin in draft.coins
+    )
+    return psbt.encode_psbt(psbt.Psbt(make_transaction(draft), {}, inputs, ({},) * len(draft.outputs)))
 
 
 # Payloads are listed, then signatures attached: both read the same bytes.
@@ -106,17 +99,9 @@ def decode_draft(body: bytes) -> Draft:
     Maps may hold more than we write (another wallet's notes) except what would change the meaning: another version,
     another kind of signature, inputs that are signed in part or spent by other rules.
     """
-    if not body.startswith(_MAGIC):
-        raise MalformedTransaction("not a PSBT")
-    reader = _Reader(body, len(_MAGIC))
-    header = reader.read_map()
-    if header.pop(bytes((_VERSION,)), bytes(4)) != bytes(4):
-        raise MalformedTransaction("only version 0 of PSBT is known")
-    transaction = parse_transaction(header.pop(bytes((_UNSIGNED_TRANSACTION,)), b""))
-    coins = tuple(_read_coin(entry, reader.read_map()) for entry in transaction.vin)
-    for _ in transaction.vout:
-        reader.read_map()
-    reader.must_be_at_end()
+    found = psbt.decode_psbt(body)
+    transaction = found.transaction
+    coins = tuple(_read_coin(*pair) for pair in zip(transaction.vin, found.inputs, strict=True))
     sequences = {entry.sequence for entry in transaction.vin}
     if len(sequences) != 1 or transaction.version != 2:
         raise MalformedTransaction("inputs of different sequence numbers, or a version other than 2")
@@ -127,6 +112,14 @@ def decode_draft(body: bytes) -> Draft:
     return draft
 
 
+def _read_coin(entry: TxIn, notes: psbt.Notes) -> Coin:
+    kind = notes.get(psbt.SIGHASH_TYPE, SIGHASH_ALL.to_bytes(4, "little"))
+    if kind != SIGHASH_ALL.to_bytes(4, "little"):
+        raise MalformedTransaction("only signatures over everything (SIGHASH_ALL) are made")
+    amount, script = psbt.read_witness_coin(notes)
+    return Coin(entry.prev_out.tx_id.hex(), entry.prev_out.vout, amount, script)
+
+
 @lru_cache(maxsize=256)
 def compute_digests(draft: Draft, public_key: bytes) -> tuple[bytes, ...]:
     """What the key must sign, one digest an input. Raises ``MalformedTransaction`` for a coin that it cannot spend."""
@@ -134,7 +127,7 @@ def compute_digests(draft: Draft, public_key: bytes) -> tuple[bytes, ...]:
     for coin in draft.coins:
         if coin.script != script:
             raise MalformedTransaction(f"{coin.transaction_id}:{coin.index} is not a coin of this key")
-    transaction = _make_transaction(draft)
+    transaction = make_transaction(draft)
     spent = [TxOut(coin.amount, coin.script, check_validity=False) for coin in draft.coins]
     shared = sig_hash.PrecomputedTxData(transaction, spent)
     # What a P2WPKH input is hashed with is the script of the old kind for the same key hash.
@@ -161,7 +154,7 @@ def attach(draft: Draft, public_key: bytes, signatures: Sequence[EcdsaSignature]
     for index, is_good in enumerate(are_valid_signatures(checks)):
         if not is_good:
             raise WrongSignature(f"signature {index} is not this key's, or was made for other bytes")
-    transaction = _make_transaction(draft)
+    transaction = make_transaction(draft)
     for entry, signature in zip(transaction.vin, signatures, strict=True):
         encoded = encode_signature(signature)
         entry.script_witness = Witness([encoded, public_key], check_validity=False)
@@ -174,23 +167,13 @@ def encode_signature(signature: EcdsaSignature) -> bytes:
     return b"\x30" + bytes((len(parts),)) + parts + bytes((SIGHASH_ALL,))
 
 
-def parse_transaction(raw: bytes) -> Tx:
-    """From the bytes that are sent. Raises ``MalformedTransaction``."""
-    try:
-        transaction = Tx.parse(raw)
-    except (BTClibException, ValueError) as error:
-        raise MalformedTransaction(f"not a Bitcoin transaction: {error}") from error
-    if transaction.serialize(True, check_validity=False) != raw:
-        raise MalformedTransaction("not a Bitcoin transaction: bytes are left over")
-    return transaction
-
-
 def compute_transaction_id(transaction: Tx) -> str:
     """As people write it: without the witness, bytes reversed."""
     return transaction.id.hex()
 
 
-def _make_transaction(draft: Draft) -> Tx:
+def make_transaction(draft: Draft) -> Tx:
+    """Without signatures."""
     entries = [
         TxIn(
             OutPoint(bytes.fromhex(coin.transaction_id), coin.index, check_validity=False),
@@ -215,75 +198,3 @@ def _encode_der_integer(part: bytes) -> bytes:
     if digits[0] & 0x80:
         digits = b"\x00" + digits
     return b"\x02" + bytes((len(digits),)) + digits
-
-
-# PSBT maps
-
-
-def _encode_size(size: int) -> bytes:
-    if size < 0xFD:
-        return bytes((size,))
-    if size <= 0xFFFF:
-        return b"\xfd" + size.to_bytes(2, "little")
-    return b"\xfe" + size.to_bytes(4, "little")
-
-
-def _encode_sized(data: bytes) -> bytes:
-    return _encode_size(len(data)) + data
-
-
-def _encode_map(pairs: Sequence[tuple[bytes, bytes]]) -> bytes:
-    return b"".join(_encode_sized(key) + _encode_sized(value) for key, value in pairs) + b"\x00"
-
-
-class _Reader:
-    """Reads a PSBT's maps in turn."""
-
-    def __init__(self, data: bytes, position: int) -> None:
-        self._data = data
-        self._position = position
-
-    def read(self, size: int) -> bytes:
-        """So many bytes. Raises ``MalformedTransaction``."""
-        piece = self._data[self._position : self._position + size]
-        if len(piece) != size:
-            raise MalformedTransaction("the PSBT ends too early")
-        self._position += size
-        return piece
-
-    def read_sized(self) -> bytes:
-        """Bytes after their length."""
-        size = self.read(1)[0]
-        if size >= 0xFD:
-            size = int.from_bytes(self.read({0xFD: 2, 0xFE: 4, 0xFF: 8}[size]), "little")
-        return self.read(size)
-
-    def read_map(self) -> dict[bytes, bytes]:
-        """The next map."""
-        entries: dict[bytes, bytes] = {}
-        while key := self.read_sized():
-            if key in entries:
-                raise MalformedTransaction("the PSBT says something twice")
-            entries[key] = self.read_sized()
-        return entries
-
-    def must_be_at_end(self) -> None:
-        """Raises ``MalformedTransaction``."""
-        if self._position != len(self._data):
-            raise MalformedTransaction("bytes are left over after the PSBT")
-
-
-def _read_coin(entry: TxIn, notes: dict[bytes, bytes]) -> Coin:
-    if entry.script_sig or entry.script_witness.stack:
-        raise MalformedTransaction("the PSBT's transaction is signed already")
-    kind = notes.get(bytes((_SIGHASH_TYPE,)), SIGHASH_ALL.to_bytes(4, "little"))
-    if kind != SIGHASH_ALL.to_bytes(4, "little"):
-        raise MalformedTransaction("only signatures over everything (SIGHASH_ALL) are made")
-    spent = notes.get(bytes((_WITNESS_COIN,)))
-    if spent is None:
-        raise MalformedTransaction("the PSBT does not say what an input spends")
-    reader = _Reader(spent, 0)
-    amount = int.from_bytes(reader.read(8), "little")
-    script = reader.read_sized()
-    reader.must_be_at_end()
-    return Coin(entry.prev_out.tx_id.hex(), entry.prev_out.vout, amount, script)

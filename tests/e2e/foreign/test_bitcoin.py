@@ -23,6 +23,7 @@ from hither.foreign import bitcoin_transactions as codec
 from hither.foreign.adapter import EcdsaSignature, SignedTransaction, State, UnsignedTransaction, track
 from hither.foreign.bitcoin import BitcoinAdapter
 from hither.foreign.bitcoin_addresses import MAINNET, REGTEST, derive_address
+from hither.foreign.bitcoin_psbt import parse_transaction
 from hither.foreign.engines.bitcoin import BitcoinEngine, BitcoinOptions, start_bitcoin
 from hither.foreign.errors import (
     BroadcastRefused,
@@ -30,6 +31,7 @@ from hither.foreign.errors import (
     EngineError,
     InsufficientFunds,
     InvalidAmount,
+    InvalidInput,
     LyingEndpoint,
     TransactionDropped,
     WrongNetwork,
@@ -151,7 +153,7 @@ def test_a_wrong_signature_is_refused_here_and_by_the_node(tmp_path: Path) -> No
             wrong = [BOB.sign(payload) for payload in adapter.list_payloads(unsigned)]
             with pytest.raises(WrongSignature):
                 adapter.attach(unsigned, wrong)
-            transaction = codec.parse_transaction(sign(adapter, unsigned).raw)
+            transaction = parse_transaction(sign(adapter, unsigned).raw)
             signature = wrong[0]
             assert isinstance(signature, EcdsaSignature)
             transaction.vin[0].script_witness = Witness([codec.encode_signature(signature), ALICE_KEY])
@@ -389,3 +391,95 @@ def test_signatures_for_one_coin_do_not_fit_another(tmp_path: Path) -> None:
                 await adapter.broadcast(sign(adapter, lie))
 
     asyncio.run(scenario())
+
+
+def test_a_waiting_payment_is_bumped_with_another_coin(tmp_path: Path) -> None:
+    """All of a coin was paid, so the higher fee takes one more; the node replaces the first."""
+
+    async def scenario() -> None:
+        async with run_chain(tmp_path, is_instant=False) as (engine, adapter):
+            await engine.fund(ALICE_ADDRESS, 50_000)
+            everything = await adapter.build_transfer(ALICE_KEY, BOB_ADDRESS, 10 * BITCOIN - 110)
+            first = sign(adapter, everything)
+            await adapter.broadcast(first)
+            dearer = await adapter.bump(everything, 20_000)
+            second = sign(adapter, dearer)
+            await adapter.broadcast(second)
+            assert await engine.call("getrawmempool") == [second.transaction_id]
+            third = sign(adapter, await adapter.bump(dearer))
+            await adapter.broadcast(third)
+            await engine.mine()
+            assert (await track(adapter, third, timeout_seconds=10)).state is State.FINAL
+            assert await adapter.fetch_balance(BOB_ADDRESS) == 10 * BITCOIN - 110
+            assert (await adapter.fetch_status(first)).state is State.DROPPED
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.slow
+def test_the_receiver_of_a_waiting_payment_hurries_it(tmp_path: Path) -> None:
+    """Its child pays for both; a payment that is in a block needs none."""
+
+    async def scenario() -> None:
+        async with run_chain(tmp_path, is_instant=False) as (engine, adapter):
+            parent = sign(adapter, await adapter.build_transfer(ALICE_KEY, BOB_ADDRESS, BITCOIN))
+            await adapter.broadcast(parent)
+            unsigned = await adapter.build_child(BOB_KEY, parent, 15_000)
+            signatures = [BOB.sign(payload) for payload in adapter.list_payloads(unsigned)]
+            child = adapter.attach(unsigned, signatures)
+            await adapter.broadcast(child)
+            entry = await engine.call("getmempoolentry", child.transaction_id)
+            assert entry["ancestorcount"] == 2
+            # Signatures may be shorter than the largest, by which sizes are computed.
+            assert 15.0 <= entry["fees"]["ancestor"] * BITCOIN / entry["ancestorsize"] < 15.5
+            with pytest.raises(InvalidInput, match="unspent"):
+                await adapter.build_child(BOB_KEY, parent, 50_000)
+            await engine.mine()
+            assert (await track(adapter, child, timeout_seconds=10)).state is State.FINAL
+            with pytest.raises(InvalidInput, match="does not wait"):
+                await adapter.build_child(BOB_KEY, child.transaction_id, 50_000)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.slow
+def test_a_payment_is_followed_through_reorganisations(tmp_path: Path) -> None:
+    """In a block, back in the pool, in another block, final; and dropped where the other branch spends its coin."""
+
+    async def scenario() -> None:
+        async with (
+            run_chain(tmp_path / "ours", is_instant=False) as (engine, adapter),
+            run_chain(tmp_path / "theirs", is_instant=False) as (rival, _),
+        ):
+            patient = BitcoinAdapter(engine.chain, JsonRpc(engine.url), confirmations=3)
+            await engine.mine()  # The longer of the two.
+            await copy_chain(engine, rival)
+            unsigned = await adapter.build_transfer(ALICE_KEY, BOB_ADDRESS, BITCOIN)
+            signed, spent_otherwise = sign(adapter, unsigned), sign(adapter, adapter.replace(unsigned, 5_000))
+            await adapter.broadcast(signed)
+            await engine.mine()
+            assert (await patient.fetch_status(signed)).state is State.INCLUDED
+            await rival.mine(2)
+            await copy_chain(rival, engine)
+            assert (await patient.fetch_status(signed)).state is State.PENDING
+            await engine.mine(3)
+            status = await patient.fetch_status(signed)
+            assert (status.state, status.confirmations) == (State.FINAL, 3)
+            await rival.call("sendrawtransaction", spent_otherwise.raw.hex())
+            await rival.mine(4)
+            await copy_chain(rival, engine)
+            with pytest.raises(TransactionDropped):
+                await track(patient, signed, timeout_seconds=5)
+            assert (await patient.fetch_status(spent_otherwise)).state is State.FINAL
+            await patient.close()
+
+    asyncio.run(scenario())
+
+
+async def copy_chain(source: BitcoinEngine, target: BitcoinEngine) -> None:
+    """Every block of one node to another, which follows the longer branch."""
+    for height in range(1, await source.call("getblockcount") + 1):
+        await target.call(
+            "submitblock", await source.call("getblock", await source.call("getblockhash", height), 0)
+        )
+    assert await target.call("getbestblockhash") == await source.call("getbestblockhash")

@@ -28,6 +28,7 @@ from hither.foreign.bitcoin_addresses import (
     get_network,
     parse_address,
 )
+from hither.foreign.bitcoin_psbt import parse_transaction
 from hither.foreign.bitcoin_transactions import Coin, Draft, Output
 from hither.foreign.caip import ChainId, parse_chain_id
 from hither.foreign.errors import (
@@ -220,7 +221,7 @@ def test_signed_transactions_are_those_of_embit(case: str) -> None:
     assert ours.serialize(True) == theirs.serialize()
     assert codec.compute_transaction_id(ours) == theirs.txid().hex()
     assert ours.hash.hex() == hashlib.sha256(hashlib.sha256(theirs.serialize()).digest()).digest()[::-1].hex()
-    assert codec.parse_transaction(theirs.serialize()) == ours
+    assert parse_transaction(theirs.serialize()) == ours
     assert Transaction.parse(ours.serialize(True)).serialize() == theirs.serialize()
 
 
@@ -350,7 +351,7 @@ def test_spoiled_drafts_are_refused_or_mean_what_they_say(cut: int, place: int, 
 @given(st.binary(max_size=300))
 def test_other_bytes_are_no_transaction(data: bytes) -> None:
     """Never another error than ours."""
-    for read in (codec.parse_transaction, codec.decode_draft):
+    for read in (parse_transaction, codec.decode_draft):
         for prefix in (b"", b"psbt\xff"):
             with contextlib.suppress(MalformedTransaction):
                 read(prefix + data)
