@@ -3,6 +3,7 @@
     python contracts/build.py              rebuild all, fail if a byte differs from the committed wasm
     python contracts/build.py nft          the same for one
     python contracts/build.py --write      rebuild all and write wasm and locks
+    python contracts/build.py --write nft  the same for one
 
 Beside each wasm lies NAME.lock.json: the hash of the sources it was made from, its own hash, and the
 toolchain. A test compares sources and wasm with it on every run; bytes come out the same wherever the
@@ -113,9 +114,13 @@ def compare(artifact: Artifact, wasm: bytes, toolchain: str) -> str | None:
 
 
 def main() -> int:
-    """Build what is named, or everything."""
-    write = "--write" in sys.argv
+    """Build what is named, or everything. A word that means nothing is an error, never "everything"."""
+    options = {word for word in sys.argv[1:] if word.startswith("-")}
     names = [name for name in sys.argv[1:] if not name.startswith("-")]
+    if unknown := options - {"--write"}:
+        print(f"contracts: no such option: {', '.join(sorted(unknown))}; there is --write", file=sys.stderr)
+        return 2
+    write = "--write" in options
     if unknown := set(names) - {artifact.name for artifact in ARTIFACTS}:
         print(f"contracts: no such contract: {', '.join(sorted(unknown))}", file=sys.stderr)
         return 2

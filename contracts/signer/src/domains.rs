@@ -1,9 +1,11 @@
 //! Domains: one key each, with the protocol that signs with it.
 
+use std::collections::BTreeMap;
+
 use near_sdk::near;
 
 use crate::errors::Refusal;
-use crate::keys::{Curve, Key};
+use crate::keys::{Curve, Key, KeyExtended};
 
 pub type DomainId = u64;
 
@@ -44,12 +46,21 @@ pub struct Domains {
 }
 
 /// A finished key.
-#[near(serializers = [borsh])]
+#[near(serializers = [borsh, json])]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyForDomain {
     pub domain_id: DomainId,
+    #[serde(with = "KeyExtended")]
     pub key: Key,
     pub attempt: u64,
+}
+
+/// The keys of an epoch, oldest domain first.
+#[near(serializers = [borsh, json])]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keyset {
+    pub epoch_id: u64,
+    pub domains: Vec<KeyForDomain>,
 }
 
 impl Protocol {
@@ -60,50 +71,63 @@ impl Protocol {
             Self::ConfidentialKeyDerivation => Curve::Bls12381,
         }
     }
+
+    /// How many participants must take part, with shares of which so many give the key.
+    pub fn signers_required(self, threshold: u64) -> u64 {
+        match self {
+            Self::DamgardEtAl => threshold.saturating_mul(2).saturating_sub(1),
+            Self::CaitSith | Self::Frost | Self::ConfidentialKeyDerivation => threshold,
+        }
+    }
 }
 
 impl DomainConfig {
-    /// Whether so many participants can run it.
+    /// Whether the protocol serves the purpose, and so many participants can run it.
     pub fn validate(&self, participants: u64) -> Result<(), Refusal> {
-        let threshold = self.reconstruction_threshold;
         let fits = matches!(
             (self.purpose, self.protocol),
             (DomainPurpose::Sign, Protocol::CaitSith | Protocol::DamgardEtAl | Protocol::Frost)
                 | (DomainPurpose::ForeignTx, Protocol::CaitSith)
+                | (DomainPurpose::CKD, Protocol::ConfidentialKeyDerivation)
         );
         if !fits {
-            return Err(Refusal::new(format!(
-                "Domain {}: {:?} cannot serve the purpose {:?} here.",
-                self.id, self.protocol, self.purpose
-            )));
+            return Err(Refusal::InvalidProtocolPurposeCombination {
+                protocol: self.protocol,
+                purpose: self.purpose,
+            });
         }
+        self.validate_threshold(participants)
+    }
+
+    /// Whether so many participants can run it.
+    pub fn validate_threshold(&self, participants: u64) -> Result<(), Refusal> {
+        let threshold = self.reconstruction_threshold;
         if threshold < 2 {
-            return Err(Refusal::new(format!(
-                "Domain {}: the reconstruction threshold must be at least 2.",
-                self.id
-            )));
+            return Err(Refusal::ReconstructionThresholdTooLow { domain_id: self.id });
         }
         if threshold > participants {
-            return Err(Refusal::new(format!(
-                "Domain {}: the reconstruction threshold {threshold} exceeds the {participants} participants.",
-                self.id
-            )));
+            return Err(Refusal::ReconstructionThresholdExceedsParticipants { threshold, participants });
         }
-        if self.protocol == Protocol::DamgardEtAl && 2 * threshold - 1 > participants {
-            return Err(Refusal::new(format!(
-                "Domain {}: DamgardEtAl with threshold {threshold} needs {} participants.",
-                self.id,
-                2 * threshold - 1
-            )));
+        let required = self.protocol.signers_required(threshold);
+        if required > participants {
+            return Err(Refusal::InsufficientParticipantsForProtocol {
+                protocol: self.protocol,
+                required,
+                participants,
+            });
         }
         Ok(())
     }
 }
 
+/// The largest reconstruction threshold of these domains; 0 without any.
+pub fn max_threshold<'a>(domains: impl IntoIterator<Item = &'a DomainConfig>) -> u64 {
+    domains.into_iter().map(|domain| domain.reconstruction_threshold).max().unwrap_or(0)
+}
+
 impl Domains {
-    pub fn get(&self, id: DomainId) -> Result<&DomainConfig, Refusal> {
-        let found = self.domains.iter().find(|domain| domain.id == id);
-        found.ok_or_else(|| Refusal::new(format!("Domain {id} does not exist.")))
+    pub fn find(&self, id: DomainId) -> Option<&DomainConfig> {
+        self.domains.iter().find(|domain| domain.id == id)
     }
 
     /// These and the new ones, whose ids must follow without a gap.
@@ -111,14 +135,36 @@ impl Domains {
         let mut extended = self.clone();
         for domain in new {
             if domain.id != extended.next_domain_id {
-                return Err(Refusal::new(format!(
-                    "New domain ids must continue at {}, but one is {}.",
-                    extended.next_domain_id, domain.id
-                )));
+                return Err(Refusal::NewDomainIdsNotContiguous { expected_id: extended.next_domain_id });
             }
             extended.next_domain_id += 1;
             extended.domains.push(domain.clone());
         }
         Ok(extended)
+    }
+
+    /// The same domains with other reconstruction thresholds. All ids must be known.
+    pub fn with_thresholds(&self, thresholds: &BTreeMap<DomainId, u64>) -> Result<Self, Refusal> {
+        let mut changed = self.clone();
+        for (domain_id, threshold) in thresholds {
+            let found = changed.domains.iter_mut().find(|domain| domain.id == *domain_id);
+            let domain = found.ok_or(Refusal::UnknownDomainInProposal { domain_id: *domain_id })?;
+            domain.reconstruction_threshold = *threshold;
+        }
+        Ok(changed)
+    }
+
+    /// Whether ids increase, stay below the next one, and are those of the keyset.
+    pub fn validate_keyset(&self, keyset: &Keyset) -> Result<(), Refusal> {
+        let ids: Vec<_> = self.domains.iter().map(|domain| domain.id).collect();
+        let is_increasing = ids.windows(2).all(|pair| pair[0] < pair[1]);
+        if !is_increasing || ids.last().is_some_and(|last| *last >= self.next_domain_id) {
+            return Err(Refusal::InvalidDomains);
+        }
+        let matches = self.domains.len() == keyset.domains.len()
+            && self.domains.iter().zip(&keyset.domains).all(|(domain, entry)| {
+                domain.id == entry.domain_id && domain.protocol.curve() == entry.key.curve()
+            });
+        matches.then_some(()).ok_or(Refusal::DomainsMismatch)
     }
 }

@@ -1,90 +1,97 @@
 //! The signer contract: accounts and contracts ask for signatures, the network's nodes answer.
 //!
-//! The interface is that of NEAR's own signer contract. A request yields; a node's `respond` resumes it after the
-//! signature has been verified here. Equal requests that wait share one answer.
+//! The interface is that of NEAR's own signer contract. A request yields; a node's response resumes it after it has
+//! been verified here. Equal requests that wait share one answer. The rules are in modules of their own, without the
+//! host where that is possible; `methods` has what can be called.
 
+mod attestations;
+mod bls;
+mod confidential;
+mod config;
 mod domains;
+mod dstack;
+mod encodings;
 mod errors;
+mod foreign;
+mod key_events;
 mod keys;
+mod measurements;
+mod methods;
+mod migrations;
 mod participants;
 mod protocol_state;
+mod providers;
+mod queue;
+mod refusals;
 mod requests;
-mod views;
+mod updates;
 
-use near_sdk::serde_json::{self, json, Value};
-use near_sdk::store::LookupMap;
-use near_sdk::{
-    env, near, AccountId, BorshStorageKey, CryptoHash, Gas, GasWeight, NearToken, PanicOnDefault, Promise,
-    PromiseError, PromiseOrValue,
-};
+use near_sdk::borsh::BorshDeserialize;
+use near_sdk::store::{Lazy, LookupMap};
+use near_sdk::{env, near, AccountId, BorshStorageKey, Gas, NearToken, PanicOnDefault, Promise, PublicKey};
 
-use domains::{DomainConfig, DomainId, DomainPurpose};
-use errors::{unwrap_or_panic, Refusal, REQUEST_NOT_FOUND, TIMED_OUT};
-use keys::{compute_tweak, Curve, Key};
-use participants::Parameters;
-use protocol_state::{KeyEventId, ProtocolState};
-use requests::{SignArguments, SignatureRequest, SignatureResponse};
+use attestations::{Attestations, Rules};
+use confidential::CkdRequest;
+use config::{Config, InitConfig};
+use domains::{DomainConfig, DomainId, Domains, Keyset};
+use encodings::{Hash256, NodeKey};
+use errors::{unwrap_or_panic, Refusal};
+use foreign::ForeignRequest;
+use measurements::{Measurements, Votes};
+use migrations::Migrations;
+use participants::{Parameters, ParticipantId};
+use protocol_state::{ProtocolState, Running};
+use providers::ForeignChains;
+use queue::Queue;
+use refusals::Refusals;
+use requests::SignatureRequest;
+use updates::Updates;
 
-/// How many equal requests one answer serves.
-const EQUAL_REQUESTS_MAX: usize = 128;
-const DEPOSIT: NearToken = NearToken::from_yoctonear(1);
-const DATA_ID_REGISTER: u64 = 0;
+const STATE_KEY: &[u8] = b"STATE";
 
+/// The first byte of every storage key. Nodes read the records of the first three.
 #[derive(BorshStorageKey)]
 #[near(serializers = [borsh])]
 enum StorageKey {
     Requests,
+    CkdRequests,
+    ForeignRequests,
+    Refusals,
+    Attestations,
+    Grants,
+    Measurements,
+    Verifier,
+    Updates,
+    UpdateContents,
+    Migrations,
+    ForeignChains,
 }
 
-/// What the network may tune. Units are in the names.
-#[near(serializers = [borsh, json])]
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Config {
-    pub key_event_timeout_blocks: u64,
-    pub sign_call_gas_attachment_requirement_tera_gas: u64,
-    pub return_signature_and_clean_state_on_success_call_tera_gas: u64,
-    pub fail_on_timeout_tera_gas: u64,
+/// The account that judges quotes of trusted hardware, and votes for another.
+#[near(serializers = [borsh])]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Verifier {
+    current: Option<(AccountId, Hash256)>,
+    votes: Votes<Hash256>,
 }
 
-/// The same with every field optional: absent fields keep their default.
-#[near(serializers = [json])]
-#[derive(Debug, Clone, Default)]
-#[serde(default)]
-pub struct InitConfig {
-    pub key_event_timeout_blocks: Option<u64>,
-    pub sign_call_gas_attachment_requirement_tera_gas: Option<u64>,
-    pub return_signature_and_clean_state_on_success_call_tera_gas: Option<u64>,
-    pub fail_on_timeout_tera_gas: Option<u64>,
-}
-
-/// What a waiting request's view answers.
-#[near(serializers = [borsh, json])]
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct YieldIndex {
-    pub data_id: CryptoHash,
-}
-
+/// What every call needs is in the one record; the rest is read where it is needed.
 #[near(contract_state)]
 #[derive(PanicOnDefault)]
 pub struct SignerContract {
     protocol: ProtocolState,
-    requests: LookupMap<SignatureRequest, Vec<YieldIndex>>,
     config: Config,
-}
-
-impl From<InitConfig> for Config {
-    fn from(init: InitConfig) -> Self {
-        Self {
-            key_event_timeout_blocks: init.key_event_timeout_blocks.unwrap_or(30),
-            sign_call_gas_attachment_requirement_tera_gas: init
-                .sign_call_gas_attachment_requirement_tera_gas
-                .unwrap_or(15),
-            return_signature_and_clean_state_on_success_call_tera_gas: init
-                .return_signature_and_clean_state_on_success_call_tera_gas
-                .unwrap_or(7),
-            fail_on_timeout_tera_gas: init.fail_on_timeout_tera_gas.unwrap_or(2),
-        }
-    }
+    accept_requests: bool,
+    requests: Queue<SignatureRequest>,
+    ckd_requests: Queue<CkdRequest>,
+    foreign_requests: Queue<ForeignRequest>,
+    refusals: LookupMap<[u8; 32], Refusals>,
+    attestations: Attestations,
+    measurements: Lazy<Measurements>,
+    verifier: Lazy<Verifier>,
+    updates: Lazy<Updates>,
+    migrations: Lazy<Migrations>,
+    foreign: Lazy<ForeignChains>,
 }
 
 #[near]
@@ -92,226 +99,137 @@ impl SignerContract {
     /// Begin with these participants and no domains.
     #[init]
     pub fn init(parameters: Parameters, init_config: Option<InitConfig>) -> Self {
+        Self::begin(unwrap_or_panic(ProtocolState::new(parameters)), init_config)
+    }
+
+    /// Begin with keys that exist.
+    #[private]
+    #[init]
+    pub fn init_running(
+        domains: Vec<DomainConfig>,
+        next_domain_id: DomainId,
+        keyset: Keyset,
+        parameters: Parameters,
+        init_config: Option<InitConfig>,
+    ) -> Self {
+        unwrap_or_panic(parameters.validate());
+        let domains = Domains { domains, next_domain_id };
+        unwrap_or_panic(domains.validate_keyset(&keyset));
+        let count = parameters.participants.count();
+        unwrap_or_panic(domains.domains.iter().try_for_each(|domain| domain.validate(count)));
+        Self::begin(ProtocolState::Running(Running::new(domains, keyset, parameters)), init_config)
+    }
+
+    /// Go on with the state that the code before this one left.
+    #[private]
+    #[init(ignore_state)]
+    pub fn migrate() -> Self {
+        let state = env::storage_read(STATE_KEY).ok_or(Refusal::ContractStateIsMissing);
+        let state = Self::try_from_slice(&unwrap_or_panic(state));
+        unwrap_or_panic(state.map_err(|_| Refusal::ContractStateUnknown))
+    }
+}
+
+impl SignerContract {
+    fn begin(protocol: ProtocolState, init_config: Option<InitConfig>) -> Self {
+        let mut attestations = Attestations::new(StorageKey::Attestations, StorageKey::Grants);
+        attestations.store_founders(&protocol.acting().participants);
         Self {
-            protocol: unwrap_or_panic(ProtocolState::new(parameters)),
+            protocol,
+            config: unwrap_or_panic(Config::from(init_config.unwrap_or_default()).validate()),
+            accept_requests: true,
             requests: LookupMap::new(StorageKey::Requests),
-            config: init_config.unwrap_or_default().into(),
+            ckd_requests: LookupMap::new(StorageKey::CkdRequests),
+            foreign_requests: LookupMap::new(StorageKey::ForeignRequests),
+            refusals: LookupMap::new(StorageKey::Refusals),
+            attestations,
+            measurements: Lazy::new(StorageKey::Measurements, Measurements::default()),
+            verifier: Lazy::new(StorageKey::Verifier, Verifier::default()),
+            updates: Lazy::new(StorageKey::Updates, Updates::new(StorageKey::UpdateContents)),
+            migrations: Lazy::new(StorageKey::Migrations, Migrations::default()),
+            foreign: Lazy::new(StorageKey::ForeignChains, ForeignChains::default()),
         }
     }
 
-    /// Ask for a signature under the caller's derived key; the result is the signature.
-    #[payable]
-    pub fn sign(&mut self, request: SignArguments) {
-        let (payload, domain_id) = unwrap_or_panic(request.resolve());
-        let domain = unwrap_or_panic(
-            self.protocol.get_key(domain_id).and_then(|_| self.protocol.get_domain(domain_id)),
-        );
-        if domain.purpose != DomainPurpose::Sign {
-            env::panic_str(&format!("Domain {domain_id} is for {:?}, not for Sign.", domain.purpose));
+    /// Who signed the transaction, if they call directly: no contract speaks for a participant.
+    fn get_signer() -> Result<AccountId, Refusal> {
+        let (signer, predecessor) = (env::signer_account_id(), env::predecessor_account_id());
+        if signer != predecessor {
+            return Err(Refusal::CallerNotSigner { signer, predecessor });
         }
-        self.check_gas_and_deposit();
-        unwrap_or_panic(payload.validate(domain.protocol));
-        let predecessor_id = env::predecessor_account_id();
-        let tweak = compute_tweak(&predecessor_id, &request.path);
-        let request = SignatureRequest { tweak, payload, domain_id };
-        env::log_str(&format!("sign: predecessor={predecessor_id}, domain_id={domain_id}"));
-        self.yield_request(request);
+        Ok(signer)
     }
 
-    fn check_gas_and_deposit(&self) {
-        let required = Gas::from_tgas(self.config.sign_call_gas_attachment_requirement_tera_gas);
-        let attached = env::prepaid_gas();
+    /// The ed25519 key that signed the transaction.
+    fn get_signer_key() -> Option<NodeKey> {
+        let key: PublicKey = env::signer_account_pk();
+        NodeKey::from_public_key(&key)
+    }
+
+    /// A participant that decides.
+    fn get_voter(&self) -> Result<(AccountId, ParticipantId), Refusal> {
+        let account_id = Self::get_signer()?;
+        match self.protocol.acting().participants.find(&account_id) {
+            Some((id, _)) => Ok((account_id, id)),
+            None => Err(Refusal::NotVoter { account_id }),
+        }
+    }
+
+    /// A node of those that run key events.
+    fn get_attested(&self) -> Result<ParticipantId, Refusal> {
+        let participants = &self.protocol.active().participants;
+        self.attestations.authenticate(&Self::get_signer()?, Self::get_signer_key(), participants)
+    }
+
+    /// A node that may answer requests: while keys are handed on, of either set. What it answers is verified.
+    fn get_responder(&self) -> Result<AccountId, Refusal> {
+        if let Err(refusal) = self.get_attested() {
+            let participants = &self.protocol.acting().participants;
+            let found =
+                self.attestations.authenticate(&Self::get_signer()?, Self::get_signer_key(), participants);
+            found.map_err(|_| refusal)?;
+        }
+        self.check_accepting()?;
+        Ok(env::signer_account_id())
+    }
+
+    fn check_accepting(&self) -> Result<(), Refusal> {
+        self.accept_requests.then_some(()).ok_or(Refusal::TeeValidationFailed)
+    }
+
+    /// What attestations are judged by.
+    fn rules(&self) -> Rules<'_> {
+        Rules {
+            measurements: self.measurements.get(),
+            grace_seconds: self.config.tee_upgrade_deadline_duration_seconds,
+        }
+    }
+
+    /// Take a fee of a call and give the rest back.
+    fn take_deposit(required: NearToken) -> Result<(), Refusal> {
+        let attached = env::attached_deposit();
         if attached < required {
-            env::panic_str(&format!(
-                "Provided gas is lower than required. Attached {} Tgas, required {} Tgas.",
-                attached.as_tgas(),
-                required.as_tgas()
-            ));
+            return Err(Refusal::InsufficientDeposit {
+                attached: attached.as_yoctonear(),
+                required: required.as_yoctonear(),
+            });
         }
-        let deposit = env::attached_deposit();
-        if deposit < DEPOSIT {
-            env::panic_str(&format!(
-                "Attached deposit is lower than required. Attached {deposit}, required 1 yoctoNEAR."
-            ));
-        }
-        let excess = deposit.saturating_sub(DEPOSIT);
+        let excess = attached.saturating_sub(required);
         if !excess.is_zero() {
             env::log_str(&format!("refund {excess} to {}", env::predecessor_account_id()));
             Promise::new(env::predecessor_account_id()).transfer(excess).detach();
         }
+        Ok(())
     }
 
-    fn yield_request(&mut self, request: SignatureRequest) {
-        let mut waiting = self.requests.get(&request).cloned().unwrap_or_default();
-        if waiting.len() >= EQUAL_REQUESTS_MAX {
-            env::panic_str(&format!(
-                "{EQUAL_REQUESTS_MAX} equal requests are waiting (the limit); \
-                 wait for their answer, or change the path or payload."
-            ));
-        }
-        let arguments =
-            serde_json::to_vec(&(&request,)).unwrap_or_else(|_| env::panic_str("the request is not JSON"));
-        let promise = env::promise_yield_create(
-            "return_signature_and_clean_state_on_success",
-            &arguments,
-            Gas::from_tgas(self.config.return_signature_and_clean_state_on_success_call_tera_gas),
-            GasWeight(0),
-            DATA_ID_REGISTER,
-        );
-        let data_id = env::read_register(DATA_ID_REGISTER)
-            .and_then(|bytes| bytes.try_into().ok())
-            .unwrap_or_else(|| env::panic_str("the yield has no data id"));
-        waiting.push(YieldIndex { data_id });
-        self.requests.insert(request, waiting);
-        env::promise_return(promise);
-    }
-
-    /// A node's answer. Verified under the derived key, then given to all who wait for it.
-    pub fn respond(&mut self, request: SignatureRequest, response: SignatureResponse) {
-        self.check_participant();
-        let key = unwrap_or_panic(
-            self.protocol.get_key(request.domain_id).and_then(|root| root.derive(&request.tweak)),
-        );
-        unwrap_or_panic(response.verify(&request.payload, &key));
-        let waiting = self.requests.remove(&request).unwrap_or_else(|| env::panic_str(REQUEST_NOT_FOUND));
-        let bytes =
-            serde_json::to_vec(&response).unwrap_or_else(|_| env::panic_str("the response is not JSON"));
-        for index in waiting {
-            // One that lapsed in this very block is answered by its time-out.
-            env::promise_yield_resume(&index.data_id, &bytes);
-        }
-    }
-
-    /// The end of a request: the signature, or the failure of a request that nobody answered.
-    #[private]
-    pub fn return_signature_and_clean_state_on_success(
-        &mut self,
-        request: SignatureRequest,
-        #[callback_result] signature: Result<SignatureResponse, PromiseError>,
-    ) -> PromiseOrValue<SignatureResponse> {
-        if let Ok(signature) = signature {
-            return PromiseOrValue::Value(signature);
-        }
-        // Equal requests time out in the order in which they came.
-        if let Some(mut waiting) = self.requests.remove(&request) {
-            waiting.remove(0);
-            if !waiting.is_empty() {
-                self.requests.insert(request, waiting);
-            }
-        }
-        // A failure of its own receipt, so that this clean-up is not undone by it.
-        let gas = Gas::from_tgas(self.config.fail_on_timeout_tera_gas);
-        PromiseOrValue::Promise(Promise::new(env::current_account_id()).function_call(
-            "fail_on_timeout".to_string(),
-            vec![],
+    /// A call of this contract to itself.
+    fn call_self(method: &str, arguments: Vec<u8>, tera_gas: u64) -> Promise {
+        let gas = Gas::from_tgas(tera_gas);
+        Promise::new(env::current_account_id()).function_call(
+            method.to_string(),
+            arguments,
             NearToken::from_yoctonear(0),
             gas,
-        ))
-    }
-
-    /// Fails, so that the caller of a request that was not answered learns it.
-    #[private]
-    pub fn fail_on_timeout(&self) {
-        env::panic_str(TIMED_OUT);
-    }
-
-    fn check_participant(&self) -> AccountId {
-        let signer_id = env::signer_account_id();
-        if signer_id != env::predecessor_account_id() {
-            env::panic_str(&format!(
-                "Caller must be the signer account (signer: {signer_id}, predecessor: {}).",
-                env::predecessor_account_id()
-            ));
-        }
-        unwrap_or_panic(self.protocol.parameters.participants.get_id(&signer_id));
-        signer_id
-    }
-
-    /// Ask for new domains; once all participants ask for the same list, their keys are made.
-    pub fn vote_add_domains(&mut self, domains: Vec<DomainConfig>) {
-        let voter = self.check_participant();
-        unwrap_or_panic(self.protocol.vote_add_domains(&voter, domains));
-    }
-
-    /// The leader starts an attempt at the key that is to be made.
-    pub fn start_keygen_instance(&mut self, key_event_id: KeyEventId) {
-        let voter = self.check_participant();
-        let blocks = self.config.key_event_timeout_blocks;
-        unwrap_or_panic(self.protocol.start_keygen(&voter, key_event_id, env::block_height(), blocks));
-    }
-
-    /// Say which key the attempt gave.
-    pub fn vote_pk(&mut self, key_event_id: KeyEventId, public_key: String) {
-        let voter = self.check_participant();
-        let key = unwrap_or_panic(Key::parse(&public_key));
-        unwrap_or_panic(self.protocol.vote_public_key(&voter, key_event_id, key, env::block_height()));
-    }
-
-    /// Say that the attempt failed.
-    pub fn vote_abort_key_event_instance(&mut self, key_event_id: KeyEventId) {
-        let voter = self.check_participant();
-        unwrap_or_panic(self.protocol.vote_abort(&voter, key_event_id, env::block_height()));
-    }
-
-    /// Give up making keys; at the threshold the finished ones stay and the others are dropped.
-    pub fn vote_cancel_keygen(&mut self, next_domain_id: DomainId) {
-        let voter = self.check_participant();
-        unwrap_or_panic(self.protocol.vote_cancel_keygen(&voter, next_domain_id));
-    }
-
-    /// A domain's root key; domain 0 unless told otherwise.
-    pub fn public_key(&self, domain_id: Option<DomainId>) -> String {
-        unwrap_or_panic(self.protocol.get_key(domain_id.unwrap_or(0))).to_text()
-    }
-
-    /// The key of an account and path. Give `predecessor` in a view call: there is no caller.
-    pub fn derived_public_key(
-        &self,
-        path: String,
-        predecessor: Option<AccountId>,
-        domain_id: Option<DomainId>,
-    ) -> String {
-        let predecessor_id = predecessor.unwrap_or_else(env::predecessor_account_id);
-        let tweak = compute_tweak(&predecessor_id, &path);
-        let root = self.protocol.get_key(domain_id.unwrap_or(0));
-        unwrap_or_panic(root.and_then(|key| key.derive(&tweak))).to_text()
-    }
-
-    /// The `key_version` for clients of the older interface: the **oldest** domain that signs on that curve.
-    ///
-    /// A domain that is added later never moves them to another key.
-    pub fn latest_key_version(&self, signature_scheme: Option<Curve>) -> u32 {
-        let curve = signature_scheme.unwrap_or(Curve::Secp256k1);
-        let mut signing = self.protocol.signing_domains();
-        let found = signing
-            .find(|(domain, protocol)| domain.purpose == DomainPurpose::Sign && protocol.curve() == curve);
-        let id = found.map(|(domain, _)| domain.id).and_then(|id| u32::try_from(id).ok());
-        id.unwrap_or_else(|| env::panic_str("No domain signs on this curve."))
-    }
-
-    /// Whether such a request waits; only presence means anything.
-    pub fn get_pending_request(&self, request: SignatureRequest) -> Option<YieldIndex> {
-        self.requests.get(&request).and_then(|waiting| waiting.first()).cloned()
-    }
-
-    /// The network's state, in the shape of NEAR's signer contract.
-    pub fn state(&self) -> Value {
-        views::show_state(&self.protocol)
-    }
-
-    /// What the network may tune.
-    pub fn config(&self) -> Value {
-        json!(self.config)
-    }
-
-    /// The contract's version.
-    pub fn version(&self) -> String {
-        env!("CARGO_PKG_VERSION").to_string()
-    }
-}
-
-impl From<Refusal> for String {
-    fn from(refusal: Refusal) -> Self {
-        refusal.0
+        )
     }
 }

@@ -3,7 +3,8 @@
 use near_sdk::{env, near};
 
 use crate::domains::{DomainId, Protocol};
-use crate::errors::{Refusal, INVALID_SIGNATURE};
+use crate::encodings::{decode_hex, decode_hex_bytes, encode_hex};
+use crate::errors::Refusal;
 use crate::keys::{is_nonzero_scalar, Key};
 
 pub const EDDSA_PAYLOAD_BYTES_MAX: usize = 1232;
@@ -68,40 +69,39 @@ impl SignArguments {
             (Some(payload), None) => payload.clone(),
             (None, Some(digest)) => Payload::Ecdsa(digest),
             (Some(_), Some(_)) => {
-                return Err(Refusal::new("payload and payload_v2 are mutually exclusive"));
+                return Err(Refusal::ExclusiveFields { first: "payload", second: "payload_v2" });
             }
-            (None, None) => return Err(Refusal::new("missing field payload_v2")),
+            (None, None) => return Err(Refusal::MissingField { name: "payload_v2" }),
         };
         let domain_id = match (self.domain_id, self.key_version) {
             (Some(id), None) => id,
             (None, Some(version)) => u64::from(version),
             (Some(_), Some(_)) => {
-                return Err(Refusal::new("domain_id and key_version are mutually exclusive"));
+                return Err(Refusal::ExclusiveFields { first: "domain_id", second: "key_version" });
             }
-            (None, None) => return Err(Refusal::new("missing field domain_id")),
+            (None, None) => return Err(Refusal::MissingField { name: "domain_id" }),
         };
         Ok((payload, domain_id))
     }
 }
 
 impl Payload {
-    /// Whether a domain of this protocol can sign it.
+    /// Whether a domain of this protocol can sign it. Zero is refused in every protocol: anybody can forge a signature
+    /// of zero from the public key alone, so none is worth anything.
     pub fn validate(&self, protocol: Protocol) -> Result<(), Refusal> {
         match (protocol, self) {
             (Protocol::CaitSith | Protocol::DamgardEtAl, Self::Ecdsa(digest)) => {
                 if is_nonzero_scalar(digest) {
                     return Ok(());
                 }
-                Err(Refusal::new(
-                    "Ecdsa payload cannot be converted to Scalar: it must be above zero and below the order",
-                ))
+                Err(Refusal::PayloadNotScalar)
             }
             (Protocol::Frost, Self::Eddsa(_)) => Ok(()),
-            (Protocol::CaitSith | Protocol::DamgardEtAl, Self::Eddsa(_)) => {
-                Err(Refusal::new("Payload is not Ecdsa"))
+            (Protocol::CaitSith | Protocol::DamgardEtAl, Self::Eddsa(_)) => Err(Refusal::PayloadNotEcdsa),
+            (Protocol::Frost, Self::Ecdsa(_)) => Err(Refusal::PayloadNotEddsa),
+            (Protocol::ConfidentialKeyDerivation, _) => {
+                unreachable!("such a domain's purpose is never Sign")
             }
-            (Protocol::Frost, Self::Ecdsa(_)) => Err(Refusal::new("Payload is not EdDSA")),
-            (Protocol::ConfidentialKeyDerivation, _) => Err(Refusal::new("This domain does not sign")),
         }
     }
 }
@@ -109,7 +109,7 @@ impl Payload {
 impl SignatureResponse {
     /// Whether it signs the payload under this key.
     pub fn verify(&self, payload: &Payload, key: &Key) -> Result<(), Refusal> {
-        let invalid = || Refusal::new(INVALID_SIGNATURE);
+        let invalid = || Refusal::InvalidSignature;
         match (self, payload, key) {
             (Self::Secp256k1 { big_r, s, recovery_id }, Payload::Ecdsa(digest), Key::Secp256k1(key)) => {
                 let big_r: [u8; 33] = decode_hex(&big_r.affine_point).ok_or_else(invalid)?;
@@ -136,23 +136,9 @@ impl SignatureResponse {
                     Err(invalid())
                 }
             }
-            _ => Err(Refusal::new("The signature's scheme is not that of the request's domain.")),
+            _ => Err(Refusal::SignatureSchemeMismatch),
         }
     }
-}
-
-fn decode_hex<const SIZE: usize>(text: &str) -> Option<[u8; SIZE]> {
-    decode_hex_bytes(text)?.try_into().ok()
-}
-
-fn decode_hex_bytes(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    let pair = |pair: &[u8]| Some((digit(pair[0])? * 16 + digit(*pair.get(1)?)?) as u8);
-    text.as_bytes().chunks(2).map(pair).collect()
-}
-
-fn encode_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The JSON form of a payload: one field, hex inside.

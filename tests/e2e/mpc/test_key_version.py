@@ -123,6 +123,12 @@ def contract() -> Iterator[Contract]:
         ]
         who = {"next_id": len(participants), "participants": participants}
         owner.call(CONTRACT_ID, "init", {"parameters": {"participants": who, "threshold": 2}}, gas=GAS)
+        for number, name in enumerate(PARTICIPANTS):
+            attested = {
+                "proposed_participant_attestation": {"Mock": "Valid"},
+                "tls_public_key": make_root_key(100 + number, "Frost"),
+            }
+            clients[name].call(CONTRACT_ID, "submit_participant_info", attested, gas=GAS)
         yield Contract(clients)
         for client in clients.values():
             client.close()

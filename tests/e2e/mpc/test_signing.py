@@ -111,7 +111,7 @@ def test_equal_requests_share_an_answer(client: Client) -> None:
         ({"Eddsa": "07"}, 0, {}, "Payload is not Ecdsa"),
         ({"Ecdsa": "07" * 32}, 1, {}, "Payload is not EdDSA"),
         ({"Ecdsa": "07" * 32}, 9, {}, "Domain 9 has no key"),
-        ({"Ecdsa": "07" * 32}, 2, {}, "is for ForeignTx, not for Sign"),
+        ({"Ecdsa": "07" * 32}, 2, {}, "has purpose ForeignTx, but this method requires Sign"),
         ({"Ecdsa": "07" * 32}, 0, {"key_version": 0}, "mutually exclusive"),
     ],
 )
