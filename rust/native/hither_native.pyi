@@ -331,7 +331,7 @@ def run_protocols(runs: list[tuple[int, ProtocolRun]], /) -> list[tuple[int, Sec
 def start_keygen(
     curve_name: str, context: bytes, participants: list[int], me: int, threshold: int, /
 ) -> ProtocolRun:
-    """``curve_name`` is secp256k1 or ed25519; ``context`` names the key event. Result: the share."""
+    """``curve_name`` is secp256k1, ed25519 or bls12381; ``context`` names the key event. Result: the share."""
 
 def start_reshare(
     curve_name: str,
@@ -361,6 +361,45 @@ def start_ecdsa_sign(
 ) -> ProtocolRun:
     """Result: compressed nonce point (33 bytes), s (32), recovery id (1). The presignature is used up."""
 
+def start_robust_presign(share: Secret, signers: list[int], /) -> ProtocolRun:
+    """Exactly 2t - 1 signers. Usable once every signer has told that it has it."""
+
+def start_robust_sign(
+    share: Secret,
+    signers: list[int],
+    coordinator: int,
+    tweak: bytes,
+    message_hash: bytes,
+    entropy: bytes,
+    presignature: Secret,
+    /,
+) -> ProtocolRun:
+    """Result: as of ``start_ecdsa_sign`` at the coordinator, empty at the others. The presignature is used up."""
+
+def start_app_key(
+    share: Secret,
+    signers: list[int],
+    coordinator: int,
+    app_id: bytes,
+    app_public_key: tuple[bytes, bytes | None],
+    /,
+) -> ProtocolRun:
+    """Result at the coordinator: Y and C, 48 bytes each; empty at the others. A second half of the app's public key
+    (in G2) makes the answer verifiable by everybody.
+    """
+
+def make_app_secret() -> tuple[Secret, tuple[bytes, bytes]]:
+    """A fresh secret of an app, 32 bytes big-endian, and both halves of its public key."""
+
+def answers_app_key_request(
+    blinded: bytes, network_key: bytes, app_id: bytes, app_public_key: tuple[bytes, bytes | None], /
+) -> bool:
+    """Whether Y and C answer the request; False without the second half of the app's public key."""
+
+def unmask_app_key(blinded: bytes, network_key: bytes, app_id: bytes, app_secret: Secret, /) -> Secret | None:
+    """The app's key, 48 bytes; None when Y and C are no answer for it."""
+
+def compute_app_id(predecessor_id: str, path: str, /) -> bytes: ...
 def start_eddsa_presign(share: Secret, signers: list[int], /) -> ProtocolRun: ...
 def start_eddsa_sign(
     share: Secret,

@@ -4,15 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use crate::error::invalid_input;
+use hither_threshold::ckd::{AppPublicKey, KeyRequest};
+use hither_threshold::ecdsa::SigningRequest;
 use hither_threshold::keygen::KeygenParameters;
 use hither_threshold::local::run_locally;
 use hither_threshold::protocol::{Action, Failure, ParticipantId, Protocol};
 use hither_threshold::run::{self, Curve, OldKeyBytes, Run};
-use hither_threshold::{cait_sith, derivation, frost};
+use hither_threshold::{derivation, frost};
 use pyo3::create_exception;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
+use zeroize::Zeroizing;
 
 create_exception!(
     hither_native,
@@ -29,20 +32,21 @@ fn curve(name: &str) -> PyResult<Curve> {
     match name {
         "secp256k1" => Ok(Curve::Secp256k1),
         "ed25519" => Ok(Curve::Ed25519),
+        "bls12381" => Ok(Curve::Bls12381),
         _ => Err(invalid_input(format!("no such curve: {name}"))),
     }
 }
 
 /// Stock and shares are secret: they show nothing of themselves by accident.
 #[pyclass(frozen)]
-struct Secret(Vec<u8>);
+struct Secret(Zeroizing<Vec<u8>>);
 
 #[pymethods]
 impl Secret {
     #[new]
     #[pyo3(signature = (data, /))]
     fn new(data: Vec<u8>) -> Self {
-        Self(data)
+        Self(Zeroizing::new(data))
     }
 
     fn expose<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
@@ -86,7 +90,7 @@ impl ProtocolRun {
             Action::SendPrivate(to, data) => {
                 Some((Some(to), false, PyBytes::new(py, &data).into_any().unbind()))
             }
-            Action::Return(result) => Some((None, true, Py::new(py, Secret(result))?.into_any())),
+            Action::Return(result) => Some((None, true, Py::new(py, Secret::new(result))?.into_any())),
         })
     }
 
@@ -120,7 +124,7 @@ fn run_protocols(
         return Err(invalid_input("nobody takes part"));
     }
     let results = py.detach(|| run_locally(protocols)).map_err(|(_, error)| failure(error))?;
-    Ok(results.into_iter().map(|(id, result)| (id, Secret(result))).collect())
+    Ok(results.into_iter().map(|(id, result)| (id, Secret::new(result))).collect())
 }
 
 #[pyfunction]
@@ -198,8 +202,89 @@ fn start_ecdsa_sign(
     entropy: [u8; 32],
     presignature: &Secret,
 ) -> PyResult<ProtocolRun> {
-    let request = cait_sith::SigningRequest { signers, tweak, message_hash, entropy };
+    let request = SigningRequest { signers, tweak, message_hash, entropy };
     wrap(run::start_ecdsa_sign(&share.0, &request, &presignature.0))
+}
+
+#[pyfunction]
+#[pyo3(signature = (share, signers, /))]
+fn start_robust_presign(share: &Secret, signers: Vec<ParticipantId>) -> PyResult<ProtocolRun> {
+    wrap(run::start_robust_presign(&share.0, &signers))
+}
+
+#[pyfunction]
+#[pyo3(signature = (share, signers, coordinator, tweak, message_hash, entropy, presignature, /))]
+fn start_robust_sign(
+    share: &Secret,
+    signers: Vec<ParticipantId>,
+    coordinator: ParticipantId,
+    tweak: [u8; 32],
+    message_hash: [u8; 32],
+    entropy: [u8; 32],
+    presignature: &Secret,
+) -> PyResult<ProtocolRun> {
+    let request = SigningRequest { signers, tweak, message_hash, entropy };
+    wrap(run::start_robust_sign(&share.0, coordinator, &request, &presignature.0))
+}
+
+/// An app's public key: its first half, and the second if the answer is to be verified by everybody.
+type AppKeyHalves = (Vec<u8>, Option<Vec<u8>>);
+
+fn read_app_key(halves: &AppKeyHalves) -> PyResult<AppPublicKey> {
+    AppPublicKey::new(&halves.0, halves.1.as_deref()).map_err(invalid_input)
+}
+
+#[pyfunction]
+#[pyo3(signature = (share, signers, coordinator, app_id, app_public_key, /))]
+fn start_app_key(
+    share: &Secret,
+    signers: Vec<ParticipantId>,
+    coordinator: ParticipantId,
+    app_id: [u8; 32],
+    app_public_key: AppKeyHalves,
+) -> PyResult<ProtocolRun> {
+    let app_public_key = read_app_key(&app_public_key)?;
+    wrap(run::start_app_key(&share.0, &KeyRequest { signers, coordinator, app_id, app_public_key }))
+}
+
+#[pyfunction]
+fn make_app_secret(py: Python<'_>) -> (Secret, (Bound<'_, PyBytes>, Bound<'_, PyBytes>)) {
+    let (secret, first, second) = run::make_app_secret();
+    (Secret::new(secret), (PyBytes::new(py, &first), PyBytes::new(py, &second)))
+}
+
+#[pyfunction]
+#[pyo3(signature = (blinded, network_key, app_id, app_public_key, /))]
+fn answers_app_key_request(
+    py: Python<'_>,
+    blinded: &[u8],
+    network_key: &[u8],
+    app_id: [u8; 32],
+    app_public_key: AppKeyHalves,
+) -> PyResult<bool> {
+    py.detach(|| {
+        let app_public_key = read_app_key(&app_public_key)?;
+        run::answers_app_key_request(blinded, network_key, &app_id, &app_public_key).map_err(invalid_input)
+    })
+}
+
+#[pyfunction]
+#[pyo3(signature = (blinded, network_key, app_id, app_secret, /))]
+fn unmask_app_key(
+    py: Python<'_>,
+    blinded: &[u8],
+    network_key: &[u8],
+    app_id: [u8; 32],
+    app_secret: &Secret,
+) -> PyResult<Option<Secret>> {
+    let key = py.detach(|| run::unmask_app_key(blinded, network_key, &app_id, &app_secret.0));
+    Ok(key.map_err(invalid_input)?.map(Secret::new))
+}
+
+#[pyfunction]
+#[pyo3(signature = (predecessor_id, path, /))]
+fn compute_app_id<'py>(py: Python<'py>, predecessor_id: &str, path: &str) -> Bound<'py, PyBytes> {
+    PyBytes::new(py, &derivation::compute_app_id(predecessor_id, path))
 }
 
 #[pyfunction]
@@ -261,6 +346,13 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(start_triple, module)?)?;
     module.add_function(wrap_pyfunction!(start_ecdsa_presign, module)?)?;
     module.add_function(wrap_pyfunction!(start_ecdsa_sign, module)?)?;
+    module.add_function(wrap_pyfunction!(start_robust_presign, module)?)?;
+    module.add_function(wrap_pyfunction!(start_robust_sign, module)?)?;
+    module.add_function(wrap_pyfunction!(start_app_key, module)?)?;
+    module.add_function(wrap_pyfunction!(make_app_secret, module)?)?;
+    module.add_function(wrap_pyfunction!(answers_app_key_request, module)?)?;
+    module.add_function(wrap_pyfunction!(unmask_app_key, module)?)?;
+    module.add_function(wrap_pyfunction!(compute_app_id, module)?)?;
     module.add_function(wrap_pyfunction!(start_eddsa_presign, module)?)?;
     module.add_function(wrap_pyfunction!(start_eddsa_sign, module)?)?;
     module.add_function(wrap_pyfunction!(public_key_of_share, module)?)?;

@@ -9,12 +9,10 @@ use std::collections::BTreeMap;
 
 use cait_sith::protocol::{Action as TheirAction, Participant, Protocol as TheirProtocol};
 use cait_sith::triples::{TripleGenerationOutput, TriplePub, TripleShare};
-use elliptic_curve::ops::Reduce;
-use elliptic_curve::point::AffineCoordinates;
-use hkdf::Hkdf;
 use k256::{AffinePoint, ProjectivePoint, Scalar};
-use sha3::Sha3_256;
+use zeroize::Zeroize;
 
+use crate::ecdsa::{compute_delta, finish_signature, read_target, EcdsaSignature, SigningRequest, Target};
 use crate::encoding::{write_ids, write_number, Malformed, Reader};
 use crate::group::{Group, Secp256k1};
 use crate::keygen::KeyShare;
@@ -23,6 +21,8 @@ use crate::protocol::{
 };
 
 type TheirCurve = k256::Secp256k1;
+
+const RERANDOMISATION: &[u8] = b"hither presignature rerandomisation v1";
 
 /// Nobody needs to send more in one run of the largest protocol (a triple), with a margin.
 const RECEIVED_BYTES_MAX: usize = 4 << 20;
@@ -41,6 +41,21 @@ pub struct Presignature {
     k: Scalar,
     sigma: Scalar,
     signers: Vec<ParticipantId>,
+}
+
+impl Drop for Triple {
+    fn drop(&mut self) {
+        for scalar in [&mut self.share.a, &mut self.share.b, &mut self.share.c] {
+            scalar.zeroize();
+        }
+    }
+}
+
+impl Drop for Presignature {
+    fn drop(&mut self) {
+        self.k.zeroize();
+        self.sigma.zeroize();
+    }
 }
 
 impl Triple {
@@ -96,27 +111,6 @@ impl Presignature {
     }
 }
 
-/// What is to be signed; the same at every signer.
-#[derive(Debug, Clone)]
-pub struct SigningRequest {
-    pub signers: Vec<ParticipantId>,
-    /// Added to the root key; see [`crate::derivation`].
-    pub tweak: [u8; 32],
-    /// A digest as a scalar: below the order.
-    pub message_hash: [u8; 32],
-    /// Public randomness that was unknown when the presignature was made (the block's random value).
-    pub entropy: [u8; 32],
-}
-
-/// An ECDSA signature: low s, and the number that recovers the key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EcdsaSignature {
-    /// Compressed.
-    pub big_r: [u8; 33],
-    pub s: [u8; 32],
-    pub recovery_id: u8,
-}
-
 /// Make a triple.
 pub fn generate_triple(
     participants: &[ParticipantId],
@@ -145,8 +139,8 @@ pub fn presign(
         }
     }
     let arguments = cait_sith::PresignArguments {
-        triple0: (triples.0.share, triples.0.public),
-        triple1: (triples.1.share, triples.1.public),
+        triple0: (triples.0.share.clone(), triples.0.public.clone()),
+        triple1: (triples.1.share.clone(), triples.1.public.clone()),
         keygen_out: cait_sith::KeygenOutput {
             private_share: share.secret_share,
             public_key: share.public_key.to_affine(),
@@ -173,82 +167,27 @@ pub fn sign(
     if signers != presignature.signers {
         return Err(BadParameters("the presignature is of other signers".into()));
     }
-    let tweak = crate::derivation::tweak_scalar_secp256k1(&request.tweak)
-        .ok_or_else(|| BadParameters("the tweak is not below the order".into()))?;
-    let message = Secp256k1::decode_scalar(&request.message_hash)
-        .filter(|scalar| *scalar != Scalar::ZERO)
-        .ok_or_else(|| BadParameters("the message hash must be above zero and below the order".into()))?;
-    let derived_key = share.public_key + ProjectivePoint::GENERATOR * tweak;
-    if derived_key == ProjectivePoint::IDENTITY {
-        return Err(BadParameters("the derived key is zero".into()));
-    }
-    let delta = compute_delta(&share.public_key, request, &presignature);
+    let Target { tweak, message, derived_key } = read_target(&share.public_key, request)?;
+    let big_r = ProjectivePoint::from(presignature.big_r);
+    let delta = compute_delta(RERANDOMISATION, &share.public_key, request, &big_r, &signers);
     let inverse = Option::<Scalar>::from(delta.invert()).expect("delta is not zero");
     let rerandomised = cait_sith::PresignOutput {
-        big_r: (ProjectivePoint::from(presignature.big_r) * delta).to_affine(),
+        big_r: (big_r * delta).to_affine(),
         k: presignature.k * inverse,
         sigma: (presignature.sigma + tweak * presignature.k) * inverse,
     };
-    let derived_key = derived_key.to_affine();
-    let inner =
-        cait_sith::sign::<TheirCurve>(&theirs(&signers), me.into(), derived_key, rerandomised, message)
-            .map_err(|error| BadParameters(error.to_string()))?;
-    let finish =
-        move |full: cait_sith::FullSignature<TheirCurve>| finish_signature(&full, &derived_key, &message);
-    Ok(Adapter::new(inner, &signers, me, finish))
-}
-
-/// The factor of rerandomisation: HKDF-SHA3-256 of the entropy, bound to key, tweak, message, nonce point and signers.
-fn compute_delta(
-    public_key: &ProjectivePoint,
-    request: &SigningRequest,
-    presignature: &Presignature,
-) -> Scalar {
-    let kdf = Hkdf::<Sha3_256>::new(Some(b"hither presignature rerandomisation v1"), &request.entropy);
-    let mut info = vec![0];
-    info.extend(Secp256k1::encode_point(public_key));
-    info.extend(request.tweak);
-    info.extend(request.message_hash);
-    info.extend(Secp256k1::encode_point(&presignature.big_r.into()));
-    info.extend(presignature.signers.iter().flat_map(|id| id.to_le_bytes()));
-    loop {
-        let mut output = [0; 32];
-        kdf.expand(&info, &mut output).expect("32 bytes are few enough");
-        match Secp256k1::decode_scalar(&output) {
-            Some(delta) if delta != Scalar::ZERO => return delta,
-            _ => info[0] += 1,
-        }
-    }
-}
-
-fn finish_signature(
-    full: &cait_sith::FullSignature<TheirCurve>,
-    key: &AffinePoint,
-    message: &Scalar,
-) -> Result<EcdsaSignature, Failure> {
-    let big_r = Secp256k1::encode_point(&full.big_r.into());
-    let r = <Scalar as Reduce<k256::U256>>::reduce_bytes(&full.big_r.x());
-    let x_is_reduced = r.to_bytes() != full.big_r.x();
-    let r_inverse = Option::<Scalar>::from(r.invert()).ok_or_else(|| Failure::unattributed("r is zero"))?;
-    // s was lowered by the library, which negates the nonce: the parity that recovers the key tells.
-    let recovers =
-        |point: ProjectivePoint| (point * full.s - ProjectivePoint::GENERATOR * message) * r_inverse;
-    let nonce = ProjectivePoint::from(full.big_r);
-    let is_odd = bool::from(full.big_r.y_is_odd());
-    let parity = if recovers(nonce) == ProjectivePoint::from(*key) {
-        is_odd
-    } else if recovers(-nonce) == ProjectivePoint::from(*key) {
-        !is_odd
-    } else {
-        return Err(Failure::unattributed("the signature does not recover the derived key"));
+    let inner = cait_sith::sign::<TheirCurve>(
+        &theirs(&signers),
+        me.into(),
+        derived_key.to_affine(),
+        rerandomised,
+        message,
+    )
+    .map_err(|error| BadParameters(error.to_string()))?;
+    let finish = move |full: cait_sith::FullSignature<TheirCurve>| {
+        finish_signature(&full.big_r.into(), &full.s, &derived_key, &message)
     };
-    let mut compressed: [u8; 33] = big_r.try_into().expect("a compressed point has 33 bytes");
-    compressed[0] = if parity { 3 } else { 2 };
-    Ok(EcdsaSignature {
-        big_r: compressed,
-        s: full.s.to_bytes().into(),
-        recovery_id: u8::from(parity) + if x_is_reduced { 2 } else { 0 },
-    })
+    Ok(Adapter::new(inner, &signers, me, finish))
 }
 
 fn theirs(ids: &[ParticipantId]) -> Vec<Participant> {

@@ -9,9 +9,16 @@ use crate::group::{Ed25519, Group, Secp256k1};
 
 const PREFIX: &str = "near-mpc-recovery v0.1.0 epsilon derivation:";
 
+const APP_ID_PREFIX: &str = "near-mpc v0.1.0 app_id derivation:";
+
 /// The 32 bytes that the contract stores with a request.
 pub fn compute_tweak(predecessor_id: &str, path: &str) -> [u8; 32] {
     Sha3_256::digest(format!("{PREFIX}{predecessor_id},{path}")).into()
+}
+
+/// Whose confidential key a request is about.
+pub fn compute_app_id(predecessor_id: &str, path: &str) -> [u8; 32] {
+    Sha3_256::digest(format!("{APP_ID_PREFIX}{predecessor_id},{path}")).into()
 }
 
 /// A tweak as a scalar: big-endian and refused at or above the order on secp256k1.

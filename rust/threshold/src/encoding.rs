@@ -39,6 +39,10 @@ impl<'a> Reader<'a> {
         Ok(u32::from_le_bytes(self.take(4)?.try_into().expect("four bytes were taken")))
     }
 
+    pub(crate) fn hash(&mut self) -> Result<[u8; 32], Malformed> {
+        Ok(self.take(32)?.try_into().expect("32 bytes were taken"))
+    }
+
     /// A count of items of at least `item_bytes` each.
     pub(crate) fn count(&mut self, item_bytes: usize) -> Result<usize, Malformed> {
         let count = self.number()? as usize;

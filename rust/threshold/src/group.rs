@@ -2,12 +2,12 @@
 
 use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 use elliptic_curve::bigint::{Encoding, U512};
-use elliptic_curve::group::GroupEncoding;
-use elliptic_curve::ops::Reduce;
-use elliptic_curve::PrimeField;
+use elliptic_curve::group::{Group as _, GroupEncoding};
+use elliptic_curve::ops::{MulByGenerator, Reduce};
+use elliptic_curve::{Field, PrimeField};
 use rand_core::CryptoRngCore;
 use sha2::{Digest, Sha512};
-use zeroize::Zeroize;
+use zeroize::{DefaultIsZeroes, Zeroize};
 
 /// A prime-order group with canonical encodings.
 pub trait Group: Copy + Send + Sync + 'static {
@@ -34,7 +34,6 @@ pub trait Group: Copy + Send + Sync + 'static {
     fn multiply(point: &Self::Point, scalar: &Self::Scalar) -> Self::Point;
     fn scalar_from_u64(number: u64) -> Self::Scalar;
     fn invert(scalar: &Self::Scalar) -> Option<Self::Scalar>;
-    fn random_scalar(rng: &mut dyn CryptoRngCore) -> Self::Scalar;
     /// A scalar from 64 uniform bytes, reduced.
     fn scalar_from_wide(bytes: &[u8; 64]) -> Self::Scalar;
     fn encode_scalar(scalar: &Self::Scalar) -> [u8; 32];
@@ -43,6 +42,14 @@ pub trait Group: Copy + Send + Sync + 'static {
     fn encode_point(point: &Self::Point) -> Vec<u8>;
     /// None unless canonical and in the prime-order group.
     fn decode_point(bytes: &[u8]) -> Option<Self::Point>;
+
+    fn random_scalar(rng: &mut dyn CryptoRngCore) -> Self::Scalar {
+        let mut wide = [0; 64];
+        rng.fill_bytes(&mut wide);
+        let scalar = Self::scalar_from_wide(&wide);
+        wide.zeroize();
+        scalar
+    }
 
     /// generator · scalar
     fn base(scalar: &Self::Scalar) -> Self::Point {
@@ -84,20 +91,16 @@ impl Group for Secp256k1 {
         point * scalar
     }
 
+    fn base(scalar: &Self::Scalar) -> Self::Point {
+        k256::ProjectivePoint::mul_by_generator(scalar)
+    }
+
     fn scalar_from_u64(number: u64) -> Self::Scalar {
         k256::Scalar::from(number)
     }
 
     fn invert(scalar: &Self::Scalar) -> Option<Self::Scalar> {
         scalar.invert().into()
-    }
-
-    fn random_scalar(rng: &mut dyn CryptoRngCore) -> Self::Scalar {
-        let mut wide = [0; 64];
-        rng.fill_bytes(&mut wide);
-        let scalar = Self::scalar_from_wide(&wide);
-        wide.zeroize();
-        scalar
     }
 
     fn scalar_from_wide(bytes: &[u8; 64]) -> Self::Scalar {
@@ -145,20 +148,16 @@ impl Group for Ed25519 {
         point * scalar
     }
 
+    fn base(scalar: &Self::Scalar) -> Self::Point {
+        EdwardsPoint::mul_base(scalar)
+    }
+
     fn scalar_from_u64(number: u64) -> Self::Scalar {
         curve25519_dalek::Scalar::from(number)
     }
 
     fn invert(scalar: &Self::Scalar) -> Option<Self::Scalar> {
         (*scalar != curve25519_dalek::Scalar::ZERO).then(|| scalar.invert())
-    }
-
-    fn random_scalar(rng: &mut dyn CryptoRngCore) -> Self::Scalar {
-        let mut wide = [0; 64];
-        rng.fill_bytes(&mut wide);
-        let scalar = Self::scalar_from_wide(&wide);
-        wide.zeroize();
-        scalar
     }
 
     fn scalar_from_wide(bytes: &[u8; 64]) -> Self::Scalar {
@@ -183,5 +182,93 @@ impl Group for Ed25519 {
         let point = compressed.decompress()?;
         // Decompression takes non-canonical y and points with a torsion part; neither is one of ours.
         (point.is_torsion_free() && point.compress() == compressed).then_some(point)
+    }
+}
+
+/// The second group of BLS12-381: scalars little-endian, points compressed to 96 bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Bls12381;
+
+/// A scalar of BLS12-381 that can be forgotten, which the library's own cannot.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct BlsScalar(pub(crate) blstrs::Scalar);
+
+impl DefaultIsZeroes for BlsScalar {}
+
+impl std::ops::Add for BlsScalar {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+}
+
+impl std::ops::Sub for BlsScalar {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self(self.0 - other.0)
+    }
+}
+
+impl std::ops::Mul for BlsScalar {
+    type Output = Self;
+
+    fn mul(self, other: Self) -> Self {
+        Self(self.0 * other.0)
+    }
+}
+
+impl Group for Bls12381 {
+    const NAME: &'static str = "bls12381";
+    const POINT_BYTES: usize = 96;
+    type Scalar = BlsScalar;
+    type Point = blstrs::G2Projective;
+
+    fn generator() -> Self::Point {
+        blstrs::G2Projective::generator()
+    }
+
+    fn identity() -> Self::Point {
+        blstrs::G2Projective::identity()
+    }
+
+    fn multiply(point: &Self::Point, scalar: &Self::Scalar) -> Self::Point {
+        point * scalar.0
+    }
+
+    fn scalar_from_u64(number: u64) -> Self::Scalar {
+        BlsScalar(blstrs::Scalar::from(number))
+    }
+
+    fn invert(scalar: &Self::Scalar) -> Option<Self::Scalar> {
+        Option::from(scalar.0.invert()).map(BlsScalar)
+    }
+
+    fn scalar_from_wide(bytes: &[u8; 64]) -> Self::Scalar {
+        let shift = blstrs::Scalar::from(1 << 32).square();
+        let limb = |limb: &[u8]| u64::from_be_bytes(limb.try_into().expect("limbs have eight bytes"));
+        BlsScalar(
+            bytes
+                .chunks(8)
+                .fold(blstrs::Scalar::ZERO, |sum, bytes| sum * shift + blstrs::Scalar::from(limb(bytes))),
+        )
+    }
+
+    fn encode_scalar(scalar: &Self::Scalar) -> [u8; 32] {
+        scalar.0.to_bytes_le()
+    }
+
+    fn decode_scalar(bytes: &[u8]) -> Option<Self::Scalar> {
+        Option::from(blstrs::Scalar::from_bytes_le(bytes.try_into().ok()?)).map(BlsScalar)
+    }
+
+    fn encode_point(point: &Self::Point) -> Vec<u8> {
+        point.to_compressed().to_vec()
+    }
+
+    fn decode_point(bytes: &[u8]) -> Option<Self::Point> {
+        // Checked to be on the curve and in the subgroup.
+        Option::from(blstrs::G2Projective::from_compressed(bytes.try_into().ok()?))
     }
 }

@@ -35,6 +35,21 @@ pub struct KeyShare<G: Group> {
     pub public_shares: BTreeMap<ParticipantId, G::Point>,
 }
 
+impl<G: Group> KeyShare<G> {
+    /// Names the sharing, not the share: the same at every participant, another after every refresh and reshare.
+    #[must_use]
+    pub fn fingerprint(&self) -> Hash {
+        let mut hasher = Sha256::new_with_prefix(b"hither key sharing v1");
+        hasher.update((self.threshold as u64).to_be_bytes());
+        hasher.update(G::encode_point(&self.public_key));
+        for (id, point) in &self.public_shares {
+            hasher.update(id.to_be_bytes());
+            hasher.update(G::encode_point(point));
+        }
+        hasher.finalize().into()
+    }
+}
+
 impl<G: Group> Drop for KeyShare<G> {
     fn drop(&mut self) {
         self.secret_share.zeroize();

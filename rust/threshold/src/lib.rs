@@ -4,7 +4,9 @@
 //! a result. Transport, storage, time and retries are the caller's.
 
 pub mod cait_sith;
+pub mod ckd;
 pub mod derivation;
+pub mod ecdsa;
 pub mod encoding;
 pub mod frost;
 pub mod group;
@@ -12,6 +14,7 @@ pub mod keygen;
 pub mod local;
 pub mod polynomial;
 pub mod protocol;
+pub mod robust;
 pub mod run;
 
 #[cfg(test)]

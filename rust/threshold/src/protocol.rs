@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use zeroize::{Zeroize, Zeroizing};
+
 /// A member of the network, as the contract numbers it. Its x-coordinate in every polynomial is the number plus one.
 pub type ParticipantId = u32;
 
@@ -57,6 +59,8 @@ pub enum Refused {
     TooLarge { from: ParticipantId, size_bytes: usize, size_bytes_max: usize },
     #[error("participant {0} sent a message of no round of this protocol")]
     NoSuchRound(ParticipantId),
+    #[error("participant {0} sent what is meant for another participant alone")]
+    NotForMe(ParticipantId),
 }
 
 /// One participant's side of a protocol run.
@@ -91,7 +95,7 @@ pub(crate) enum Step<T> {
 /// What the others sent in one round, by sender.
 pub(crate) type Inbox = BTreeMap<ParticipantId, Vec<u8>>;
 
-/// A protocol in rounds: in each, everyone sends to everyone, and nobody goes on before all have sent.
+/// A protocol in rounds: in each, everyone sends to everyone that listens, and nobody goes on before all have sent.
 pub(crate) trait Rounds: Send {
     type Output: Send;
 
@@ -99,6 +103,10 @@ pub(crate) trait Rounds: Send {
     fn rounds(&self) -> u8;
     /// The largest message of a round; larger ones are not even stored.
     fn size_bytes_max(&self, round: u8) -> usize;
+    /// Whether the others send me something in this round. False for what only a coordinator gets.
+    fn listens(&self, _round: u8) -> bool {
+        true
+    }
     /// The messages of round 0.
     fn start(&mut self) -> Result<Outgoing, Failure>;
     /// All messages of `round` are here: the messages of the next, or the result after the last.
@@ -125,7 +133,7 @@ impl<R: Rounds> RoundDriver<R> {
     }
 
     fn queue(&mut self, round: u8, outgoing: Outgoing) {
-        let numbered = |data: Vec<u8>| [&[round], data.as_slice()].concat();
+        let numbered = |data: Vec<u8>| [&[round], Zeroizing::new(data).as_slice()].concat();
         if let Some(data) = outgoing.to_all {
             self.outgoing.push_back(Action::SendMany(numbered(data)));
         }
@@ -141,7 +149,7 @@ impl<R: Rounds> RoundDriver<R> {
             self.current = Some(0);
             return Ok(self.outgoing.pop_front().unwrap_or(Action::Wait));
         };
-        if self.inboxes[usize::from(round)].len() < self.others.len() {
+        if self.rounds.listens(round) && self.inboxes[usize::from(round)].len() < self.others.len() {
             return Ok(Action::Wait);
         }
         let inbox = std::mem::take(&mut self.inboxes[usize::from(round)]);
@@ -162,6 +170,18 @@ impl<R: Rounds> RoundDriver<R> {
         match self.outgoing.pop_front() {
             Some(action) => Ok(action),
             None => self.advance(),
+        }
+    }
+}
+
+impl<R: Rounds> Drop for RoundDriver<R> {
+    fn drop(&mut self) {
+        // Private messages are shares: a run that ended early forgets what it got and what it did not hand out.
+        self.inboxes.iter_mut().flat_map(BTreeMap::values_mut).for_each(Zeroize::zeroize);
+        for action in &mut self.outgoing {
+            if let Action::SendMany(data) | Action::SendPrivate(_, data) = action {
+                data.zeroize();
+            }
         }
     }
 }
@@ -190,6 +210,9 @@ impl<R: Rounds> Protocol for RoundDriver<R> {
         let Some(inbox) = self.inboxes.get_mut(usize::from(round)) else {
             return Err(Refused::NoSuchRound(from));
         };
+        if !self.rounds.listens(round) {
+            return Err(Refused::NotForMe(from));
+        }
         let size_bytes_max = self.rounds.size_bytes_max(round);
         if payload.len() > size_bytes_max {
             return Err(Refused::TooLarge { from, size_bytes: payload.len(), size_bytes_max });

@@ -2,11 +2,12 @@
 
 use rand_core::{CryptoRngCore, OsRng};
 
+use crate::ecdsa::SigningRequest;
 use crate::encoding::Malformed;
-use crate::group::{Ed25519, Group, Secp256k1};
+use crate::group::{Bls12381, Ed25519, Group, Secp256k1};
 use crate::keygen::{KeyShare, KeygenParameters, OldKey};
 use crate::protocol::{Action, BadParameters, Failure, ParticipantId, Protocol, Refused};
-use crate::{cait_sith, frost, keygen};
+use crate::{cait_sith, ckd, derivation, frost, keygen, robust};
 
 /// A protocol run of any kind. Its result is what `encode` of the result's type writes; signatures are
 /// 33 + 32 + 1 bytes (nonce point, s, recovery id) or 64.
@@ -26,6 +27,8 @@ pub enum StartError {
 pub enum Curve {
     Secp256k1,
     Ed25519,
+    /// Keys in the second group.
+    Bls12381,
 }
 
 struct Encoded<P, F> {
@@ -83,6 +86,7 @@ pub fn start_keygen(
     match curve {
         Curve::Secp256k1 => start_keygen_in::<Secp256k1>(parameters, old),
         Curve::Ed25519 => start_keygen_in::<Ed25519>(parameters, old),
+        Curve::Bls12381 => start_keygen_in::<Bls12381>(parameters, old),
     }
 }
 
@@ -109,29 +113,34 @@ fn start_keygen_in<G: Group>(
 /// # Errors
 /// When it is not a share of that curve.
 pub fn public_key_of(curve: Curve, share: &[u8]) -> Result<Vec<u8>, Malformed> {
-    Ok(match curve {
-        Curve::Secp256k1 => Secp256k1::encode_point(&KeyShare::<Secp256k1>::decode(share)?.public_key),
-        Curve::Ed25519 => Ed25519::encode_point(&KeyShare::<Ed25519>::decode(share)?.public_key),
-    })
+    fn read<G: Group>(share: &[u8]) -> Result<Vec<u8>, Malformed> {
+        Ok(G::encode_point(&KeyShare::<G>::decode(share)?.public_key))
+    }
+    match curve {
+        Curve::Secp256k1 => read::<Secp256k1>(share),
+        Curve::Ed25519 => read::<Ed25519>(share),
+        Curve::Bls12381 => read::<Bls12381>(share),
+    }
 }
 
 /// The key of an account and path. None when the tweak is no scalar or the key would be zero.
 ///
 /// # Errors
-/// When the public key is malformed.
+/// When the public key is malformed, or of a curve whose keys are not derived by a tweak.
 pub fn derive_public_key(
     curve: Curve,
     public_key: &[u8],
     tweak: &[u8; 32],
-) -> Result<Option<Vec<u8>>, Malformed> {
-    fn add<G: Group>(public_key: &[u8], tweak: Option<G::Scalar>) -> Result<Option<Vec<u8>>, Malformed> {
+) -> Result<Option<Vec<u8>>, StartError> {
+    fn add<G: Group>(public_key: &[u8], tweak: Option<G::Scalar>) -> Result<Option<Vec<u8>>, StartError> {
         let root = G::decode_point(public_key).ok_or(Malformed("public key"))?;
         let derived = tweak.map(|tweak| root + G::base(&tweak));
         Ok(derived.filter(|point| *point != G::identity()).map(|point| G::encode_point(&point)))
     }
     match curve {
-        Curve::Secp256k1 => add::<Secp256k1>(public_key, crate::derivation::tweak_scalar_secp256k1(tweak)),
-        Curve::Ed25519 => add::<Ed25519>(public_key, Some(crate::derivation::tweak_scalar_ed25519(tweak))),
+        Curve::Secp256k1 => add::<Secp256k1>(public_key, derivation::tweak_scalar_secp256k1(tweak)),
+        Curve::Ed25519 => add::<Ed25519>(public_key, Some(derivation::tweak_scalar_ed25519(tweak))),
+        Curve::Bls12381 => Err(BadParameters("keys on bls12381 are not derived by a tweak".into()).into()),
     }
 }
 
@@ -161,12 +170,84 @@ pub fn start_ecdsa_presign(
 /// When share, presignature and request do not fit together.
 pub fn start_ecdsa_sign(
     share: &[u8],
-    request: &cait_sith::SigningRequest,
+    request: &SigningRequest,
     presignature: &[u8],
 ) -> Result<Run, StartError> {
     let share = KeyShare::<Secp256k1>::decode(share)?;
     let run = cait_sith::sign(&share, request, cait_sith::Presignature::decode(presignature)?)?;
-    Ok(encoded(run, |signature| [&signature.big_r[..], &signature.s, &[signature.recovery_id]].concat()))
+    Ok(encoded(run, |signature| signature.encode()))
+}
+
+/// Make a presignature of exactly 2t − 1 signers.
+///
+/// # Errors
+/// When share and signers do not fit together.
+pub fn start_robust_presign(share: &[u8], signers: &[ParticipantId]) -> Result<Run, StartError> {
+    let share = KeyShare::<Secp256k1>::decode(share)?;
+    let run = robust::presign(&share, signers, system_randomness())?;
+    Ok(encoded(run, |presignature| presignature.encode()))
+}
+
+/// Sign with such a presignature. The result is the coordinator's alone; the others' is empty.
+///
+/// # Errors
+/// When share, presignature and request do not fit together.
+pub fn start_robust_sign(
+    share: &[u8],
+    coordinator: ParticipantId,
+    request: &SigningRequest,
+    presignature: &[u8],
+) -> Result<Run, StartError> {
+    let share = KeyShare::<Secp256k1>::decode(share)?;
+    let run = robust::sign(&share, coordinator, request, robust::Presignature::decode(presignature)?)?;
+    Ok(encoded(run, |signature| signature.map_or(vec![], |signature| signature.encode())))
+}
+
+/// Derive an app's key, blinded. The result is the coordinator's alone; the others' is empty.
+///
+/// # Errors
+/// When share and request do not fit together.
+pub fn start_app_key(share: &[u8], request: &ckd::KeyRequest) -> Result<Run, StartError> {
+    let share = KeyShare::<Bls12381>::decode(share)?;
+    let run = ckd::derive_app_key(&share, request, system_randomness())?;
+    Ok(encoded(run, |blinded| blinded.map_or(vec![], |blinded| blinded.encode())))
+}
+
+/// A fresh secret of an app, and both halves of its public key.
+#[must_use]
+pub fn make_app_secret() -> (Vec<u8>, Vec<u8>, Vec<u8>) {
+    let secret = ckd::AppSecret::random(&mut OsRng);
+    let (first, second) = secret.public_key();
+    (secret.encode().to_vec(), first, second)
+}
+
+/// Whether a blinded key answers a request whose app public key has both halves.
+///
+/// # Errors
+/// When something is malformed.
+pub fn answers_app_key_request(
+    blinded: &[u8],
+    network_key: &[u8],
+    app_id: &[u8; 32],
+    app_public_key: &ckd::AppPublicKey,
+) -> Result<bool, Malformed> {
+    let network_key = Bls12381::decode_point(network_key).ok_or(Malformed("public key"))?;
+    Ok(ckd::BlindedKey::decode(blinded)?.answers(&network_key, app_id, app_public_key))
+}
+
+/// The app's key, or None when this is no answer for it.
+///
+/// # Errors
+/// When something is malformed.
+pub fn unmask_app_key(
+    blinded: &[u8],
+    network_key: &[u8],
+    app_id: &[u8; 32],
+    app_secret: &[u8],
+) -> Result<Option<Vec<u8>>, Malformed> {
+    let network_key = Bls12381::decode_point(network_key).ok_or(Malformed("public key"))?;
+    let app_secret = ckd::AppSecret::decode(app_secret).ok_or(Malformed("secret of an app"))?;
+    Ok(ckd::BlindedKey::decode(blinded)?.unmask(&network_key, app_id, &app_secret))
 }
 
 /// # Errors

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use k256::ecdsa::{RecoveryId, Signature, VerifyingKey};
 
 use super::{flip_last_bit, make_key, run_with_liar, Boxed};
-use crate::cait_sith::{
-    generate_triple, presign, sign, EcdsaSignature, Presignature, SigningRequest, Triple,
-};
+use crate::cait_sith::{generate_triple, presign, sign, Presignature, Triple};
 use crate::derivation::compute_tweak;
+use crate::ecdsa::{EcdsaSignature, SigningRequest};
 use crate::group::{Group, Secp256k1};
 use crate::keygen::KeyShare;
 use crate::local::run_locally;
@@ -52,7 +51,7 @@ fn start(
     request.signers.iter().map(|id| (*id, run(id))).collect()
 }
 
-fn recover(signature: &EcdsaSignature, message_hash: &[u8; 32]) -> VerifyingKey {
+pub(super) fn recover(signature: &EcdsaSignature, message_hash: &[u8; 32]) -> VerifyingKey {
     let parsed =
         Signature::from_scalars(<[u8; 32]>::try_from(&signature.big_r[1..]).unwrap(), signature.s).unwrap();
     assert!(parsed.normalize_s().is_none(), "s is low");

@@ -8,7 +8,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{CryptoRng, RngCore, SeedableRng};
 
 use super::{flip_last_bit, make_key, parameters, reconstruct, rng, run_with_liar, start_keygen, Boxed};
-use crate::group::{Ed25519, Group, Secp256k1};
+use crate::group::{Bls12381, Ed25519, Group, Secp256k1};
 use crate::keygen::{reshare, KeyShare, OldKey};
 use crate::local::run_locally;
 use crate::protocol::{Action, BadParameters, Failure, ParticipantId, Protocol, Refused};
@@ -31,6 +31,8 @@ fn exactly_the_threshold_reconstructs() {
     check_every_subset::<Secp256k1>(&[0, 1, 2], 2);
     check_every_subset::<Ed25519>(&[3, 7, 11, 60000], 3);
     check_every_subset::<Ed25519>(&[0, 1], 2);
+    check_every_subset::<Bls12381>(&[0, 1, 2], 2);
+    check_every_subset::<Bls12381>(&[1, 2, 5, 6], 3);
 }
 
 #[test]
@@ -56,7 +58,7 @@ fn cait_siths_own_key_generation_agrees_about_coordinates() {
     assert!(Secp256k1::base(&reconstruct(&[&shares[0], &shares[2]])) == shares[0].public_key);
 }
 
-fn start_reshare<G: Group>(
+pub(super) fn start_reshare<G: Group>(
     old: &BTreeMap<ParticipantId, KeyShare<G>>,
     ids: &[ParticipantId],
     threshold: usize,

@@ -1,8 +1,10 @@
 //! The protocols run among participants of one process, and liars among them.
 
+mod ckd;
 mod ecdsa;
 mod eddsa;
 mod keygen;
+mod robust;
 
 use std::collections::BTreeMap;
 
