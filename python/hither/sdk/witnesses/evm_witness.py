@@ -22,6 +22,8 @@ from web3 import Web3
 from web3.exceptions import Web3Exception
 
 LEGACY_FIELDS = 9
+FEE_VAULT = Web3.to_checksum_address("0x420000000000000000000000000000000000001a")
+"""L1FeeVault, a predeployed contract of every chain of the OP stack."""
 
 
 class Contradiction(Exception):
@@ -59,20 +61,22 @@ def read_transaction(client: Web3, chain_id: int, transaction_id: str) -> dict[s
     must(receipt["gasUsed"] == receipt["cumulativeGasUsed"] - gas_before, "the receipt's gas is wrong")
     price = compute_price(fields, block.get("baseFeePerGas"))
     must(receipt["effectiveGasPrice"] == price, "the receipt's price is wrong")
-    fee = receipt["gasUsed"] * price + int(receipt.get("l1Fee") or 0)  # type: ignore[call-overload]
+    must(
+        len(hashes) == 1, "the block holds other transactions too: balances would not tell this one's effect"
+    )
+    fee = receipt["gasUsed"] * price + read_parent_fee(client, number)
     has_succeeded = receipt["status"] == 1
     count = client.eth.get_transaction_count
     must(count(sender, number - 1) <= fields["nonce"] < count(sender, number), "the sender's count is wrong")
     receiver = Web3.to_checksum_address(fields["to"] or receipt["contractAddress"] or "")
-    if len(hashes) == 1:
-        paid = fields["value"] if has_succeeded and receiver != sender else 0
-        change = client.eth.get_balance(sender, number) - client.eth.get_balance(sender, number - 1)
-        # A contract may pay the sender back, never take more.
-        must(change >= -paid - fee, "the sender's balance fell by more than amount and fee")
-        is_plain = not client.eth.get_code(receiver)
-        must(change == -paid - fee or not is_plain, "the sender's balance did not fall by amount and fee")
-        gained = client.eth.get_balance(receiver, number) - client.eth.get_balance(receiver, number - 1)
-        must(gained == paid or not is_plain or receiver == sender, "the receiver did not get the amount")
+    paid = fields["value"] if has_succeeded and receiver != sender else 0
+    change = client.eth.get_balance(sender, number) - client.eth.get_balance(sender, number - 1)
+    # A contract may pay the sender back, never take more.
+    must(change >= -paid - fee, "the sender's balance fell by more than amount and fee")
+    is_plain = not client.eth.get_code(receiver)
+    must(change == -paid - fee or not is_plain, "the sender's balance did not fall by amount and fee")
+    gained = client.eth.get_balance(receiver, number) - client.eth.get_balance(receiver, number - 1)
+    must(gained == paid or not is_plain or receiver == sender, "the receiver did not get the amount")
     return {
         "sender": sender,
         "receiver": receiver,
@@ -90,6 +94,13 @@ def read_transaction(client: Web3, chain_id: int, transaction_id: str) -> dict[s
             for log in receipt["logs"]
         ],
     }
+
+
+def read_parent_fee(client: Web3, number: int) -> int:
+    """What a chain of the OP stack charged for the block's data on its parent chain: all of it goes to one vault."""
+    if not client.eth.get_code(FEE_VAULT):
+        return 0
+    return client.eth.get_balance(FEE_VAULT, number) - client.eth.get_balance(FEE_VAULT, number - 1)
 
 
 def decode(raw: bytes) -> dict[str, Any]:
