@@ -14,6 +14,7 @@ from hither.cli.bench.evm import (
     list_receivers,
     make_senders,
     measure_raw,
+    mine_all,
     run_anvil,
     sign_transaction,
 )
@@ -84,7 +85,7 @@ def _deploy(caller: RpcCaller, owner: EvmSender) -> bytes:
     code = artefact.link() + encode(parse_type("(string,string,uint256,address)"), arguments)
     transaction = LegacyTransaction(CHAIN_ID, 0, GAS_PRICE_WEI, DEPLOYMENT_GAS, b"", 0, code)
     sent = caller.call("eth_sendRawTransaction", ["0x" + sign_transaction(owner, transaction).hex()])
-    caller.call("evm_mine", [])
+    mine_all(caller, 0, 1)
     receipt = caller.call("eth_getTransactionReceipt", [sent])
     if receipt is None or receipt["status"] != "0x1":
         raise BenchmarkFailed(f"the token was not deployed: {receipt}")

@@ -40,7 +40,7 @@ end
 function request()
   -- The first request is only looked at by wrk, not sent.
   if not is_tried then is_tried = true; return wrk.format("GET", "/health") end
-  if started == 0 then started = now() end
+  if started == 0 then started = now(); answered_at = started end
   if sent >= length or (sent % 64 == 0 and now() - started > limit) then is_over = true end
   if is_over then return wrk.format("GET", "/health") end
   sent = sent + 1
