@@ -150,6 +150,11 @@ class Channels:
             if participant in channel.others:
                 channel.end(JobFailed(f"participant {participant} is not to be reached"))
 
+    def end_all(self) -> None:
+        """This node stops."""
+        for channel in list(self._open.values()):
+            channel.end(JobFailed("this node stops"))
+
     def _deliver(self, channel: Channel, sender: int, message: Data | End) -> None:
         if message.epoch_id != channel.epoch_id:
             self._count("frame of another epoch")

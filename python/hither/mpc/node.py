@@ -182,7 +182,8 @@ class Node:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def close(self) -> None:
-        """End the threads."""
+        """End what runs, and the threads."""
+        self._channels.end_all()
         self._signing.shutdown(wait=True, cancel_futures=True)
         self._stocking.shutdown(wait=True, cancel_futures=True)
 
@@ -487,6 +488,11 @@ class Node:
             # Others may announce what they have before this node has it, and the other way round.
             asyncio.get_running_loop().call_later(PRESIGN_S_MAX, self._making.discard, prefix)
 
+    async def lead_presigning(self, view: NetworkView, key: Key, signers: tuple[int, ...]) -> None:
+        """Make stock of this node's own with these signers. Raises JobFailed."""
+        job = PresignJob(key.domain.id, signers, make_presignature_id(self.me))
+        await self._presign(job, key, Begin(view.epoch_id, os.urandom(16), job), self.me)
+
     def _keep_made(self, job: PresignJob, epoch_id: int, made: list[Secret]) -> None:
         if not self._is_of_epoch(epoch_id):
             raise JobFailed("the epoch is over")
@@ -505,9 +511,8 @@ class Node:
                 self._was_stocked = self._was_stocked or self.is_stocked
                 continue
             key, signers = lacking
-            job = PresignJob(key.domain.id, signers, make_presignature_id(self.me))
             try:
-                await self._presign(job, key, Begin(view.epoch_id, os.urandom(16), job), self.me)
+                await self.lead_presigning(view, key, signers)
             except JobFailed as error:
                 self.count("stock jobs failed")
                 logger.info("no stock of %s was made: %s", signers, error)

@@ -1,0 +1,400 @@
+"""Nodes over TLS: keys, stock and signatures, while one of them is away, slow, killed in any round, or an old copy of itself."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hither.mpc import node as node_module
+from hither.mpc import protocols
+from hither.mpc.channels import JobFailed
+from hither.mpc.contract import Key, KeyEvent
+from hither.mpc.messages import Begin, Data, decode_message
+from hither.mpc.schemes import FROST_BATCH, Domain
+from hither.mpc.signers import NO_STOCK, KeyFailed, NotSigned
+from hither.mpc.store import make_presignature_id
+from tests.unit.mpc.meshed import ECDSA, EDDSA, Meshed, add_stock, meshed, must_become
+
+Work = Callable[[Meshed], Awaitable[None]]
+
+
+def run(folder: Path, work: Work, **options: Any) -> None:
+    async def main() -> None:
+        async with meshed(folder, **options) as network:
+            await work(network)
+
+    asyncio.run(main())
+
+
+def test_nodes_make_keys_and_sign_and_find_everything_again(tmp_path: Path) -> None:
+    """Either protocol, with stock and, for EdDSA, without; after a restart of all, with what was on disk."""
+
+    async def work(network: Meshed) -> None:
+        await network.must_sign((1, 2, 0), EDDSA)
+        for leader, signers in ((0, (0, 1)), (0, (0, 2)), (1, (0, 1))):
+            await network.must_stock(leader, signers)
+        await network.must_stock(2, (1, 2), EDDSA)
+        await network.must_sign((0, 1, 2))
+        for number in range(3):
+            await network.stop(number)
+        for number in range(3):
+            await network.start(number)
+        await network.connect((0, 1, 2))
+        await network.must_sign((0, 1, 2))
+        await network.must_sign((2, 1, 0), EDDSA)
+        assert network.running[2].store.count_presignatures() == {1: FROST_BATCH - 1}
+        with pytest.raises(NotSigned, match=NO_STOCK):
+            await network.must_sign((0, 1, 2))  # What is left belongs to another leader.
+        await network.must_sign((1, 0, 2))
+
+    run(tmp_path, work)
+
+
+def test_stock_is_kept_by_itself_with_those_who_are_there(tmp_path: Path) -> None:
+    """Every leader fills its own; what needs a node that is away is made when it is back."""
+
+    async def work(network: Meshed) -> None:
+        await must_become(lambda: all(network[me].is_stocked for me in range(3)), "stocked")
+        assert [network.running[me].store.count_presignatures()[0] for me in range(3)] == [4, 4, 4]
+        await network.stop(2)
+        await must_become(lambda: network[0].connected == {1}, "alone")
+        for _ in range(2):
+            await network.must_sign((0, 1))
+            await must_become(lambda: network.running[0].store.count_presignatures()[0] == 4, "refilled")
+
+    run(tmp_path, work, stock={"CaitSith": 6, "Frost": 0}, domains=(ECDSA,))
+
+
+def test_a_network_without_one_node_goes_on(tmp_path: Path) -> None:
+    """Whichever is away; below the threshold the reason is named at once; back again, it signs."""
+
+    async def work(network: Meshed) -> None:
+        for leader, signers in ((0, (0, 1)), (0, (0, 2))):
+            await network.must_stock(leader, signers)
+        await network.stop(1)
+        await must_become(lambda: network[0].connected == {2}, "alone")
+        await network.must_sign((0, 2))
+        await network.must_sign((0, 2), EDDSA)
+        await network.stop(2)
+        await must_become(lambda: not network[0].connected, "alone")
+        with pytest.raises(NotSigned, match="2 signers are needed, and 1 are to be reached"):
+            await network.must_sign((0,), EDDSA)
+        await network.start(1)
+        await network.connect((0, 1))
+        await network.must_sign((0, 1))
+        await network.must_sign((1, 0), EDDSA)
+
+    run(tmp_path, work)
+
+
+async def must_stop_after(
+    network: Meshed, number: int, messages: int, work: Awaitable[Any]
+) -> BaseException | None:
+    """Run something while a node stops at its n-th protocol message; what it raised."""
+    node, left = network[number], messages
+    receive = node.receive
+    stopped = asyncio.Event()
+
+    def count(sender: int, frame: bytes) -> None:
+        nonlocal left
+        if stopped.is_set():
+            return
+        if isinstance(decode_message(frame), Data | Begin):
+            if left == 0:
+                stopped.set()
+                return
+            left -= 1
+        receive(sender, frame)
+
+    network.running[number].mesh._receive = count
+    task = asyncio.ensure_future(work)
+    waiting = asyncio.create_task(stopped.wait())
+    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if stopped.is_set():
+        await network.stop(number)
+    (answer,) = await asyncio.gather(task, return_exceptions=True)
+    if number in network.running:
+        network.running[number].mesh._receive = receive
+    return answer if isinstance(answer, BaseException) else None
+
+
+# The invitation is the first message; then one of each round of the other signer.
+ROUNDS = [(ECDSA, 2), (EDDSA, 3)]
+KILLED_IN = [(domain, number) for domain, count in ROUNDS for number in range(count)]
+
+
+@pytest.mark.parametrize(("domain", "messages"), KILLED_IN)
+def test_a_signer_killed_in_any_round_is_done_without(tmp_path: Path, domain: Domain, messages: int) -> None:
+    """The attempt fails quickly and leaves no presignature behind; the next one has other signers."""
+
+    async def work(network: Meshed) -> None:
+        for signers in ((0, 1), (0, 2)):
+            await network.must_stock(0, signers)
+        before = network.running[0].store.count_presignatures()
+        failure = await must_stop_after(network, 1, messages, network.must_sign((0, 1, 2), domain))
+        assert failure is None or isinstance(failure, NotSigned)  # In the last round the leader needs it no more.
+        assert (failure is None) == (1 in network.running or messages == 2)
+        await must_become(lambda: network[0].connected == {2} or 1 in network.running, "noticed")
+        await network.must_sign((0, 2, 1), domain)
+        used = before[0] - network.running[0].store.count_presignatures().get(0, 0)
+        assert used == (0 if domain is EDDSA else 2)
+
+    run(tmp_path, work)
+
+
+@pytest.mark.parametrize("messages", [0, 1, 2, 5, 20])
+def test_a_signer_killed_while_stock_is_made_leaves_none(tmp_path: Path, messages: int) -> None:
+    """Neither side keeps half of a presignature; with others, and with the same when it is back, making goes on."""
+
+    async def work(network: Meshed) -> None:
+        failure = await must_stop_after(network, 1, messages, add_stock(network[0], network.view, (0, 1)))
+        assert isinstance(failure, JobFailed)
+        assert network.running[0].store.count_presignatures() == {}
+        await network.must_stock(0, (0, 2))
+        await network.start(1)
+        await network.connect((0, 1, 2))
+        await network.must_stock(0, (0, 1))
+        assert network.running[1].store.count_presignatures() == {0: 1}
+
+    run(tmp_path, work, domains=(ECDSA,))
+
+
+@pytest.mark.parametrize("messages", [0, 3, 6, 9, 13])
+def test_a_node_killed_in_a_ceremony_ends_the_attempt_for_all(tmp_path: Path, messages: int) -> None:
+    """Nobody has a share, but where only the last confirmation is missing: the contract does not count that attempt.
+
+    The next attempt succeeds, and what the first left is erased.
+    """
+
+    async def work(network: Meshed) -> None:
+        event = KeyEvent(0, EDDSA, network.describe(range(3)), 3, 10**9, (), 4)
+        network.set_view(replace(network.view, event=event))
+        others = asyncio.gather(
+            *(network[me].make_key(network.view, event, 3) for me in (0, 1)), return_exceptions=True
+        )
+
+        async def die() -> None:
+            await network[2].make_key(network.view, event, 3)
+
+        await must_stop_after(network, 2, messages, die())
+        answers = await others
+        assert all(isinstance(answer, KeyFailed) for answer in answers) == (messages < 13)
+        for me in (0, 1):
+            assert ((1, 0, 3) in network.running[me].store.list_shares()) == (messages == 13)
+        await network.start(2)
+        await network.connect((0, 1, 2))
+        (key,) = set(await network.run_event(replace(event, attempt_id=4), 4))
+        assert isinstance(key, bytes)
+        keys = {**network.view.keys, EDDSA.id: Key(EDDSA, key, 4)}
+        network.set_view(replace(network.view, event=None, keys=keys))
+        assert all((1, 0, 3) not in network.running[me].store.list_shares() for me in range(3))
+        await network.must_sign((0, 1), EDDSA)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(node_module, "KEY_S_MAX", 5.0)
+        run(tmp_path, work, domains=(ECDSA,))
+
+
+def test_a_slow_signer_costs_an_attempt_and_not_more(tmp_path: Path) -> None:
+    """It answers after the time for a signature: the attempt ends with that reason, and others sign."""
+
+    async def work(network: Meshed) -> None:
+        for signers in ((0, 1), (0, 2)):
+            await network.must_stock(0, signers)
+        receive = network[1].receive
+        loop = asyncio.get_running_loop()
+        network.running[1].mesh._receive = lambda sender, frame: (
+            loop.call_later(1.0, receive, sender, frame) and None
+        )
+        with pytest.raises(NotSigned, match="did not answer in time"):
+            await network.must_sign((0, 1, 2))
+        await network.must_sign((0, 2, 1))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(node_module, "SIGN_S_MAX", 0.8)
+        run(tmp_path, work, domains=(ECDSA,))
+
+
+def test_a_partition_is_worked_around_and_heals(tmp_path: Path) -> None:
+    """0 and 1 do not reach each other; both sign with 2; when the cut is mended they sign together."""
+
+    async def work(network: Meshed) -> None:
+        for leader, signers in ((0, (0, 1)), (0, (0, 2)), (1, (1, 2))):
+            await network.must_stock(leader, signers)
+        people = network.view.participants
+        network[0].set_view(replace(network.view, participants=(people[0], people[2])))
+        network[1].set_view(replace(network.view, participants=people[1:]))
+        await must_become(lambda: network[0].connected == {2} and network[1].connected == {2}, "cut")
+        for order in ((0, 2), (1, 2)):
+            request = network.ask()
+            network.verify(request, await network[order[0]].sign(request, network.view, order))
+        network.set_view(network.view)
+        await network.connect((0, 1, 2))
+        await network.must_sign((0, 1))
+
+    run(tmp_path, work, domains=(ECDSA,))
+
+
+def must_copy_stock(network: Meshed, number: int) -> Callable[[], None]:
+    """Remember a node's stock; the answer puts it back into its store, as a restored disk would, unnoticed."""
+    store = network.running[number].store
+    rows = store._database.execute("SELECT * FROM presignatures").fetchall()
+
+    def put_back() -> None:
+        places = ",".join("?" * len(rows[0]))
+        store._database.executemany(f"INSERT OR IGNORE INTO presignatures VALUES ({places})", rows)
+
+    return put_back
+
+
+@pytest.mark.parametrize("restored", [0, 1])
+def test_a_presignature_out_of_an_old_backup_signs_nothing(tmp_path: Path, restored: int) -> None:
+    """Leader or not, the other one deleted its part; then both drop what is left, and new stock signs."""
+
+    async def work(network: Meshed) -> None:
+        await network.must_stock(0, (0, 1))
+        put_back = must_copy_stock(network, restored)
+        await network.must_sign((0, 1))
+        put_back()
+        for me in (0, 1):  # As after a restart.
+            network[me]._in_use.clear()
+            network[me]._making.clear()
+        assert network.running[restored].store.count_presignatures() == {0: 1}
+        with pytest.raises(NotSigned, match=NO_STOCK if restored == 1 else "was used"):
+            await network.must_sign((0, 1))
+        if restored == 0:
+            put_back()
+            for me in (0, 1):
+                network[me]._in_use.clear()
+        network[0]._announce(1)
+        await must_become(lambda: network.running[restored].store.count_presignatures() == {}, "collected")
+        await network.must_stock(0, (0, 1))
+        await network.must_sign((0, 1))
+
+    run(tmp_path, work, domains=(ECDSA,))
+
+
+def test_stock_that_only_one_side_holds_is_collected(tmp_path: Path) -> None:
+    """What the owner lost goes at the signers, what a signer lost goes at the owner; shared stock stays."""
+
+    async def work(network: Meshed) -> None:
+        stores = {me: network.running[me].store for me in range(3)}
+        await network.must_stock(0, (0, 1))
+        kept = set(stores[0].list_owned(0))
+        for me in (0, 1):
+            stores[me].put_presignatures(
+                make_presignature_id(0), 0, 0, (0, 1), [protocols.Secret(b"one side only")]
+            )
+        network[0]._announce(1)
+        await must_become(lambda: all(set(stores[me].list_owned(0)) == kept for me in (0, 1)), "collected")
+        assert network[0].counts["orphaned stock dropped"] == network[1].counts["orphaned stock dropped"] == 1
+
+    run(tmp_path, work, domains=(ECDSA,))
+
+
+def test_equal_requests_of_another_fork_take_another_presignature(tmp_path: Path) -> None:
+    """Signed, reverted, asked again at the same height with another payload: two presignatures, two good signatures."""
+
+    async def work(network: Meshed) -> None:
+        for _ in range(2):
+            await network.must_stock(0, (0, 1))
+        first = network.ask(text="before the revert")
+        one = await network[0].sign(first, network.view, (0, 1))
+        for me in range(3):
+            network[me].forget_requests()
+        second = replace(network.ask(text="after the revert"), id=first.id)
+        for me in range(3):
+            network[me].note_request(second)
+        two = await network[0].sign(second, network.view, (0, 1))
+        network.verify(first, one)
+        network.verify(second, two)
+        assert one.r != two.r  # type: ignore[union-attr]
+        assert network.running[0].store.count_presignatures() == {}
+
+    run(tmp_path, work, domains=(ECDSA,))
+
+
+def test_a_signer_signs_only_what_it_has_seen_itself(tmp_path: Path) -> None:
+    """A request that the leader made up is refused with that reason; one that a signer sees late is waited for."""
+
+    async def work(network: Meshed) -> None:
+        request = network.ask(EDDSA)
+        network[1].forget_requests()
+        with pytest.raises(NotSigned, match="has not seen the request"):
+            await network[0].sign(request, network.view, (0, 1))
+        asyncio.get_running_loop().call_later(0.2, network[1].note_request, request)
+        network.verify(request, await network[0].sign(request, network.view, (0, 1)))
+
+    run(tmp_path, work, domains=(EDDSA,))
+
+
+async def must_reshare(network: Meshed, members: list[int], threshold: int, attempt_id: int) -> None:
+    """All keys to other members; the contract then runs with them."""
+    view = network.view
+    people = network.describe(members)
+    keys = dict(view.keys)
+    for key in view.keys.values():
+        domain = replace(key.domain, threshold=threshold)
+        event = KeyEvent(view.epoch_id + 1, domain, people, attempt_id, 10**9, (), attempt_id + 1, key)
+        network.view = view
+        for me in members:
+            if me not in network.running:
+                await network.start(me)
+        network.set_view(replace(view, event=event))
+        await network.connect(members)
+        answers = await network.run_event(event, attempt_id)
+        assert set(answers) == {key.public_key}
+        keys[domain.id] = Key(domain, key.public_key, attempt_id)
+    network.set_view(
+        replace(view, epoch_id=view.epoch_id + 1, threshold=threshold, participants=people, keys=keys)
+    )
+
+
+def test_keys_move_to_other_members_and_thresholds(tmp_path: Path) -> None:
+    """Three, four, five, three again: the root keys stay, old shares and stock are gone from the disk, all sets sign."""
+
+    async def work(network: Meshed) -> None:
+        network.tls_keys += Meshed(tmp_path, 2).tls_keys
+        await network.must_stock(0, (0, 1))
+        roots = {id_: key.public_key for id_, key in network.view.keys.items()}
+        for attempt_id, (members, threshold) in enumerate(
+            (([0, 1, 2, 3], 3), ([0, 1, 2, 3, 4], 3), ([1, 3, 4], 2))
+        ):
+            for me in members:
+                if me not in network.running:
+                    network.addresses.setdefault(me, ("127.0.0.1", 0))
+                    await network.start(me)
+            await must_reshare(network, members, threshold, attempt_id)
+            assert {id_: key.public_key for id_, key in network.view.keys.items()} == roots
+            for number, running in network.running.items():
+                shares = [(id_, network.view.epoch_id, attempt_id) for id_ in (0, 1)]
+                assert running.store.list_shares() == (shares if number in members else [])
+                assert running.store.count_presignatures() == {}
+            signers = tuple(members[-threshold:])
+            await network.must_stock(signers[0], signers, replace(ECDSA, threshold=threshold))
+            await network.must_sign(signers)
+            await network.must_sign(signers, EDDSA)
+
+    run(tmp_path, work)
+
+
+def test_shares_of_two_epochs_do_not_meet(tmp_path: Path) -> None:
+    """A node that has not heard of the new epoch drops what comes from it, and nothing is signed."""
+
+    async def work(network: Meshed) -> None:
+        old = network.view
+        await must_reshare(network, [0, 1, 2], 2, 0)
+        network[1]._view = old
+        request = network.ask(EDDSA)
+        with pytest.raises(NotSigned, match="did not answer in time"):
+            await network[0].sign(request, network.view, (0, 1))
+        assert network[1].counts["frame of another epoch"] >= 1
+        await network[0].sign(request, network.view, (0, 2))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(node_module, "SIGN_S_MAX", 0.5)
+        run(tmp_path, work, domains=(EDDSA,))
