@@ -26,11 +26,12 @@ FLAGS = ("-Ctarget-cpu=mvp", "--cfg=near")
 
 @dataclass(frozen=True)
 class Artifact:
-    """One wasm: the package it is built from, and the features if they are not the default."""
+    """One wasm: the package it is built from, the features if they are not the default, libraries beside it."""
 
     name: str
     package: str
     features: str | None = None
+    libraries: tuple[str, ...] = ()
 
 
 ARTIFACTS = (
@@ -42,18 +43,15 @@ ARTIFACTS = (
     Artifact("nft", "nft"),
     Artifact("ping_pong", "ping_pong"),
     Artifact("signer", "signer"),
+    Artifact("treasury", "treasury", libraries=("foreign_transactions",)),
 )
 
 
 def compute_source_hash(artifact: Artifact) -> str:
     """One hash of everything in this folder that the wasm depends on."""
-    package = ROOT / artifact.package
-    files = [
-        ROOT / "Cargo.toml",
-        ROOT / "Cargo.lock",
-        package / "Cargo.toml",
-        *sorted(package.glob("src/**/*.rs")),
-    ]
+    files = [ROOT / "Cargo.toml", ROOT / "Cargo.lock"]
+    for package in (artifact.package, *artifact.libraries):
+        files += [ROOT / package / "Cargo.toml", *sorted((ROOT / package).glob("src/**/*.rs"))]
     digest = hashlib.sha256(f"{artifact.name} {artifact.features} {FLAGS}".encode())
     for file in files:
         content = file.read_bytes()
