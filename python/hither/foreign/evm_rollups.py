@@ -67,7 +67,8 @@ def compute_compressed_size(data: bytes) -> int:
     places = [0] * 8192
     limit = max(len(data) - 13, 0)
     size, start, at = 0, 0, 2
-    while at < limit:
+    # A match that begins at the limit's last place is not taken.
+    while at + 1 < limit:
         word = data[at : at + 3]
         slot = (2654435769 * int.from_bytes(word, "little") >> 19) & 8191
         before, places[slot] = places[slot], at
