@@ -24,7 +24,7 @@ test-all: ## The same, and the long tests: fuzzing, every contract rebuilt, 200 
 	@scripts/run_tests --all
 
 bench: setup ## Every benchmark, one JSON object each (hither bench NAME)
-	@for name in start transfers tokens rpc growth; do .venv/bin/hither bench $$name --json || exit 1; done
+	@for name in start transfers tokens rpc growth payloads; do .venv/bin/hither bench $$name --json || exit 1; done
 
 wheel: setup ## A wheel in dist/ that installs without a compiler
 	@scripts/wheel

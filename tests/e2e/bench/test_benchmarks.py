@@ -39,6 +39,10 @@ CASES = {
         (),
         {"us_at_2e2", "rss_mb", "restart_s", "write_amplification"},
     ),
+    "payloads": (
+        (),
+        {"evm_per_s"},
+    ),
 }
 
 
