@@ -4,6 +4,7 @@ Only the doors import it: ``hither.crypto``, ``hither.params``, ``hither.state``
 ``hither.vm``, ``hither.mpc.protocols``. Long work releases the interpreter lock.
 """
 
+from collections.abc import Callable
 from typing import final
 
 class InvalidInput(ValueError):
@@ -11,6 +12,9 @@ class InvalidInput(ValueError):
 
 class StoreError(RuntimeError):
     """The database failed or is damaged. The node must stop."""
+
+class StateGone(LookupError):
+    """The process that has the states does not keep this one."""
 
 class VmError(RuntimeError):
     """The VM itself failed (not the contract). The node must stop."""
@@ -79,6 +83,46 @@ class Trie:
     def prove(self, prefix: bytes, /) -> list[bytes]:
         """Raw nodes in the order that ``view_state`` with ``include_proof`` lists them."""
     def update(self, changes: list[tuple[bytes, bytes | None]], /) -> Trie: ...
+
+@final
+class StateDesk:
+    """Answers questions about states to another process, on threads that never take the interpreter lock.
+
+    ``resolve(block_hash, shard_index)`` finds a state that was not published lately; it does take the lock.
+    """
+
+    def __new__(cls, vm: Vm, resolve: Callable[[bytes, int], Trie | None]) -> StateDesk: ...
+    def publish(self, block: bytes, tries: list[Trie], /) -> None:
+        """Have the states of all shards after the newest block at hand."""
+    def forget(self) -> None:
+        """Forget what is at hand: the chain goes back."""
+    def serve(self, descriptor: int, /) -> None:
+        """Begin to answer over a connected socket, which belongs to the desk from now on."""
+
+@final
+class StateClient:
+    """Asks a ``StateDesk`` in another process over connected sockets, which belong to it from now on.
+
+    As many threads may ask at once as there are sockets; more wait.
+    """
+
+    def __new__(cls, descriptors: list[int]) -> StateClient: ...
+    def trie(self, block: bytes, shard_index: int, /) -> DistantTrie:
+        """The state of a shard after a block; nothing is asked yet."""
+
+@final
+class DistantTrie:
+    """A ``Trie`` in another process. Each question raises ``StateGone`` where it is not kept."""
+
+    @property
+    def root(self) -> bytes: ...
+    def get(self, key: bytes, /) -> bytes | None: ...
+    def scan(
+        self, prefix: bytes, after: bytes | None = None, limit: int | None = None
+    ) -> list[tuple[bytes, bytes]]: ...
+    def prove(self, prefix: bytes, /) -> list[bytes]: ...
+    def view(self, call: Call, interrupt_after_ms: int | None = None, /) -> CallOutcome:
+        """``Vm.view`` on this state, in the process that has it."""
 
 @final
 class ChunkState:

@@ -1,6 +1,6 @@
 //! The one place where errors of the crates become Python exceptions.
 
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyLookupError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::{create_exception, PyErr};
 
@@ -15,6 +15,12 @@ create_exception!(
     StoreError,
     PyRuntimeError,
     "The database failed or is damaged. The node must stop."
+);
+create_exception!(
+    hither_native,
+    StateGone,
+    PyLookupError,
+    "The process that has the states does not keep this one."
 );
 create_exception!(
     hither_native,
@@ -39,6 +45,7 @@ pub fn vm_error(error: impl std::fmt::Display) -> PyErr {
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     module.add("InvalidInput", py.get_type::<InvalidInput>())?;
+    module.add("StateGone", py.get_type::<StateGone>())?;
     module.add("StoreError", py.get_type::<StoreError>())?;
     module.add("VmError", py.get_type::<VmError>())
 }

@@ -3,6 +3,7 @@
 mod crypto;
 mod error;
 mod params;
+mod reads;
 mod state;
 mod store;
 mod threshold;
@@ -19,6 +20,7 @@ fn hither_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     error::register(module)?;
     crypto::register(module)?;
     params::register(module)?;
+    reads::register(module)?;
     state::register(module)?;
     store::register(module)?;
     threshold::register(module)?;

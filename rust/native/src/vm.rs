@@ -1,5 +1,7 @@
 //! The contract VM for Python. Calls release the interpreter lock.
 
+use std::sync::Arc;
+
 use hither_vm as vm;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -10,14 +12,15 @@ use crate::params::error;
 use crate::state::{ChunkState, Trie};
 
 #[pyclass(frozen, module = "hither_native")]
-pub struct Vm(vm::Vm);
+pub struct Vm(pub(crate) Arc<vm::Vm>);
 
 #[pymethods]
 impl Vm {
     #[new]
     #[pyo3(signature = (cache_dir, *, memory_entries=128, disk_bytes=4_000_000_000))]
     fn new(cache_dir: std::path::PathBuf, memory_entries: usize, disk_bytes: u64) -> PyResult<Self> {
-        vm::Vm::new(&cache_dir, memory_entries, disk_bytes).map(Vm).map_err(error)
+        let opened = vm::Vm::new(&cache_dir, memory_entries, disk_bytes).map_err(error)?;
+        Ok(Vm(Arc::new(opened)))
     }
 
     #[pyo3(signature = (code, protocol_version, /))]
@@ -66,7 +69,7 @@ fn promise_input(value: &Bound<'_, PyAny>) -> PyResult<vm::PromiseInput> {
 }
 
 #[pyclass(frozen, module = "hither_native")]
-pub struct Call(vm::Call);
+pub struct Call(pub(crate) vm::Call);
 
 #[pymethods]
 impl Call {
@@ -148,7 +151,7 @@ impl Call {
 }
 
 #[pyclass(frozen, module = "hither_native")]
-pub struct CallOutcome(vm::CallOutcome);
+pub struct CallOutcome(pub(crate) vm::CallOutcome);
 
 #[pymethods]
 impl CallOutcome {

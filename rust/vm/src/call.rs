@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use borsh::{BorshDeserialize, BorshSerialize};
 use hither_state::{ChunkState, Trie};
 use near_parameters::RuntimeConfig;
 use near_primitives_core::account::AccountContract;
@@ -30,7 +31,7 @@ const VIEW_FIRST_ATTEMPT_GAS: u64 = 60_000_000_000_000;
 const VIEW_ATTEMPT_GROWTH: u64 = 4;
 
 /// The outcome of another promise that this call waited for.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
 pub enum PromiseInput {
     Success(Vec<u8>),
     Failed,
@@ -38,7 +39,7 @@ pub enum PromiseInput {
 }
 
 /// Everything that a contract can ask about its surroundings (NEAR's `VMContext` and more).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, BorshSerialize, BorshDeserialize)]
 pub struct Call {
     pub protocol_version: u32,
     pub chain_id: String,
