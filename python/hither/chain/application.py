@@ -22,7 +22,7 @@ from hither.primitives.block import Block
 from hither.primitives.chunk import Chunk
 from hither.primitives.merkle import compute_merkle_root
 from hither.primitives.outcome import Outcome, compute_outcome_leaf
-from hither.primitives.receipt import Receipt, encode_receipt
+from hither.primitives.receipt import Receipt
 from hither.primitives.transaction import SignedTransaction
 from hither.primitives.types import ZERO_HASH, Balance, BlockHeight, CryptoHash, EpochHeight, ShardId
 from hither.runtime.routing import group_by_shard
@@ -46,13 +46,12 @@ ApplyShards = Callable[[Sequence[ShardWork]], Sequence[ApplyResult]]
 class AppliedShard(msgspec.Struct, frozen=True):
     """What applying a block did to one shard.
 
-    ``leaves`` are the outcomes' Merkle leaves, ``outgoing_rows`` the encoded outgoing receipts.
+    ``leaves`` are the outcomes' Merkle leaves.
     """
 
     shard_id: ShardId
     result: ApplyResult
     leaves: tuple[bytes, ...]
-    outgoing_rows: tuple[bytes, ...]
 
 
 class AppliedBlock(msgspec.Struct, frozen=True):
@@ -134,8 +133,7 @@ def finish_block(
     shards, applied = [], []
     for index, (shard, result) in enumerate(zip(head.shards, results, strict=True)):
         leaves = tuple(compute_outcome_leaf(outcome) for outcome in result.outcomes)
-        rows = tuple(map(encode_receipt, result.outgoing_receipts))
-        applied.append(AppliedShard(shard.shard_id, result, leaves, rows))
+        applied.append(AppliedShard(shard.shard_id, result, leaves))
         if shard.shard_id not in chunks:
             waiting = (arrivals[index], *shard.waiting) if arrivals[index] else shard.waiting
             shards.append(msgspec.structs.replace(shard, trie=result.sealed.trie, waiting=waiting))
@@ -148,7 +146,7 @@ def finish_block(
             result.congestion_info,
             result.bandwidth_requests,
             result.outgoing_receipts,
-            rows,
+            result.outgoing_rows,
         )
         shards.append(ShardProgress(shard.shard_id, result.sealed.trie, block.chunks[index], chunk_result))
     final_height = _get_final_height(head, parameters, block)

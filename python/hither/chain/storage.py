@@ -327,8 +327,8 @@ class ChainStorage(ChainRows):
         if result.outcomes:
             writes.append((OUTCOMES, key, pack_items([encode_outcome(o) for o in result.outcomes])))
             writes.append((LEAVES, key, b"".join(shard.leaves)))
-        if shard.outgoing_rows:
-            writes.append((OUTGOING, key, pack_items(shard.outgoing_rows)))
+        if result.outgoing_rows:
+            writes.append((OUTGOING, key, pack_items(result.outgoing_rows)))
         writes += self._index.write(height, index, result, chunk.transactions)
         return writes
 

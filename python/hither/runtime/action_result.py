@@ -47,7 +47,7 @@ class ActionResult:
         self.logs: list[str] = []
         self.new_receipts: list[Receipt] = []
         self.validator_proposals: list[ValidatorStake] = []
-        self.profile: dict[tuple[str, str], int] = {}
+        self.profile: list[tuple[str, str, int]] = []
         self.tokens_burnt = 0
         self.subsidized_amount = 0
 
@@ -64,8 +64,7 @@ class ActionResult:
         self.gas_burnt_for_function_call += following.gas_burnt_for_function_call
         self.gas_used += following.gas_used
         self.compute_usage += following.compute_usage
-        if following.profile:
-            self.add_profile([(category, cost, gas) for (category, cost), gas in following.profile.items()])
+        self.add_profile(following.profile)
         self.logs += following.logs
         if following.error is not None:
             self.set_error(following.error)
@@ -93,16 +92,15 @@ class ActionResult:
             raise IntegerOverflow("tokens burnt")
 
     def add_profile(self, entries: list[tuple[str, str, int]]) -> None:
-        """Add gas by category and cost."""
-        profile = self.profile
-        for category, cost, gas in entries:
-            key = (category, cost)
-            profile[key] = profile.get(key, 0) + gas
+        """Add gas by category and cost. Entries come, and stay, in the order of outcomes: by category, then by name."""
+        if not self.profile:
+            self.profile = entries
+        elif entries:
+            sums = {(category, cost): gas for category, cost, gas in self.profile}
+            for category, cost, gas in entries:
+                sums[category, cost] = sums.get((category, cost), 0) + gas
+            self.profile = [(category, cost, gas) for (category, cost), gas in sorted(sums.items())]
 
     def make_profile(self) -> tuple[ProfileEntry, ...]:
-        """The profile as outcomes list it: by category, then by name."""
-        if not self.profile:
-            return ()
-        return tuple(
-            ProfileEntry(category, cost, Gas(gas)) for (category, cost), gas in sorted(self.profile.items())
-        )
+        """The profile as outcomes list it."""
+        return tuple([ProfileEntry(category, cost, Gas(gas)) for category, cost, gas in self.profile])

@@ -336,9 +336,8 @@ def exec_fee(fees: Fees, action: Action, receiver_id: str) -> int:
     match action:
         case Transfer():
             return _transfer_fee(fees, receiver_id).execute
-        case FunctionCall(method_name=method_name, args=args):
-            size = len(method_name.encode()) + len(args)
-            return fees.call_base.execute + size * fees.call_byte.execute
+        case FunctionCall():
+            return _call_fee(fees, action)
         case CreateAccount():
             return fees.create_account.execute
         case DeployContract(code=code):
@@ -375,6 +374,11 @@ def exec_fee(fees: Fees, action: Action, receiver_id: str) -> int:
                 + entry_count * fees.universal_entry.execute
                 + key_count * fees.full_access_key.execute
             )
+
+
+def _call_fee(fees: Fees, action: FunctionCall) -> int:
+    size = len(action.method_name.encode()) + len(action.args)
+    return fees.call_base.execute + size * fees.call_byte.execute
 
 
 def _access_key_key_length(account_id: str, key: PublicKey) -> int:
@@ -525,9 +529,16 @@ def compute_transaction_cost(fees: Fees, transaction: Transaction, gas_price: Ba
 
 
 def prepaid_exec_and_send_gas(fees: Fees, actions: Sequence[Action], receiver_id: str) -> int:
-    """All gas that an action receipt was given: attached, for sending on, for executing."""
-    if len(actions) == 1 and type(actions[0]) is Transfer:
-        return fees.receipt.execute + _transfer_fee(fees, receiver_id).execute
+    """All gas that an action receipt was given: attached, for sending on, for executing.
+
+    A single transfer or call, which is what most receipts are, takes the short way to the same sum.
+    """
+    if len(actions) == 1:
+        action = actions[0]
+        if type(action) is Transfer:
+            return fees.receipt.execute + _transfer_fee(fees, receiver_id).execute
+        if type(action) is FunctionCall:
+            return _checked_gas(action.gas + _call_fee(fees, action) + fees.receipt.execute)
     return _checked_gas(
         total_prepaid_gas(actions)
         + total_prepaid_send_fees(fees, actions)

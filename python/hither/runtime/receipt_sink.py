@@ -22,16 +22,17 @@ from hither.runtime.types import ApplyContext
 from hither.state import ChunkState
 
 
-def queue_receipt(receipt: Receipt, fees: Fees) -> QueuedReceipt:
+def queue_receipt(receipt: Receipt, size_bytes: int, fees: Fees) -> QueuedReceipt:
     """The receipt with what congestion control will need again when it leaves its queue.
 
     Its gas is what it may burn where it goes; data and distributions of code count none.
+    ``size_bytes`` is that of its encoded form.
     """
     body = receipt.body
     gas = Gas(0)
     if isinstance(body, ActionReceipt):
         gas = receipt_congestion_gas(fees, body, receipt.receiver_id)
-    return QueuedReceipt(receipt, ReceiptMetadata(gas, len(encode_receipt(receipt))))
+    return QueuedReceipt(receipt, ReceiptMetadata(gas, size_bytes))
 
 
 class DelayedReceipts:
@@ -50,7 +51,7 @@ class DelayedReceipts:
 
     def push(self, receipt: Receipt) -> None:
         """Put off a receipt that this chunk has no room for."""
-        item = queue_receipt(receipt, self._fees)
+        item = queue_receipt(receipt, len(encode_receipt(receipt)), self._fees)
         self._gas_change += item.metadata.congestion_gas
         self._bytes_change += item.metadata.congestion_size
         self._queue.push_back(item)
@@ -85,7 +86,7 @@ class _LinkLimit:
 class ReceiptSink:
     """Where new receipts go while a chunk is applied: out now, or into a buffer.
 
-    ``outgoing_receipts`` are those that leave with this chunk, in order.
+    ``outgoing_receipts`` are those that leave with this chunk, in order, ``outgoing_rows`` the same encoded.
     """
 
     def __init__(self, context: ApplyContext, fees: Fees, state: ChunkState, grants: BandwidthGrants) -> None:
@@ -114,6 +115,7 @@ class ReceiptSink:
         self._receipt_bytes = own.receipt_bytes
         self._own_info = own
         self.outgoing_receipts: list[Receipt] = []
+        self.outgoing_rows: list[bytes] = []
 
     def forward_from_buffers(self) -> None:
         """Send what waited longest, each shard's queue until the first receipt that does not fit."""
@@ -122,6 +124,7 @@ class ReceiptSink:
             for item in self._buffers.iterate(shard_id):
                 if not self._try_forward(item):
                     break
+                self.outgoing_rows.append(encode_receipt(item.receipt))
                 sent.append(item.metadata)
             self._buffers.drop_front(shard_id, len(sent))
             for metadata in sent:
@@ -132,8 +135,10 @@ class ReceiptSink:
 
     def forward_or_buffer(self, receipt: Receipt) -> None:
         """Send the receipt if its link has room for it, else append it to the link's buffer."""
-        item = queue_receipt(receipt, self._fees)
+        row = encode_receipt(receipt)
+        item = queue_receipt(receipt, len(row), self._fees)
         if self._try_forward(item):
+            self.outgoing_rows.append(row)
             return
         shard_id = get_receiver_shard(self._context.shard_layout, receipt)
         metadata = item.metadata

@@ -69,13 +69,14 @@ class ApplyResult(msgspec.Struct, frozen=True):
 
     ``outcomes`` are in NEAR's order (transactions, then receipts as executed; instant receipts
     right after the one that made them); ``outgoing_receipts`` are those that leave now,
-    in order, local ones not included. ``processed_receipts`` maps what was executed
-    (local, delayed, incoming, instant) for RPC.
+    in order, local ones not included, ``outgoing_rows`` the same encoded. ``processed_receipts``
+    maps what was executed (local, delayed, incoming, instant) for RPC.
     """
 
     sealed: Sealed
     outcomes: tuple[Outcome, ...]
     outgoing_receipts: tuple[Receipt, ...]
+    outgoing_rows: tuple[bytes, ...]
     processed_receipts: tuple[Receipt, ...]
     validator_proposals: tuple[ValidatorStake, ...]
     gas_burnt: Gas

@@ -205,8 +205,8 @@ impl CallOutcome {
     }
 
     #[getter]
-    fn profile(&self) -> Vec<(&'static str, &str, u64)> {
-        self.0.profile.iter().map(|(category, cost, gas)| (*category, cost.as_str(), *gas)).collect()
+    fn profile(&self) -> Vec<(&'static str, &'static str, u64)> {
+        self.0.profile.clone()
     }
 
     #[getter]

@@ -1,5 +1,7 @@
 //! What a call left behind, in the forms that the chain stores and shows.
 
+use std::sync::LazyLock;
+
 use near_primitives_core::types::Gas;
 use near_vm_runner::logic::errors::{CompilationError, FunctionCallError};
 use near_vm_runner::logic::{ReturnData, VMOutcome};
@@ -35,7 +37,7 @@ pub struct Failure {
 }
 
 /// Gas of one kind: category, NEAR's cost name, gas.
-pub type ProfileEntry = (&'static str, String, u64);
+pub type ProfileEntry = (&'static str, &'static str, u64);
 
 const ACTION_COST: &str = "ACTION_COST";
 const HOST_COST: &str = "WASM_HOST_COST";
@@ -99,16 +101,23 @@ fn compilation(error: &CompilationError) -> Value {
     }
 }
 
+/// Category and name of every cost, in the order in which a profile holds them.
+static COST_NAMES: LazyLock<Vec<(&'static str, &'static str)>> = LazyLock::new(|| {
+    let profile = ProfileDataV3::default();
+    let name = |cost: &dyn std::fmt::Debug| &*format!("{cost:?}").to_ascii_uppercase().leak();
+    let actions = profile.actions_profile.iter().map(|(cost, _)| (ACTION_COST, name(&cost)));
+    let host = profile.wasm_ext_profile.iter().map(|(cost, _)| (HOST_COST, name(&cost)));
+    actions.chain(host).chain([(HOST_COST, "WASM_INSTRUCTION")]).collect()
+});
+
 /// Entries above zero in the order of RPC: by category, then by name.
 fn profile_entries(profile: &ProfileDataV3) -> Vec<ProfileEntry> {
-    let actions = profile.actions_profile.iter().map(|(cost, gas)| (ACTION_COST, format!("{cost:?}"), *gas));
-    let host = profile.wasm_ext_profile.iter().map(|(cost, gas)| (HOST_COST, format!("{cost:?}"), *gas));
-    let instructions = (HOST_COST, "wasm_instruction".to_owned(), profile.wasm_gas);
-    let mut entries: Vec<ProfileEntry> = actions
-        .chain(host)
-        .chain([instructions])
-        .filter(|(_, _, gas)| *gas > Gas::ZERO)
-        .map(|(category, cost, gas)| (category, cost.to_ascii_uppercase(), gas.as_gas()))
+    let gas = profile.actions_profile.values().chain(profile.wasm_ext_profile.values());
+    let mut entries: Vec<ProfileEntry> = COST_NAMES
+        .iter()
+        .zip(gas.chain([&profile.wasm_gas]))
+        .filter(|(_, gas)| **gas > Gas::ZERO)
+        .map(|((category, cost), gas)| (*category, *cost, gas.as_gas()))
         .collect();
     entries.sort_unstable();
     entries
