@@ -1,18 +1,23 @@
-"""Solana: transfers as legacy or v0 messages, over its JSON-RPC.
+"""Solana: transfers of SOL and of tokens as legacy or v0 messages, over its JSON-RPC.
 
 The whole message is signed, not a digest. A message names a recent blockhash and is good for about a minute; after
-that it can never be included, which is how a dropped transaction is known.
+that it can never be included, which is how a dropped transaction is known, and ``renew`` gives it another one to be
+signed again. One that names a durable nonce instead is good until that is used. ``Wishes`` say what stands beside a
+transfer: a memo, a priority fee, a nonce, lookup tables.
 """
 
 import asyncio
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
 
+from solders.account import Account
+from solders.address_lookup_table_account import ID as LOOKUP_TABLE_PROGRAM
+from solders.address_lookup_table_account import AddressLookupTable, AddressLookupTableAccount
 from solders.compute_budget import ID as COMPUTE_BUDGET_PROGRAM
 from solders.hash import Hash, ParseHashError
-from solders.instruction import CompiledInstruction
+from solders.instruction import CompiledInstruction, Instruction
 from solders.message import Message, MessageV0, from_bytes_versioned, to_bytes_versioned
 from solders.pubkey import Pubkey
 from solders.signature import Signature as SoldersSignature
@@ -43,12 +48,27 @@ from hither.foreign.errors import (
     InvalidAddress,
     InvalidAmount,
     InvalidChainId,
+    InvalidInput,
     InvalidPublicKey,
     LyingEndpoint,
     MalformedTransaction,
     WrongNetwork,
     WrongSignature,
 )
+from hither.foreign.solana_instructions import (
+    NONCE_SIZE_BYTES,
+    DurableNonce,
+    MessagePlan,
+    TokenTransfer,
+    build_message,
+    find_nonce_account,
+    is_beside,
+    make_nonce_account,
+    make_token_transfer,
+    read_memo,
+    read_token_transfer,
+)
+from hither.foreign.solana_tokens import derive_holding, read_holding, read_mint
 from hither.foreign.transport import JsonRpc
 
 LAMPORTS_PER_SIGNATURE: Final = 5000
@@ -83,14 +103,34 @@ class TransferPlan:
     is_legacy: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What stands beside the instructions of a transaction.
+
+    ``unit_price`` is the priority fee in millionths of a lamport for each compute unit, "market" what accounts like
+    these paid lately; ``nonce_account`` names a durable nonce of the signer's; ``tables`` are lookup tables.
+    """
+
+    memo: str = ""
+    is_legacy: bool = False
+    unit_limit: int | None = None
+    unit_price: int | Literal["market"] | None = None
+    nonce_account: str | None = None
+    tables: Sequence[str] = ()
+
+
+NO_WISHES: Final = Wishes()
+
+
 def build_transfer_message(plan: TransferPlan) -> bytes:
     """What is signed."""
-    payment = transfer(
-        TransferParams(from_pubkey=plan.sender, to_pubkey=plan.receiver, lamports=plan.lamports)
-    )
-    if plan.is_legacy:
-        return to_bytes_versioned(Message.new_with_blockhash([payment], plan.sender, plan.blockhash))
-    return to_bytes_versioned(MessageV0.try_compile(plan.sender, [payment], [], plan.blockhash))
+    payment = make_payment(plan.sender, plan.receiver, plan.lamports)
+    return build_message(MessagePlan(plan.sender, [payment], plan.blockhash, plan.is_legacy))
+
+
+def make_payment(sender: Pubkey, receiver: Pubkey, lamports: int) -> Instruction:
+    """Of lamports."""
+    return transfer(TransferParams(from_pubkey=sender, to_pubkey=receiver, lamports=lamports))
 
 
 def decode_message(body: bytes) -> Message | MessageV0:
@@ -145,11 +185,7 @@ def read_transfer(message: Message | MessageV0) -> Transfer | None:
     keys = message.account_keys
     if isinstance(message, MessageV0) and message.address_table_lookups:
         return None
-    payments = [
-        instruction
-        for instruction in message.instructions
-        if keys[instruction.program_id_index] != COMPUTE_BUDGET_PROGRAM
-    ]
+    payments = [one for one in message.instructions if not is_beside(one, keys)]
     if len(payments) != 1 or not _is_payment(payments[0], keys):
         return None
     accounts, data = bytes(payments[0].accounts), bytes(payments[0].data)
@@ -238,9 +274,18 @@ class SolanaAdapter:
     def describe(self, unsigned: UnsignedTransaction) -> str:
         """One plain sentence."""
         message = self._decode(unsigned)
+        memo = read_memo(message)
+        beside = f' The memo "{memo}" goes with it.' if memo else ""
         found = read_transfer(message)
         if found is not None:
-            return format_transfer(found, SOL, self._name)
+            return format_transfer(found, SOL, self._name) + beside
+        moved = read_token_transfer(message)
+        if moved is not None:
+            token = Coin(f"of the token {moved.mint}", moved.decimals)
+            transfer_ = Transfer(
+                str(moved.sender), str(moved.receiver), moved.amount, compute_fee_max(message)
+            )
+            return _format_token_transfer(transfer_, token, self._name) + beside
         used = dict.fromkeys(
             str(message.account_keys[instruction.program_id_index]) for instruction in message.instructions
         )
@@ -271,29 +316,23 @@ class SolanaAdapter:
         params = [self.parse_address(address), _COMMITMENT]
         return len(await self._rpc.call("getSignaturesForAddress", params))
 
-    async def build_transfer(self, public_key: bytes, receiver: str, amount: int) -> UnsignedTransaction:
+    async def build_transfer(
+        self, public_key: bytes, receiver: str, amount: int, *, wishes: Wishes = NO_WISHES
+    ) -> UnsignedTransaction:
         """A transfer that leaves both accounts with what the chain asks accounts to hold, or empty."""
         sender = Pubkey.from_string(self.derive_address(public_key))
         target = self._parse(receiver)
         if not 0 < amount <= AMOUNT_MAX:
             raise InvalidAmount(f"{amount} lamports cannot be sent")
-        _, balance, received, rent, blockhash = await asyncio.gather(
-            self._check_chain(),
+        unsigned, balance, received, rent = await asyncio.gather(
+            self.build(public_key, [make_payment(sender, target, amount)], wishes=wishes),
             self.fetch_balance(str(sender)),
             self.fetch_balance(str(target)),
-            self._rpc.call("getMinimumBalanceForRentExemption", [0]),
-            self._fetch_blockhash(),
+            self.fetch_rent(0),
         )
-        rent = _read_number(rent)
-        body = build_transfer_message(TransferPlan(sender, target, amount, blockhash))
-        needed = amount + compute_fee_max(decode_message(body))
+        needed = amount + compute_fee_max(decode_message(unsigned.body))
         if balance < needed:
-            raise InsufficientFunds(
-                f"{sender} has {SOL.format(balance)} on {self._name}; "
-                f"{SOL.format(needed)} are needed, fee included",
-                balance=balance,
-                needed=needed,
-            )
+            raise self._make_shortage(sender, balance, needed)
         if target != sender and received + amount < rent:
             raise InvalidAmount(
                 f"{target} would hold {SOL.format(received + amount)}; accounts hold at least {SOL.format(rent)}"
@@ -303,7 +342,157 @@ class SolanaAdapter:
                 f"{sender} would keep {SOL.format(balance - needed)}; accounts hold at least {SOL.format(rent)}",
                 hint=f"send all but the fee, {balance - needed + amount} lamports, or less",
             )
-        return UnsignedTransaction(self._chain, public_key, body)
+        return unsigned
+
+    async def build_token_transfer(
+        self, public_key: bytes, mint: str, receiver: str, amount: int, *, wishes: Wishes = NO_WISHES
+    ) -> UnsignedTransaction:
+        """Tokens of either program, in their smallest unit; the sender pays for the receiver's account if it has none.
+
+        Raises ``InvalidInput`` when ``mint`` is none, ``InsufficientFunds`` for tokens and for lamports.
+        """
+        sender = Pubkey.from_string(self.derive_address(public_key))
+        target, token = self._parse(receiver), self._parse(mint)
+        found = read_mint(await self._fetch_account(token))
+        if found is None:
+            raise InvalidInput(f"{token} is no token on {self._name}")
+        if not 0 < amount <= AMOUNT_MAX:
+            raise InvalidAmount(f"{amount} units of a token cannot be sent")
+        moved = TokenTransfer(found.program, token, sender, target, amount, found.decimals)
+        source, account = (derive_holding(one, token, found.program) for one in (sender, target))
+        unsigned, own, theirs, balance = await asyncio.gather(
+            self.build(public_key, make_token_transfer(moved), wishes=wishes),
+            self._fetch_account(source),
+            self._fetch_account(account),
+            self.fetch_balance(str(sender)),
+        )
+        holding = read_holding(own)
+        if holding is None or holding.amount < amount:
+            has = 0 if holding is None else holding.amount
+            raise InsufficientFunds(
+                f"{sender} has {has} units of {token}; {amount} are needed", balance=has, needed=amount
+            )
+        size = len(own.data) if own is not None else 0
+        # An account of the same token takes as much room as the sender's own.
+        rent = await self.fetch_rent(size) if theirs is None else 0
+        needed = rent + compute_fee_max(decode_message(unsigned.body))
+        if balance < needed:
+            raise self._make_shortage(sender, balance, needed)
+        return unsigned
+
+    async def build_nonce_account(self, public_key: bytes, seed: str) -> UnsignedTransaction:
+        """Make a durable nonce of that name; its account is ``derive_nonce_account``'s."""
+        owner = Pubkey.from_string(self.derive_address(public_key))
+        rent = await self.fetch_rent(NONCE_SIZE_BYTES)
+        return await self.build(public_key, make_nonce_account(owner, seed, rent))
+
+    async def build(
+        self, public_key: bytes, instructions: Sequence[Instruction], *, wishes: Wishes = NO_WISHES
+    ) -> UnsignedTransaction:
+        """Any instructions that need no signature but the key's. Raises ``InvalidInput``, ``MalformedTransaction``."""
+        payer = Pubkey.from_string(self.derive_address(public_key))
+        _, blockhash, nonce, tables, price = await asyncio.gather(
+            self._check_chain(),
+            self._fetch_blockhash(),
+            self._fetch_nonce_value(payer, wishes.nonce_account),
+            asyncio.gather(*(self._fetch_table(one) for one in wishes.tables)),
+            self._fetch_price(payer, instructions, wishes.unit_price),
+        )
+        plan = MessagePlan(
+            payer,
+            instructions,
+            blockhash,
+            is_legacy=wishes.is_legacy,
+            unit_limit=wishes.unit_limit,
+            unit_price=price,
+            memo=wishes.memo,
+            nonce=nonce,
+            tables=tables,
+        )
+        unsigned = UnsignedTransaction(self._chain, public_key, build_message(plan))
+        self._decode(unsigned)
+        return unsigned
+
+    async def renew(self, unsigned: UnsignedTransaction) -> UnsignedTransaction:
+        """The same under the newest blockhash (or the nonce's present value), to be signed again.
+
+        Only for a transaction that was dropped or never sent: else both could be included.
+        """
+        message = self._decode(unsigned)
+        account = find_nonce_account(message)
+        if account is None:
+            blockhash = await self._fetch_blockhash()
+        else:
+            nonce = await self._fetch_nonce_value(Pubkey(unsigned.public_key), str(account))
+            assert nonce is not None, "one was asked for"
+            blockhash = nonce.value
+        # The blockhash follows the keys, whose number stands before them in one byte.
+        start = _count_bytes_before_blockhash(message)
+        body = unsigned.body[:start] + bytes(blockhash) + unsigned.body[start + 32 :]
+        return replace(unsigned, body=body)
+
+    async def fetch_rent(self, size: int) -> int:
+        """What an account of so many bytes holds at least, in lamports."""
+        return _read_number(await self._rpc.call("getMinimumBalanceForRentExemption", [size]))
+
+    async def fetch_token_balance(self, address: str, mint: str) -> int:
+        """In the token's smallest unit; of the owner's associated account."""
+        owner, token = self._parse(address), self._parse(mint)
+        found = read_mint(await self._fetch_account(token))
+        if found is None:
+            raise InvalidInput(f"{token} is no token on {self._name}")
+        holding = read_holding(await self._fetch_account(derive_holding(owner, token, found.program)))
+        return 0 if holding is None else holding.amount
+
+    def _make_shortage(self, sender: Pubkey, balance: int, needed: int) -> InsufficientFunds:
+        return InsufficientFunds(
+            f"{sender} has {SOL.format(balance)} on {self._name}; {SOL.format(needed)} are needed, fee included",
+            balance=balance,
+            needed=needed,
+        )
+
+    async def _fetch_account(self, address: Pubkey) -> Account | None:
+        options = {**_COMMITMENT, "encoding": "base64"}
+        value = _read_value(await self._rpc.call("getAccountInfo", [str(address), options]))
+        if value is None:
+            return None
+        try:
+            data = base64.b64decode(value["data"][0], validate=True)
+            return Account(_read_number(value["lamports"]), data, Pubkey.from_string(value["owner"]))
+        except (KeyError, TypeError, IndexError, ValueError):
+            raise LyingEndpoint(f"{self._rpc.host}: not an account: {address}") from None
+
+    async def _fetch_nonce_value(self, authority: Pubkey, account: str | None) -> DurableNonce | None:
+        if account is None:
+            return None
+        address = self._parse(account)
+        found = await self._fetch_account(address)
+        data = b"" if found is None else bytes(found.data)
+        if len(data) != NONCE_SIZE_BYTES or data[4:8] != b"\1\0\0\0":
+            raise InvalidInput(f"{address} is no nonce account on {self._name}")
+        if data[8:40] != bytes(authority):
+            raise InvalidInput(f"the nonce account {address} is another key's")
+        return DurableNonce(address, Hash(data[40:72]))
+
+    async def _fetch_table(self, text: str) -> AddressLookupTableAccount:
+        address = self._parse(text)
+        found = await self._fetch_account(address)
+        if found is None or found.owner != LOOKUP_TABLE_PROGRAM:
+            raise InvalidInput(f"{address} is no lookup table on {self._name}")
+        return AddressLookupTableAccount(address, AddressLookupTable.deserialize(bytes(found.data)).addresses)
+
+    async def _fetch_price(
+        self, payer: Pubkey, instructions: Sequence[Instruction], wish: int | Literal["market"] | None
+    ) -> int | None:
+        """The middle of what was paid lately where the same accounts were written."""
+        if wish != "market":
+            return wish
+        written = {str(payer)} | {
+            str(meta.pubkey) for one in instructions for meta in one.accounts if meta.is_writable
+        }
+        answer = await self._rpc.call("getRecentPrioritizationFees", [sorted(written)])
+        fees = sorted(_read_number(one["prioritizationFee"]) for one in answer)
+        return fees[len(fees) // 2] if fees else 0
 
     async def broadcast(self, signed: SignedTransaction) -> None:
         """Send it; good too when the endpoint has it already."""
@@ -325,8 +514,7 @@ class SolanaAdapter:
         message = self._must_be_ours(signed)
         status = await self._fetch_signature_status(signed)
         if status is None:
-            params = [str(message.recent_blockhash), _COMMITMENT]
-            if _read_value(await self._rpc.call("isBlockhashValid", params)):
+            if await self._can_still_come(message):
                 return TransactionStatus(State.UNKNOWN)
             # Too old to come now; it may have come since we asked.
             status = await self._fetch_signature_status(signed)
@@ -342,6 +530,15 @@ class SolanaAdapter:
             await self._fetch_fee(signed) if is_final else None,
             None if error is None else f"the transaction failed with {error}",
         )
+
+    async def _can_still_come(self, message: Message | MessageV0) -> bool:
+        """Whether its blockhash is young enough, or its durable nonce not used."""
+        account = find_nonce_account(message)
+        if account is not None:
+            found = await self._fetch_account(account)
+            return found is not None and bytes(found.data)[40:72] == bytes(message.recent_blockhash)
+        params = [str(message.recent_blockhash), _COMMITMENT]
+        return bool(_read_value(await self._rpc.call("isBlockhashValid", params)))
 
     async def _fetch_fee(self, signed: SignedTransaction) -> int | None:
         """None when the endpoint keeps no history."""
@@ -381,6 +578,18 @@ class SolanaAdapter:
         if str(transaction.signatures[0]) != signed.transaction_id:
             raise MalformedTransaction("the bytes are not those of this transaction id")
         return decode_message(to_bytes_versioned(transaction.message))
+
+
+def _format_token_transfer(found: Transfer, token: Coin, chain_name: str) -> str:
+    return (
+        f"Send {token.format(found.amount)} from {found.sender} to {found.receiver} on {chain_name}, for a fee of "
+        f"at most {SOL.format(found.fee_max)}, and rent if the receiver has no account for it."
+    )
+
+
+def _count_bytes_before_blockhash(message: Message | MessageV0) -> int:
+    """Version and header, the count of keys (below 128: a packet holds fewer), the keys."""
+    return (4 if isinstance(message, MessageV0) else 3) + 1 + 32 * len(message.account_keys)
 
 
 def _read_value(answer: Any) -> Any:

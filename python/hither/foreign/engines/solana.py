@@ -30,7 +30,8 @@ from hither.foreign.engines.http_edge import (
 )
 from hither.foreign.engines.process import LOOPBACK
 from hither.foreign.engines.solana_chain import GENESIS_HASH, SolanaChain
-from hither.foreign.engines.solana_methods import MethodError, Methods
+from hither.foreign.engines.solana_methods import Methods
+from hither.foreign.engines.solana_params import MethodError
 from hither.foreign.engines.solana_subscriptions import Connection
 from hither.foreign.errors import EngineError
 

@@ -39,7 +39,8 @@ from hither.foreign.engines.solana_journal import (
     describe_change,
     describe_whole,
 )
-from hither.foreign.engines.solana_tokens import read_holding, read_mint, view_amount
+from hither.foreign.engines.solana_views import view_amount
+from hither.foreign.solana_tokens import read_holding, read_mint
 
 BLOCKHASH_WINDOW: Final = 150
 SLOT_SECONDS: Final = 0.4

@@ -5,33 +5,53 @@ has no effect, for what is included is final.
 """
 
 import base64
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 
-import msgspec
+from solders.account import Account
 from solders.hash import Hash, ParseHashError
-from solders.message import Message, MessageV0, from_bytes_versioned
+from solders.message import MessageV0, from_bytes_versioned
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 from solders.transaction import SanitizeError, VersionedTransaction
 
 from hither.codec import base58
-from hither.foreign.engines.solana_chain import GENESIS_HASH, Refused, SolanaChain
+from hither.foreign.engines import solana_views as views
+from hither.foreign.engines.solana_chain import BLOCKHASH_WINDOW, GENESIS_HASH, Refused, SolanaChain
 from hither.foreign.engines.solana_journal import Record
+from hither.foreign.engines.solana_params import (
+    INVALID_PARAMS,
+    SIGNATURES_PER_QUERY_MAX,
+    MethodError,
+    Options,
+    Params,
+    read_address,
+    read_list,
+    read_number,
+    read_options,
+    read_signature,
+    read_text,
+    read_token_filter,
+    read_transaction,
+)
+from hither.foreign.solana_tokens import TOKEN_PROGRAMS, Holding, Mint, read_holding, read_mint
 
 LAMPORTS_PER_SIGNATURE: Final = 5000
 AIRDROP_LAMPORTS_MAX: Final = 1_000_000 * 10**9
+ACCOUNT_BYTES_MAX: Final = 10 * 1024 * 1024
 BASE58_BYTES_MAX: Final = 128
-PACKET_BYTES_MAX: Final = 1232
-SIGNATURES_PER_QUERY_MAX: Final = 1000
 ACCOUNTS_PER_QUERY_MAX: Final = 100
 STATUSES_PER_QUERY_MAX: Final = 256
+BLOCKS_PER_QUERY_MAX: Final = 500_000
+LARGEST_MAX: Final = 20
+SLOTS_PER_EPOCH: Final = 432_000
 RELEASE: Final = "4.1.2"
 """The release of Solana's node whose virtual machine LiteSVM runs."""
 
-INVALID_PARAMS: Final = -32602
 PREFLIGHT_FAILED: Final = -32002
 SIGNATURE_FAILED: Final = -32003
+BLOCK_NOT_AVAILABLE: Final = -32004
+VERSION_NOT_SUPPORTED: Final = -32015
 
 _ERROR_WORDS: Final = {
     "AccountNotFound": "Attempt to debit an account but found no record of a prior credit.",
@@ -39,38 +59,6 @@ _ERROR_WORDS: Final = {
     "BlockhashNotFound": "Blockhash not found",
     "InsufficientFundsForFee": "Insufficient funds for fee",
 }
-
-Params = list[Any]
-
-
-class MethodError(Exception):
-    """A JSON-RPC error."""
-
-    def __init__(self, code: int, message: str, data: Any = None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.data = {} if data is None else data
-
-
-class DataSlice(msgspec.Struct, frozen=True):
-    """Which part of an account's data is wanted."""
-
-    offset: Annotated[int, msgspec.Meta(ge=0)]
-    length: Annotated[int, msgspec.Meta(ge=0)]
-
-
-class Options(msgspec.Struct, frozen=True, rename="camel"):
-    """What the last parameter of a method may say; each method reads its own."""
-
-    encoding: str | None = None
-    data_slice: DataSlice | None = None
-    skip_preflight: bool = False
-    sig_verify: bool = False
-    replace_recent_blockhash: bool = False
-    before: str | None = None
-    until: str | None = None
-    limit: Annotated[int, msgspec.Meta(ge=1, le=SIGNATURES_PER_QUERY_MAX)] | None = None
-    max_supported_transaction_version: int | None = None
 
 
 class Methods:
@@ -81,24 +69,39 @@ class Methods:
         self.by_name: Mapping[str, Callable[[Params], Any]] = {
             "getAccountInfo": self.get_account_info,
             "getBalance": lambda params: self._wrap(self.chain.get_balance(read_address(params, 0))),
+            "getBlock": self.get_block,
             "getBlockHeight": lambda _: self.chain.height,
             "getBlockTime": self.get_block_time,
+            "getBlocks": self.get_blocks,
+            "getClusterNodes": lambda _: [],
             "getEpochInfo": self.get_epoch_info,
+            "getEpochSchedule": self.get_epoch_schedule,
             "getFeeForMessage": self.get_fee_for_message,
             "getFirstAvailableBlock": lambda _: self.chain.first_slot,
             "getGenesisHash": lambda _: str(GENESIS_HASH),
             "getHealth": lambda _: "ok",
+            "getIdentity": lambda _: {"identity": str(Pubkey.default())},
             "getLatestBlockhash": self.get_latest_blockhash,
             "getMinimumBalanceForRentExemption": self.get_minimum_balance_for_rent_exemption,
             "getMultipleAccounts": self.get_multiple_accounts,
-            "getRecentPrioritizationFees": lambda _: [],
+            "getProgramAccounts": self.get_program_accounts,
+            "getRecentPerformanceSamples": lambda _: [],
+            "getRecentPrioritizationFees": self.get_recent_prioritization_fees,
             "getSignatureStatuses": self.get_signature_statuses,
             "getSignaturesForAddress": self.get_signatures_for_address,
             "getSlot": lambda _: self.chain.slot,
+            "getSlotLeader": lambda _: str(Pubkey.default()),
+            "getTokenAccountBalance": self.get_token_account_balance,
+            "getTokenAccountsByDelegate": self.get_token_accounts_by_delegate,
+            "getTokenAccountsByOwner": self.get_token_accounts_by_owner,
+            "getTokenLargestAccounts": self.get_token_largest_accounts,
+            "getTokenSupply": self.get_token_supply,
             "getTransaction": self.get_transaction,
             "getTransactionCount": lambda _: self.chain.transaction_count,
             "getVersion": lambda _: {"solana-core": RELEASE, "feature-set": 0},
+            "getVoteAccounts": lambda _: {"current": [], "delinquent": []},
             "isBlockhashValid": self.is_blockhash_valid,
+            "minimumLedgerSlot": lambda _: self.chain.first_slot,
             "requestAirdrop": self.request_airdrop,
             "sendTransaction": self.send_transaction,
             "simulateTransaction": self.simulate_transaction,
@@ -125,7 +128,7 @@ class Methods:
     def is_blockhash_valid(self, params: Params) -> Any:
         """Whether a transaction may name it now."""
         try:
-            blockhash = Hash.from_string(_read_text(params, 0))
+            blockhash = Hash.from_string(read_text(params, 0))
         except ParseHashError as error:
             raise MethodError(INVALID_PARAMS, f"Invalid param: {error}") from None
         return self._wrap(self.chain.is_blockhash_valid(blockhash))
@@ -137,8 +140,18 @@ class Methods:
             "blockHeight": self.chain.height,
             "epoch": self.chain.svm.get_clock().epoch,
             "slotIndex": self.chain.height,
-            "slotsInEpoch": 432_000,
+            "slotsInEpoch": SLOTS_PER_EPOCH,
             "transactionCount": self.chain.transaction_count,
+        }
+
+    def get_epoch_schedule(self, _: Params) -> Any:
+        """As on the main network."""
+        return {
+            "slotsPerEpoch": SLOTS_PER_EPOCH,
+            "leaderScheduleSlotOffset": SLOTS_PER_EPOCH,
+            "warmup": False,
+            "firstNormalEpoch": 0,
+            "firstNormalSlot": 0,
         }
 
     def get_block_time(self, params: Params) -> Any:
@@ -146,26 +159,164 @@ class Methods:
         slot = params[0] if params else None
         return next((record.time_s for record in self.chain.records.values() if record.slot == slot), None)
 
+    def get_blocks(self, params: Params) -> Any:
+        """Every slot has one."""
+        first = read_number(params, 0, 2**63)
+        has_end = len(params) > 1 and isinstance(params[1], int)
+        last = min(read_number(params, 1, 2**63) if has_end else self.chain.slot, self.chain.slot)
+        if last - first > BLOCKS_PER_QUERY_MAX:
+            raise MethodError(INVALID_PARAMS, f"Slot range too large; max {BLOCKS_PER_QUERY_MAX}")
+        return list(range(max(first, self.chain.first_slot), last + 1))
+
+    def get_block(self, params: Params) -> Any:
+        """With its one transaction, or with none."""
+        slot = read_number(params, 0, 2**63)
+        options = read_options(params, 1)
+        height = slot - self.chain.first_slot
+        if not 0 <= height <= self.chain.height:
+            raise MethodError(BLOCK_NOT_AVAILABLE, f"Block not available for slot {slot}")
+        records = [record for record in self.chain.records.values() if record.slot == slot]
+        view: dict[str, Any] = {
+            "blockHeight": height,
+            "blockTime": records[0].time_s if records else None,
+            "blockhash": str(self.chain.compute_blockhash(height)),
+            "parentSlot": max(slot - 1, self.chain.first_slot),
+            "previousBlockhash": str(self.chain.compute_blockhash(max(height - 1, 0))),
+        }
+        if options.rewards is not False:
+            view["rewards"] = []
+        if options.transaction_details == "signatures":
+            view["signatures"] = [record.signature for record in records]
+        elif options.transaction_details != "none":
+            view["transactions"] = [_view_included(record, options) for record in records]
+        return view
+
     def get_minimum_balance_for_rent_exemption(self, params: Params) -> Any:
         """In lamports, for so many bytes."""
-        if not params or not isinstance(params[0], int) or not 0 <= params[0] <= 10 * 1024 * 1024:
-            raise MethodError(INVALID_PARAMS, "Invalid params: a number of bytes is needed")
-        return self.chain.svm.minimum_balance_for_rent_exemption(params[0])
+        return self.chain.svm.minimum_balance_for_rent_exemption(read_number(params, 0, ACCOUNT_BYTES_MAX))
+
+    def get_recent_prioritization_fees(self, params: Params) -> Any:
+        """What was paid for a compute unit in the slots of the window, where one of the accounts was written."""
+        wanted = (
+            {str(read_address(params[0], index)) for index in range(len(read_list(params, 0, 128)))}
+            if params
+            else set()
+        )
+        oldest = self.chain.slot - BLOCKHASH_WINDOW
+        fees = []
+        for record in reversed(self.chain.records.values()):
+            if record.slot < oldest:
+                break
+            if not wanted or not wanted.isdisjoint(views.list_writable(record)):
+                fees.append({"slot": record.slot, "prioritizationFee": views.compute_priority_price(record)})
+        return fees[::-1]
 
     # Accounts
 
     def get_account_info(self, params: Params) -> Any:
         """None for an account without lamports."""
-        return self._wrap(_read_account(self.chain, read_address(params, 0), read_options(params, 1)))
+        return self._wrap(view_account(self.chain, read_address(params, 0), read_options(params, 1)))
 
     def get_multiple_accounts(self, params: Params) -> Any:
         """In the order asked for."""
-        texts = params[0] if params and isinstance(params[0], list) else None
-        if texts is None or len(texts) > ACCOUNTS_PER_QUERY_MAX:
-            raise MethodError(INVALID_PARAMS, f"Invalid params: up to {ACCOUNTS_PER_QUERY_MAX} addresses")
+        texts = read_list(params, 0, ACCOUNTS_PER_QUERY_MAX)
         options = read_options(params, 1)
         addresses = [read_address(texts, index) for index in range(len(texts))]
-        return self._wrap([_read_account(self.chain, address, options) for address in addresses])
+        return self._wrap([view_account(self.chain, address, options) for address in addresses])
+
+    def get_program_accounts(self, params: Params) -> Any:
+        """All accounts of a program that meet the filters, by address."""
+        options = read_options(params, 1)
+        found = [
+            (address, account)
+            for address, account in self._list_owned(read_address(params, 0))
+            if all(one.is_met(bytes(account.data)) for one in options.filters or ())
+        ]
+        listed = self._view_keyed(found, options)
+        return self._wrap(listed) if options.with_context else listed
+
+    def _list_owned(self, program: Pubkey) -> list[tuple[Pubkey, Account]]:
+        owned = [pair for pair in self.chain.svm.get_program_accounts(program) if pair[1].lamports > 0]
+        return sorted(owned, key=lambda pair: bytes(pair[0]))
+
+    def _view_keyed(self, found: Iterable[tuple[Pubkey, Account]], options: Options) -> list[Any]:
+        return [
+            {"pubkey": str(address), "account": view_account(self.chain, address, options)}
+            for address, _ in found
+        ]
+
+    # Tokens
+
+    def get_token_account_balance(self, params: Params) -> Any:
+        """Of one token account."""
+        holding = read_holding(self.chain.get_account(read_address(params, 0)))
+        if holding is None:
+            raise MethodError(INVALID_PARAMS, "Invalid param: not a Token account")
+        return self._wrap(views.view_amount(holding.amount, self._get_decimals(holding)))
+
+    def get_token_supply(self, params: Params) -> Any:
+        """Of one token."""
+        mint = self._must_be_mint(read_address(params, 0))
+        return self._wrap(views.view_amount(mint.supply, mint.decimals))
+
+    def get_token_largest_accounts(self, params: Params) -> Any:
+        """The twenty that hold most of a token."""
+        address = read_address(params, 0)
+        mint = self._must_be_mint(address)
+        held = [pair for pair in self._list_holdings(mint.program) if pair[1].mint == address]
+        held.sort(key=lambda pair: (-pair[1].amount, bytes(pair[0])))
+        return self._wrap(
+            [
+                {"address": str(name), **views.view_amount(holding.amount, mint.decimals)}
+                for name, holding in held[:LARGEST_MAX]
+            ]
+        )
+
+    def get_token_accounts_by_owner(self, params: Params) -> Any:
+        """Of one token or of one program."""
+        return self._list_token_accounts(params, lambda holding: holding.owner)
+
+    def get_token_accounts_by_delegate(self, params: Params) -> Any:
+        """Whose owner lets this address spend from them."""
+        return self._list_token_accounts(params, lambda holding: holding.delegate)
+
+    def _list_token_accounts(self, params: Params, pick: Callable[[Holding], Pubkey | None]) -> Any:
+        wanted = read_address(params, 0)
+        which = read_token_filter(params, 1)
+        options = read_options(params, 2)
+        if which.mint is not None:
+            mint_address = read_address([which.mint], 0)
+            program = self._must_be_mint(mint_address).program
+        else:
+            mint_address = None
+            program = read_address([which.program_id], 0)
+            if program not in TOKEN_PROGRAMS:
+                raise MethodError(INVALID_PARAMS, "Invalid param: unrecognized Token program id")
+        addresses = [
+            address
+            for address, holding in self._list_holdings(program)
+            if pick(holding) == wanted and mint_address in (None, holding.mint)
+        ]
+        return self._wrap(
+            [
+                {"pubkey": str(address), "account": view_account(self.chain, address, options)}
+                for address in addresses
+            ]
+        )
+
+    def _list_holdings(self, program: Pubkey) -> list[tuple[Pubkey, Holding]]:
+        pairs = ((address, read_holding(account)) for address, account in self._list_owned(program))
+        return [(address, holding) for address, holding in pairs if holding is not None]
+
+    def _must_be_mint(self, address: Pubkey) -> Mint:
+        mint = read_mint(self.chain.get_account(address))
+        if mint is None:
+            raise MethodError(INVALID_PARAMS, "Invalid param: could not find mint")
+        return mint
+
+    def _get_decimals(self, holding: Holding) -> int:
+        mint = read_mint(self.chain.get_account(holding.mint))
+        return 0 if mint is None else mint.decimals
 
     # Transactions
 
@@ -186,7 +337,7 @@ class Methods:
     def send_transaction(self, params: Params) -> Any:
         """Its signature. Without preflight what cannot be included vanishes, as on Solana."""
         options = read_options(params, 1)
-        transaction = _read_transaction(params, options.encoding or "base58")
+        transaction = read_transaction(params, options.encoding or "base58")
         try:
             if not options.skip_preflight:
                 self.chain.simulate(transaction)
@@ -199,16 +350,27 @@ class Methods:
         return str(transaction.signatures[0])
 
     def simulate_transaction(self, params: Params) -> Any:
-        """What it would do; ``sigVerify`` is always on unless ``replaceRecentBlockhash`` asks otherwise."""
+        """What it would do."""
         options = read_options(params, 1)
-        transaction = _read_transaction(params, options.encoding or "base58")
-        replaces = options.replace_recent_blockhash
-        result: dict[str, Any] = {"err": None, "accounts": None, "returnData": None}
+        transaction = read_transaction(params, options.encoding or "base58")
+        replaces = bool(options.replace_recent_blockhash)
+        result: dict[str, Any] = {
+            "err": None,
+            "accounts": None,
+            "returnData": None,
+            "innerInstructions": None,
+        }
+        accounts: dict[Pubkey, Account] = {}
         try:
-            outcome = self._simulate(transaction, options.sig_verify, replaces)
+            outcome, accounts = self._simulate(transaction, bool(options.sig_verify), replaces)
             result.update(logs=outcome["logs"], unitsConsumed=outcome["compute_units_consumed"])
+            result["returnData"] = views.view_returned(outcome)
+            result["innerInstructions"] = views.view_inner(outcome)
+            result["fee"] = outcome["fee"]
         except Refused as refused:
             result.update(err=refused.error, logs=refused.logs, unitsConsumed=refused.compute_units)
+        if options.accounts is not None:
+            result["accounts"] = self._view_simulated(options, accounts)
         if replaces:
             blockhash, last_height = self.chain.get_latest_blockhash()
             result["replacementBlockhash"] = {
@@ -217,19 +379,33 @@ class Methods:
             }
         return self._wrap(result)
 
-    def _simulate(self, transaction: VersionedTransaction, verifies: bool, replaces: bool) -> dict[str, Any]:
+    def _view_simulated(self, options: Options, accounts: Mapping[Pubkey, Account]) -> list[Any]:
+        """The accounts that were asked for, as the transaction would leave them."""
+        assert options.accounts is not None, "asked for"
+        wanted = options.accounts
+        shown = Options(encoding=wanted.encoding or "base64")
+        views_ = []
+        for index in range(len(wanted.addresses)):
+            address = read_address(wanted.addresses, index)
+            account = accounts.get(address) or self.chain.get_account(address)
+            views_.append(None if account is None else _view_data(self.chain, account, shown))
+        return views_
+
+    def _simulate(
+        self, transaction: VersionedTransaction, verifies: bool, replaces: bool
+    ) -> tuple[dict[str, Any], dict[Pubkey, Account]]:
         """Without signatures when the caller did not ask to have them checked."""
         svm = self.chain.svm
         svm.with_sigverify(verifies)
         try:
-            return self.chain.simulate(transaction, checks_blockhash=not replaces)[0]
+            return self.chain.simulate(transaction, checks_blockhash=not replaces)
         finally:
             svm.with_sigverify(True)
 
     def get_fee_for_message(self, params: Params) -> Any:
         """As the chain itself would charge; None when its blockhash has expired."""
         try:
-            message = from_bytes_versioned(base64.b64decode(_read_text(params, 0), validate=True))
+            message = from_bytes_versioned(base64.b64decode(read_text(params, 0), validate=True))
             signatures = [Signature.default()] * message.header.num_required_signatures
             transaction = VersionedTransaction.populate(message, signatures)
             transaction.sanitize()
@@ -238,19 +414,17 @@ class Methods:
         if not self.chain.is_blockhash_valid(message.recent_blockhash):
             return self._wrap(None)
         try:
-            outcome = self._simulate(transaction, False, False)
+            outcome, _ = self._simulate(transaction, False, False)
         except Refused:
             return self._wrap(LAMPORTS_PER_SIGNATURE * message.header.num_required_signatures)
         return self._wrap(outcome["fee"])
 
     def get_signature_statuses(self, params: Params) -> Any:
         """None for the unknown."""
-        signatures = params[0] if params and isinstance(params[0], list) else None
-        if signatures is None or len(signatures) > STATUSES_PER_QUERY_MAX:
-            raise MethodError(INVALID_PARAMS, f"Invalid params: up to {STATUSES_PER_QUERY_MAX} signatures")
+        signatures = read_list(params, 0, STATUSES_PER_QUERY_MAX)
         for index in range(len(signatures)):
             read_signature(signatures, index)
-        return self._wrap([_format_status(self.chain.records.get(name)) for name in signatures])
+        return self._wrap([views.view_status(self.chain.records.get(name)) for name in signatures])
 
     def get_signatures_for_address(self, params: Params) -> Any:
         """Newest first."""
@@ -267,7 +441,7 @@ class Methods:
                 "signature": record.signature,
                 "slot": record.slot,
                 "err": record.error,
-                "memo": None,
+                "memo": views.describe_memos(record),
                 "blockTime": record.time_s,
                 "confirmationStatus": "finalized",
             }
@@ -281,106 +455,50 @@ class Methods:
             return None
         is_named = len(params) > 1 and isinstance(params[1], str)  # The older form: the encoding alone.
         options = Options(encoding=params[1]) if is_named else read_options(params, 1)
-        is_v0 = isinstance(record.transaction.message, MessageV0)
-        if is_v0 and options.max_supported_transaction_version is None:
-            raise MethodError(
-                -32015,
-                "Transaction version (0) is not supported by the requesting client. Please try the request "
-                'again with the following configuration parameter: "maxSupportedTransactionVersion": 0',
-            )
         return {
             "slot": record.slot,
             "blockTime": record.time_s,
-            "version": 0 if is_v0 else "legacy",
-            "transaction": _format_transaction(record, options.encoding or "json"),
-            "meta": _format_meta(record),
+            **_view_included(record, options),
         }
 
 
-# Reading parameters
+def _view_included(record: Record, options: Options) -> dict[str, Any]:
+    is_v0 = isinstance(record.transaction.message, MessageV0)
+    if is_v0 and options.max_supported_transaction_version is None:
+        raise MethodError(
+            VERSION_NOT_SUPPORTED,
+            "Transaction version (0) is not supported by the requesting client. Please try the request "
+            'again with the following configuration parameter: "maxSupportedTransactionVersion": 0',
+        )
+    return {
+        "version": 0 if is_v0 else "legacy",
+        "transaction": views.view_transaction(record, options.encoding or "json"),
+        "meta": views.view_meta(record),
+    }
 
 
-def _read_text(params: Params, index: int) -> str:
-    if len(params) <= index or not isinstance(params[index], str):
-        raise MethodError(INVALID_PARAMS, f"Invalid params: parameter {index + 1} must be text")
-    return str(params[index])
-
-
-def read_options(params: Params, index: int) -> Options:
-    """The object at this place, or one without wishes. Raises ``MethodError``."""
-    options = params[index] if len(params) > index else None
-    try:
-        return msgspec.convert(options or {}, Options)
-    except msgspec.ValidationError as error:
-        raise MethodError(INVALID_PARAMS, f"Invalid params: {error}") from None
-
-
-def read_address(params: Params, index: int) -> Pubkey:
-    """Raises ``MethodError``."""
-    try:
-        return Pubkey.from_string(_read_text(params, index))
-    except ValueError:
-        raise MethodError(INVALID_PARAMS, "Invalid param: Invalid") from None
-
-
-def read_signature(params: Params, index: int) -> str:
-    """Its text, once it is known to be one. Raises ``MethodError``."""
-    text = _read_text(params, index)
-    try:
-        Signature.from_string(text)
-    except ValueError:
-        raise MethodError(INVALID_PARAMS, "Invalid param: Invalid") from None
-    return text
-
-
-def _read_transaction(params: Params, encoding: str) -> VersionedTransaction:
-    text = _read_text(params, 0)
-    try:
-        if encoding == "base58":
-            data = base58.decode(text)
-        elif encoding == "base64":
-            data = base64.b64decode(text, validate=True)
-        else:
-            raise MethodError(INVALID_PARAMS, f"unsupported encoding: {encoding}. Supported: base58, base64")
-        if len(data) > PACKET_BYTES_MAX:
-            raise MethodError(
-                INVALID_PARAMS,
-                f"decoded VersionedTransaction too large: {len(data)} bytes (max: {PACKET_BYTES_MAX} bytes)",
-            )
-        transaction = VersionedTransaction.from_bytes(data)
-        transaction.sanitize()
-        if not isinstance(transaction.message, Message | MessageV0):
-            raise MethodError(INVALID_PARAMS, "only legacy and version 0 transactions are taken")
-    except (ValueError, SanitizeError) as error:
-        raise MethodError(INVALID_PARAMS, f"failed to deserialize VersionedTransaction: {error}") from None
-    if bytes(transaction) != data:
-        raise MethodError(INVALID_PARAMS, "failed to deserialize VersionedTransaction: bytes are left over")
-    return transaction
-
-
-# Writing answers
-
-
-def format_account(chain: SolanaChain, address: str, options: Options) -> dict[str, Any] | None:
-    """As ``getAccountInfo`` gives it. The address is a good one."""
-    return _read_account(chain, Pubkey.from_string(address), options)
-
-
-def _read_account(chain: SolanaChain, address: Pubkey, options: Options) -> dict[str, Any] | None:
+def view_account(chain: SolanaChain, address: Pubkey, options: Options) -> dict[str, Any] | None:
+    """As ``getAccountInfo`` gives it; None without lamports."""
     account = chain.get_account(address)
-    if account is None:
-        return None
+    return None if account is None else _view_data(chain, account, options)
+
+
+def _view_data(chain: SolanaChain, account: Account, options: Options) -> dict[str, Any]:
     data = bytes(account.data)
     part = options.data_slice
     shown = data[part.offset : part.offset + part.length] if part else data
     encoding = options.encoding or "binary"
+    parsed = _parse_data(chain, account) if encoding == "jsonParsed" else None
     if encoding in ("base58", "binary") and len(shown) > BASE58_BYTES_MAX:
         raise MethodError(
             -32600,
             "Encoded binary (base 58) data should be less than 128 bytes, please use Base64 encoding.",
         )
-    if encoding == "base58":
-        content: Any = [base58.encode(shown), "base58"]
+    content: Any
+    if parsed is not None:
+        content = {"program": views.PROGRAM_NAMES[account.owner], "parsed": parsed, "space": len(data)}
+    elif encoding == "base58":
+        content = [base58.encode(shown), "base58"]
     elif encoding == "binary":
         content = base58.encode(shown)
     else:  # What is not parsed comes in base64, as from Solana's node for programs that it does not know.
@@ -393,6 +511,18 @@ def _read_account(chain: SolanaChain, address: Pubkey, options: Options) -> dict
         "rentEpoch": account.rent_epoch,
         "space": len(data),
     }
+
+
+def _parse_data(chain: SolanaChain, account: Account) -> dict[str, Any] | None:
+    """Of token accounts and mints."""
+    mint = read_mint(account)
+    if mint is not None:
+        return views.view_mint(mint)
+    holding = read_holding(account)
+    if holding is None:
+        return None
+    found = read_mint(chain.get_account(holding.mint))
+    return None if found is None else views.view_holding(holding, found.decimals)
 
 
 def _make_preflight_error(refused: Refused) -> MethodError:
@@ -419,110 +549,3 @@ def _describe_error(error: Any) -> str:
     if isinstance(cause, dict) and "Custom" in cause:
         cause = f"custom program error: {cause['Custom']:#x}"
     return f"Error processing Instruction {place}: {cause}"
-
-
-def _format_status(record: Record | None) -> dict[str, Any] | None:
-    if record is None:
-        return None
-    return {
-        "slot": record.slot,
-        "confirmations": None,
-        "err": record.error,
-        "status": {"Ok": None} if record.error is None else {"Err": record.error},
-        "confirmationStatus": "finalized",
-    }
-
-
-def _format_transaction(record: Record, encoding: str) -> Any:
-    raw = bytes(record.transaction)
-    if encoding == "base64":
-        return [base64.b64encode(raw).decode(), "base64"]
-    if encoding in ("base58", "binary"):
-        return [base58.encode(raw), "base58"] if encoding == "base58" else base58.encode(raw)
-    message = record.transaction.message
-    body: dict[str, Any] = {
-        "accountKeys": [str(key) for key in message.account_keys],
-        "recentBlockhash": str(message.recent_blockhash),
-    }
-    if encoding == "jsonParsed":
-        body["accountKeys"] = _format_parsed_keys(record)
-        body["instructions"] = [
-            {
-                "programId": record.account_keys[instruction.program_id_index],
-                "accounts": [record.account_keys[index] for index in instruction.accounts],
-                "data": base58.encode(bytes(instruction.data)),
-                "stackHeight": None,
-            }
-            for instruction in message.instructions
-        ]
-    else:
-        header = message.header
-        body["header"] = {
-            "numRequiredSignatures": header.num_required_signatures,
-            "numReadonlySignedAccounts": header.num_readonly_signed_accounts,
-            "numReadonlyUnsignedAccounts": header.num_readonly_unsigned_accounts,
-        }
-        body["instructions"] = [
-            {
-                "programIdIndex": instruction.program_id_index,
-                "accounts": list(instruction.accounts),
-                "data": base58.encode(bytes(instruction.data)),
-                "stackHeight": None,
-            }
-            for instruction in message.instructions
-        ]
-    if isinstance(message, MessageV0):
-        body["addressTableLookups"] = [
-            {
-                "accountKey": str(lookup.account_key),
-                "writableIndexes": list(lookup.writable_indexes),
-                "readonlyIndexes": list(lookup.readonly_indexes),
-            }
-            for lookup in message.address_table_lookups
-        ]
-    return {"signatures": [str(item) for item in record.transaction.signatures], "message": body}
-
-
-def _format_parsed_keys(record: Record) -> list[dict[str, Any]]:
-    message = record.transaction.message
-    assert isinstance(message, Message | MessageV0), "others are refused when they come in"
-    own = len(message.account_keys)
-    return [
-        {
-            "pubkey": name,
-            "signer": index < message.header.num_required_signatures,
-            "writable": _is_writable(message, index)
-            if index < own
-            else index < own + len(record.writable_loaded),
-            "source": "transaction" if index < own else "lookupTable",
-        }
-        for index, name in enumerate(record.account_keys)
-    ]
-
-
-def _is_writable(message: Message | MessageV0, index: int) -> bool:
-    """By the place of a message's own key: signers come first, within each group the writable ones."""
-    header = message.header
-    if index < header.num_required_signatures:
-        return index < header.num_required_signatures - header.num_readonly_signed_accounts
-    return index < len(message.account_keys) - header.num_readonly_unsigned_accounts
-
-
-def _format_meta(record: Record) -> dict[str, Any]:
-    return {
-        "err": record.error,
-        "status": {"Ok": None} if record.error is None else {"Err": record.error},
-        "fee": record.outcome["fee"],
-        "preBalances": list(record.balances_before),
-        "postBalances": list(record.balances_after),
-        "innerInstructions": [],
-        "logMessages": record.outcome["logs"],
-        "preTokenBalances": [],
-        "postTokenBalances": [],
-        "rewards": [],
-        "loadedAddresses": {
-            "writable": list(record.writable_loaded),
-            "readonly": list(record.readonly_loaded),
-        },
-        "computeUnitsConsumed": record.outcome["compute_units_consumed"],
-    }
