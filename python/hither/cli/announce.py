@@ -86,7 +86,7 @@ def describe_signing_network(signing: dict[str, Any] | None) -> list[str]:
     ]
     for domain in signing["domains"]:
         what = f"domain {domain['id']} {domain['protocol']} {domain['purpose']}"
-        lines.append(f"          {what:<28}{domain['public_key']}")
+        lines.append(f"          {what:<27} {domain['public_key']}")
     return lines
 
 

@@ -16,6 +16,7 @@ class Companions:
 
     has_signing_network: bool = False
     has_signing_processes: bool = False
+    signing_domains: tuple[str, ...] = ()
     has_foreign_chains: bool = False
     evm: tuple[int, ...] = ()
     port_offset: int = 0
@@ -60,6 +61,8 @@ async def _start_all(
         signing = ["mpc", "local", "--home", str(home), "--rpc-url", rpc_url]
         if companions.has_signing_processes:
             signing.append("--processes")
+        if companions.signing_domains:
+            signing += ["--domains", ",".join(companions.signing_domains)]
         children.append(("signing network", signing))
     if companions.has_foreign_chains:
         evm = ",".join(str(chain_id) for chain_id in companions.evm)

@@ -6,6 +6,7 @@ import json
 import logging
 import signal
 from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -233,36 +234,51 @@ async def _call(home: Any, method: str, arguments: Any) -> str:
 @click.option("--rpc-url", required=True)
 @click.option("--processes", is_flag=True)
 @click.option("--stock", default="", help="PROTOCOL=COUNT,…")
-def local(home: Path, rpc_url: str, processes: bool, stock: str) -> None:
+@click.option("--domains", default="", help="More domains than the usual three.")
+def local(home: Path, rpc_url: str, processes: bool, stock: str, domains: str) -> None:
     """The nodes of a development network; ``hither up`` starts it."""
-    counts = {
-        name: int(count) for name, _, count in (part.partition("=") for part in stock.split(",") if part)
-    }
-    _run(lambda ending: (_run_processes if processes else _run_local)(home, rpc_url, counts, ending))
+    rows = (part.partition("=") for part in stock.split(",") if part)
+    counts = {name: int(count) for name, _, count in rows}
+    wanted = _Development(home, rpc_url, counts, tuple(name for name in domains.split(",") if name))
+    _run(lambda ending: (_run_processes if processes else _run_local)(wanted, ending))
 
 
-async def _run_local(home: Path, rpc_url: str, stock: dict[str, int], ending: asyncio.Event) -> None:
+@dataclass(frozen=True, slots=True)
+class _Development:
+    """Which network is wanted, and where."""
+
+    home: Path
+    rpc_url: str
+    stock: dict[str, int]
+    domains: tuple[str, ...]
+
+
+async def _run_local(wanted: _Development, ending: asyncio.Event) -> None:
     """In one process."""
     from hither.chain.genesis import derive_development_key
     from hither.mpc import development
 
-    network = development.open_network(home, stock)
+    network = development.open_network(wanted.home, wanted.stock)
     try:
-        plan = development.make_local_plan(network, derive_development_key(development.PARENT_ID))
-        async with development.serve(rpc_url, plan, network, lambda text: click.echo(text)) as description:
+        parent = derive_development_key(development.PARENT_ID)
+        plan = development.make_local_plan(network, parent, wanted.domains)
+        async with development.serve(
+            wanted.rpc_url, plan, network, lambda text: click.echo(text)
+        ) as description:
             click.echo(json.dumps(description))
             await ending.wait()
     finally:
         network.close()
 
 
-async def _run_processes(home: Path, rpc_url: str, stock: dict[str, int], ending: asyncio.Event) -> None:
+async def _run_processes(wanted: _Development, ending: asyncio.Event) -> None:
     """Each in a process of its own."""
     from hither.chain.genesis import derive_development_key
-    from hither.cli.mpc_processes import serve
+    from hither.cli.mpc_processes import Options, serve
     from hither.mpc import development
 
     parent = derive_development_key(development.PARENT_ID)
-    async with serve(home, rpc_url, parent, stock, lambda text: click.echo(text)) as description:
+    options = Options(wanted.home, wanted.rpc_url, parent, wanted.stock, wanted.domains)
+    async with serve(options, lambda text: click.echo(text)) as description:
         click.echo(json.dumps(description))
         await ending.wait()

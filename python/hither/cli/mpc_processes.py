@@ -6,7 +6,8 @@ Each node is ``hither mpc run`` in its own folder, so that one of them can be st
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +28,24 @@ READY_S_MAX = 110.0
 READY_POLL_S = 0.05
 
 
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Which network is wanted: where, with whose money, how much stock, and which domains beyond the usual."""
+
+    home: Path
+    rpc_url: str
+    parent: SecretKey
+    stock: Mapping[str, int]
+    domains: Sequence[str]
+
+
 @contextlib.asynccontextmanager
-async def serve(
-    home: Path,
-    rpc_url: str,
-    parent: SecretKey,
-    stock: Mapping[str, int],
-    progress: Callable[[str], None],
-) -> AsyncIterator[dict[str, Any]]:
+async def serve(options: Options, progress: Callable[[str], None]) -> AsyncIterator[dict[str, Any]]:
     """Nodes that sign, as long as the context is open. Raises CeremonyFailed, ClientError, EngineError."""
-    homes = write_configs(home, rpc_url, stock)
-    plan = development.make_plan(tuple(_make_identity(node) for node in homes), parent)
-    async with contextlib.AsyncExitStack() as stack, AsyncClient(rpc_url) as client:
+    homes = write_configs(options.home, options.rpc_url, options.stock)
+    identities = tuple(_make_identity(node) for node in homes)
+    plan = development.make_plan(identities, options.parent, options.domains)
+    async with contextlib.AsyncExitStack() as stack, AsyncClient(options.rpc_url) as client:
         await ensure_contract(client, plan, progress)
         progress("starting the nodes; they generate keys that are missing, and stock")
         children = []

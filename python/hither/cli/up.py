@@ -35,6 +35,8 @@ STORES_FOLDER = "mpc"
 FOREIGN_FOLDER = "foreign"
 EVM_CHAIN_IDS = (1, 8453, 42161)
 """Ethereum, Base, Arbitrum One."""
+SIGNING_DOMAINS = ("robust", "app-keys")
+"""``ceremony.EXTRA_DOMAINS``, whose import takes longer than the command's help may."""
 DETACH_WAIT_S_MAX = 60
 
 
@@ -68,6 +70,13 @@ DETACH_WAIT_S_MAX = 60
     show_default=True,
     help="The signing nodes: in one process, or each in its own, talking over TLS.",
 )
+@click.option(
+    "--domains",
+    metavar="NAMES",
+    default="",
+    callback=lambda _context, _parameter, text: read_domains(text),
+    help="More that the network signs, separated by commas: robust (ECDSA), app-keys (confidential keys).",
+)
 @protocol_version_option
 @block_time_option
 @home_option
@@ -82,6 +91,7 @@ def command(
     alone: bool,
     evm: tuple[int, ...],
     mpc: str,
+    domains: tuple[str, ...],
     protocol_version: int | None,
     block_time: str,
     home: str | None,
@@ -128,6 +138,7 @@ def command(
                     else Companions(
                         has_signing_network=True,
                         has_signing_processes=mpc == "processes",
+                        signing_domains=domains,
                         has_foreign_chains=True,
                         evm=evm,
                         port_offset=port_offset,
@@ -150,6 +161,15 @@ def read_chain_ids(text: str) -> tuple[int, ...]:
     except InvalidChainId as problem:
         raise click.BadParameter(f"{problem}; {problem.hint}" if problem.hint else str(problem)) from None
     return tuple(dict.fromkeys(numbers))
+
+
+def read_domains(text: str) -> tuple[str, ...]:
+    """Names of domains; wrong usage otherwise."""
+    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    for name in names:
+        if name not in SIGNING_DOMAINS:
+            raise click.BadParameter(f"{name!r} is none of {', '.join(SIGNING_DOMAINS)}")
+    return names
 
 
 def must_be_free(port: int) -> None:

@@ -34,6 +34,16 @@ class NodeIdentity:
     url: str = ""
 
 
+DOMAINS: Final = (("CaitSith", "Sign"), ("Frost", "Sign"), ("CaitSith", "ForeignTx"))
+"""Protocol and purpose of a development network's domains; clients take 0 for secp256k1 and 1 for ed25519."""
+
+EXTRA_DOMAINS: Final = {
+    "robust": ("DamgardEtAl", "Sign"),
+    "app-keys": ("ConfidentialKeyDerivation", "CKD"),
+}
+"""What may be added to them, by the names of ``--domains``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What is to be there in the end. ``creator`` pays for accounts and is the parent of all of them."""
@@ -43,14 +53,7 @@ class Plan:
     creator: Signer
     nodes: tuple[NodeIdentity, ...]
     threshold: int
-
-
-DOMAINS: Final = (
-    {"id": 0, "protocol": "CaitSith", "purpose": "Sign"},
-    {"id": 1, "protocol": "Frost", "purpose": "Sign"},
-    {"id": 2, "protocol": "CaitSith", "purpose": "ForeignTx"},
-)
-"""The domains of a development network; clients take 0 for secp256k1 and 1 for ed25519."""
+    domains: tuple[tuple[str, str], ...] = DOMAINS
 
 
 async def ensure_contract(client: AsyncClient, plan: Plan, progress: Progress) -> None:
@@ -61,16 +64,35 @@ async def ensure_contract(client: AsyncClient, plan: Plan, progress: Progress) -
     for node in plan.nodes:
         await ensure_attested(client, plan.contract_id, node)
     state = await get_state(client, plan.contract_id)
-    if "Running" in state and not state["Running"]["domains"]["domains"]:
-        progress("voting for domains")
-        domains = [{**domain, "reconstruction_threshold": plan.threshold} for domain in DOMAINS]
-        calls = (
-            client.call(
-                plan.contract_id, "vote_add_domains", {"domains": domains}, gas=VOTE_GAS, signer=node.account
-            )
-            for node in plan.nodes
+    if "Running" in state:
+        await _ensure_domains(client, plan, state["Running"]["domains"], progress)
+
+
+async def _ensure_domains(
+    client: AsyncClient, plan: Plan, present: dict[str, Any], progress: Progress
+) -> None:
+    """All nodes vote for what is missing."""
+    left = [(domain["protocol"], domain["purpose"]) for domain in present["domains"]]
+    missing = []
+    for kind in plan.domains:
+        if kind in left:
+            left.remove(kind)
+        else:
+            missing.append(kind)
+    if not missing:
+        return
+    progress("voting for domains")
+    domains = [
+        {"id": id_, "protocol": protocol, "purpose": purpose, "reconstruction_threshold": plan.threshold}
+        for id_, (protocol, purpose) in enumerate(missing, present["next_domain_id"])
+    ]
+    calls = (
+        client.call(
+            plan.contract_id, "vote_add_domains", {"domains": domains}, gas=VOTE_GAS, signer=node.account
         )
-        await asyncio.gather(*calls)
+        for node in plan.nodes
+    )
+    await asyncio.gather(*calls)
 
 
 async def get_state(client: AsyncClient, contract_id: str) -> dict[str, Any]:

@@ -29,8 +29,8 @@ EARLY_FRAMES_MAX: Final = 4_096
 EARLY_S_MAX: Final = 10.0
 CLOSED_MAX: Final = 4_096
 STEPS_MAX: Final = 64
-READY_STEP: Final = STEPS_MAX
-"""In which signers of an agreed job tell each other that they take part in exactly this job."""
+DONE_STEP: Final = STEPS_MAX
+"""In which members tell each other that they have what the job made."""
 DATA_BYTES_MAX: Final = FRAME_BYTES_MAX - 1_024
 
 
@@ -195,12 +195,15 @@ class Channels:
             except PeerUnavailable as error:
                 raise JobFailed(str(error)) from error
 
-    async def agree(self, channel: Channel) -> None:
-        """Go on once every member has said that it takes part in exactly this job. Raises JobFailed."""
-        self.send(channel, READY_STEP, None, b"")
+    def confirm(self, channel: Channel) -> None:
+        """Tell the others that this node has what the job made."""
+        self.send(channel, DONE_STEP, None, b"")
+
+    async def wait_for_all(self, channel: Channel) -> None:
+        """Go on once every other member has told that. Raises JobFailed."""
         waiting = set(channel.others)
         while waiting:
-            waiting -= {sender for sender, _ in await channel.receive(READY_STEP)}
+            waiting -= {sender for sender, _ in await channel.receive(DONE_STEP)}
 
     async def run(self, channel: Channel, steps: Steps[T], executor: Executor) -> T:
         """Move a job's runs to its result, its work in the executor. Raises JobFailed."""

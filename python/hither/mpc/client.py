@@ -12,7 +12,7 @@ from hither.client.actions import function_call
 from hither.client.operations import tell_nobody
 from hither.crypto.signing import is_valid_signature, recover_secp256k1
 from hither.foreign.secp256k1 import decompress_key
-from hither.mpc.contract import parse_public_key
+from hither.mpc.contract import parse_public_key as parse_public_key
 from hither.mpc.protocols import Curve, compute_tweak, derive_public_key
 from hither.mpc.requests import (
     EcdsaPayload,

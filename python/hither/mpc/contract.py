@@ -7,6 +7,7 @@ from typing import Any, Final
 from hither.codec import base58
 from hither.foreign.secp256k1 import decompress_key
 from hither.mpc.protocols import Curve
+from hither.mpc.requests import G2_BYTES
 from hither.mpc.schemes import SCHEMES, Domain
 
 EDDSA_KEY_BYTES: Final = 32
@@ -202,7 +203,8 @@ def _read_parameters(parameters: dict[str, Any]) -> tuple[tuple[Participant, ...
 def get_key_text(entry: dict[str, Any]) -> str:
     """The root key of an entry of the keyset, as text."""
     (fields,) = entry["key"].values()
-    text: str = fields.get("near_public_key") or fields["near_public_key_compressed"]
+    names = ("near_public_key", "near_public_key_compressed", "public_key")
+    text: str = next(fields[name] for name in names if name in fields)
     return text
 
 
@@ -214,6 +216,8 @@ def parse_public_key(text: str) -> bytes:
         return raw
     if kind == "secp256k1" and len(raw) == 64:
         return bytes([2 + (raw[63] & 1)]) + raw[:32]
+    if kind == "bls12381g2" and len(raw) == G2_BYTES:
+        return raw
     raise ValueError(f"not a key of a signing domain: {text}")
 
 
@@ -221,6 +225,8 @@ def key_to_text(curve: Curve, key: bytes) -> str:
     """A compressed key as the contract writes it: secp256k1 keys as x and y."""
     if curve == "ed25519":
         return f"ed25519:{base58.encode(key)}"
+    if curve == "bls12381":
+        return f"bls12381g2:{base58.encode(key)}"
     return f"secp256k1:{base58.encode(decompress_key(key).data)}"
 
 

@@ -4,14 +4,23 @@ import asyncio
 import contextlib
 import importlib.resources
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from hither.client import AsyncClient, Signer
 from hither.crypto.keys import SecretKey
 from hither.crypto.signing import compute_public_key, secret_key_from_seed
-from hither.mpc.ceremony import CeremonyFailed, NodeIdentity, Plan, Progress, ensure_contract, get_state
+from hither.mpc.ceremony import (
+    DOMAINS,
+    EXTRA_DOMAINS,
+    CeremonyFailed,
+    NodeIdentity,
+    Plan,
+    Progress,
+    ensure_contract,
+    get_state,
+)
 from hither.mpc.contract import list_root_keys
 from hither.mpc.local import LocalNetwork
 from hither.mpc.runner import ACCOUNT_KEY, TLS_KEY
@@ -60,15 +69,16 @@ def read_contract() -> bytes:
     return importlib.resources.files("hither.mpc").joinpath("signer.wasm").read_bytes()
 
 
-def make_plan(nodes: tuple[NodeIdentity, ...], parent: SecretKey) -> Plan:
-    """What the development network is to be."""
-    return Plan(CONTRACT_ID, read_contract(), Signer(PARENT_ID, parent), nodes, THRESHOLD)
+def make_plan(nodes: tuple[NodeIdentity, ...], parent: SecretKey, extra: Sequence[str] = ()) -> Plan:
+    """What the development network is to be. ``extra``: names of ``EXTRA_DOMAINS``."""
+    domains = (*DOMAINS, *(EXTRA_DOMAINS[name] for name in extra))
+    return Plan(CONTRACT_ID, read_contract(), Signer(PARENT_ID, parent), nodes, THRESHOLD, domains)
 
 
-def make_local_plan(network: LocalNetwork, parent: SecretKey) -> Plan:
+def make_local_plan(network: LocalNetwork, parent: SecretKey, extra: Sequence[str] = ()) -> Plan:
     """For nodes of one process."""
     nodes = (make_identity(node.store, get_node_id(me)) for me, node in sorted(network.nodes.items()))
-    return make_plan(tuple(nodes), parent)
+    return make_plan(tuple(nodes), parent, extra)
 
 
 def open_network(home: Path, stock: Mapping[str, int] | None = None) -> LocalNetwork:

@@ -15,13 +15,15 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from types import MappingProxyType
 
-from hither.mpc.requests import Signature, SignatureRequest, encode_storage_key
+from hither.mpc.requests import Answer, AnyRequest, encode_storage_key
 
 ATTEMPTS_MAX = 10
 LIFE_BLOCKS = 200
 """A yield lives so long; afterwards nobody waits for the answer."""
 RETRY_MS_MIN = 50
 RETRY_MS_MAX = 5_000
+REFUSE_AFTER_MS = 600
+"""Who is missing may come back by then, and nobody needs to hear of it."""
 TURN_MS = 1_000
 """So long the others wait for a leader that can be reached but does not answer."""
 
@@ -34,7 +36,7 @@ class Request:
     """
 
     id: bytes
-    request: SignatureRequest
+    request: AnyRequest
     entropy: bytes
     block_height: int
     block_hash: bytes = bytes(32)
@@ -64,7 +66,9 @@ class Pending:
     failures: int = 0
     not_before_ms: int = 0
     turn_until_ms: int = 0
-    signature: Signature | None = None
+    signature: Answer | None = None
+    seen_ms: int = 0
+    is_refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,7 @@ class Seen:
 class Gone:
     """The contract no longer waits for this: it was answered, or timed out, or its block was reverted."""
 
-    request: SignatureRequest
+    request: AnyRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +107,18 @@ class Signed:
     """The signers have the signature."""
 
     key: bytes
-    signature: Signature
+    signature: Answer
     now_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Signing or responding did not work here."""
+    """Signing or responding did not work here. With a ``code``, the caller is to learn of it unless it passes soon."""
 
     key: bytes
     reason: str
     now_ms: int
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +171,18 @@ class SendResponse:
     """The leader answers the contract."""
 
     request: Request
-    signature: Signature
+    signature: Answer
     leader: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendRefusal:
+    """Tell the contract that this node cannot answer. Enough of these fail the request with their reason."""
+
+    request: Request
+    code: str
+    reason: str
+    participant: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +200,7 @@ class GiveUp:
     reason: str
 
 
-Effect = StartSigning | SendResponse | TellPassed | GiveUp
+Effect = StartSigning | SendResponse | SendRefusal | TellPassed | GiveUp
 
 
 def order_participants(participants: Sequence[int], request_id: bytes) -> tuple[int, ...]:
@@ -222,7 +237,7 @@ def step(state: State, event: Event) -> tuple[State, list[Effect]]:
         case Seen(request, now_ms):
             if any(p.request.id == request.id for p in state.pending.values()):
                 return state, []  # Another caller waits for the same answer.
-            return _take_turn(state, Pending(request), now_ms)
+            return _take_turn(state, Pending(request, seen_ms=now_ms), now_ms)
         case Gone(request):
             answered = [key for key, pending in state.pending.items() if pending.request.request == request]
             return _without(state, answered), []
@@ -231,8 +246,8 @@ def step(state: State, event: Event) -> tuple[State, list[Effect]]:
             if pending is None or pending.phase is not Phase.SIGNING:
                 return state, []  # Answered meanwhile.
             return _take_turn(state, replace(pending, signature=signature), now_ms)
-        case Failed(key, reason, now_ms):
-            return _fail(state, key, reason, now_ms)
+        case Failed():
+            return _fail(state, event)
         case Passed(key, participant, now_ms):
             return _pass(state, key, participant, now_ms)
         case Reached(alive, now_ms):
@@ -254,13 +269,18 @@ def _take_turn(state: State, pending: Pending, now_ms: int) -> tuple[State, list
     return _with(state, replace(pending, phase=Phase.SIGNING)), [StartSigning(pending.request, order)]
 
 
-def _fail(state: State, key: bytes, reason: str, now_ms: int) -> tuple[State, list[Effect]]:
-    pending = state.pending.get(key)
+def _fail(state: State, event: Failed) -> tuple[State, list[Effect]]:
+    pending = state.pending.get(event.key)
     if pending is None:
         return state, []
-    passed = TellPassed(pending.request)
+    effects: list[Effect] = [TellPassed(pending.request)]
+    is_late = event.now_ms - pending.seen_ms >= REFUSE_AFTER_MS
+    if event.code is not None and is_late and not pending.is_refused:
+        leader = choose_order(state, pending)[0]
+        effects.append(SendRefusal(pending.request, event.code, event.reason, leader))
+        pending = replace(pending, is_refused=True)
     if pending.failures + 1 >= ATTEMPTS_MAX:
-        return _without(state, [key]), [passed, GiveUp(pending.request, reason)]
+        return _without(state, [event.key]), [*effects, GiveUp(pending.request, event.reason)]
     pause_ms = min(RETRY_MS_MIN << pending.failures, RETRY_MS_MAX)
     failed = replace(
         pending,
@@ -268,9 +288,9 @@ def _fail(state: State, key: bytes, reason: str, now_ms: int) -> tuple[State, li
         # A signature in hand stays with the one that has it.
         turn=pending.turn + (pending.signature is None),
         failures=pending.failures + 1,
-        not_before_ms=now_ms + pause_ms,
+        not_before_ms=event.now_ms + pause_ms,
     )
-    return _with(state, failed), [passed]
+    return _with(state, failed), effects
 
 
 def _pass(state: State, key: bytes, participant: int, now_ms: int) -> tuple[State, list[Effect]]:

@@ -17,8 +17,8 @@ from hither.codec import base58
 from hither.codec.borsh import InvalidBorsh
 from hither.mpc.engine import LIFE_BLOCKS, Request
 from hither.mpc.requests import (
-    REQUESTS_PREFIX,
-    SignatureRequest,
+    REQUEST_PREFIXES,
+    AnyRequest,
     decode_storage_key,
     decode_waiting,
 )
@@ -32,7 +32,7 @@ class Listener:
     """Who is told: of a request that came, of one that is gone, and that everything begins anew."""
 
     seen: Callable[[Request], None]
-    gone: Callable[[SignatureRequest], None]
+    gone: Callable[[AnyRequest], None]
     over: Callable[[], None]
 
 
@@ -79,9 +79,10 @@ class Follower:
 
     async def _begin(self, head: BlockSummary) -> None:
         """If anything waits at the head, read from where it may have come in."""
-        state = await self._client.get_state(self._contract_id, prefix=REQUESTS_PREFIX, at=head.height)
-        waits = any(decode_storage_key(key) is not None for key in state)
-        if waits:
+        waiting: list[bytes] = []
+        for prefix in REQUEST_PREFIXES:
+            waiting += await self._client.get_state(self._contract_id, prefix=prefix, at=head.height)
+        if any(decode_storage_key(key) is not None for key in waiting):
             for height in range(max(0, head.height - LIFE_BLOCKS), head.height):
                 block = await self._get_block_optional(height)
                 if block is not None:
@@ -104,7 +105,7 @@ class Follower:
             "block_id": header["hash"],
             "changes_type": "data_changes",
             "account_ids": [self._contract_id],
-            "key_prefix_base64": "AA==",
+            "key_prefix_base64": "",  # Of every kind; what is none is not looked at.
         }
         answer = await self._client.request("EXPERIMENTAL_changes", params, is_repeatable=True)
         for entry in answer["changes"]:

@@ -17,9 +17,9 @@ from hither.mpc import protocols
 from hither.mpc.contract import Key, KeyEvent, NetworkView
 from hither.mpc.engine import Request
 from hither.mpc.protocols import ProtocolFailure, Secret
-from hither.mpc.requests import Signature
+from hither.mpc.requests import Answer
 from hither.mpc.schemes import Domain, Member, Task, run_together
-from hither.mpc.signers import NO_STOCK, KeyFailed, NotSigned
+from hither.mpc.signers import NO_STOCK, KeyFailed, NotSigned, explain_missing
 from hither.mpc.store import NodeStore, make_presignature_id, read_or_make_key
 
 logger = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ def count_wanted(participants: Collection[int], domain: Domain, total: int | Non
     """How much stock each signer set keeps, so that all together keep what the domain's protocol wants."""
     sets = len(list_signer_sets(participants, domain))
     wanted = domain.scheme.stock if total is None else total
-    return -(-wanted // sets) if sets else 0
+    return -(-wanted // (1 if domain.scheme.is_stock_per_set else max(1, sets)))
 
 
 class LocalNetwork:
@@ -142,7 +142,7 @@ class LocalNetwork:
         """In a worker thread."""
         return await asyncio.to_thread(self.make_key_now, view, event, attempt_id)
 
-    async def sign(self, request: Request, view: NetworkView, order: Sequence[int]) -> Signature:
+    async def sign(self, request: Request, view: NetworkView, order: Sequence[int]) -> Answer:
         """In a worker thread."""
         return await asyncio.to_thread(self.sign_now, request, view, order)
 
@@ -178,10 +178,10 @@ class LocalNetwork:
             self.nodes[me].store.put_share(domain.id, event.epoch_id, attempt_id, share)
         return keys.pop()
 
-    def _make_member(self, key: Key, epoch_id: int, me: int, signers: tuple[int, ...]) -> Member:
+    def _make_member(self, key: Key, epoch_id: int, me: int, signers: tuple[int, ...], leader: int) -> Member:
         share = self.nodes[me].store.get_share_optional(key.domain.id, epoch_id, key.attempt_id)
         assert share is not None, f"participant {me} has lost its share of domain {key.domain.id}"
-        return Member(me, share, signers, key.domain.threshold)
+        return Member(me, share, signers, key.domain.threshold, leader)
 
     def count_stock(self, domain: Domain, participants: Collection[int]) -> int:
         """Presignatures of all signer sets."""
@@ -194,8 +194,10 @@ class LocalNetwork:
 
     def add_stock(self, key: Key, epoch_id: int, signers: tuple[int, ...], owner: int) -> None:
         """Run one job that makes presignatures of these signers."""
-        members = {me: self._make_member(key, epoch_id, me, signers) for me in signers}
-        made = run_together({me: key.domain.scheme.presign(member) for me, member in members.items()})
+        members = {me: self._make_member(key, epoch_id, me, signers, owner) for me in signers}
+        presign = key.domain.scheme.presign
+        assert presign is not None, f"{key.domain.protocol} has no stock"
+        made = run_together({me: presign(member) for me, member in members.items()})
         id_ = make_presignature_id(owner)
         for me, presignatures in made.items():
             self.nodes[me].store.put_presignatures(id_, key.domain.id, epoch_id, signers, presignatures)
@@ -206,7 +208,7 @@ class LocalNetwork:
             lacking = [
                 (count, key.domain.id, signers)
                 for key in view.keys.values()
-                if key.domain.purpose == "Sign"
+                if key.domain.purpose == "Sign" and key.domain.scheme.presign is not None
                 for signers in list_signer_sets(view.ids, key.domain)
                 if (count := len(self._list_stock(key.domain, signers)))
                 < self._count_wanted(view, key.domain)
@@ -238,20 +240,22 @@ class LocalNetwork:
         self._refill = threading.Thread(target=run, name="mpc-stock", daemon=True)
         self._refill.start()
 
-    def sign_now(self, request: Request, view: NetworkView, order: Sequence[int]) -> Signature:
+    def sign_now(self, request: Request, view: NetworkView, order: Sequence[int]) -> Answer:
         """Sign with the first signers in ``order`` that can. Raises NotSigned."""
         key = view.keys.get(request.request.domain_id)
         if key is None:
             raise NotSigned(f"domain {request.request.domain_id} has no key here")
         signers, presignatures = self._take_stock(key, view.epoch_id, order)
-        task = Task(request.request.tweak, request.request.payload, request.entropy)
-        members = {me: self._make_member(key, view.epoch_id, me, signers) for me in signers}
+        task = Task(request.request, request.entropy)
+        members = {me: self._make_member(key, view.epoch_id, me, signers, order[0]) for me in signers}
         try:
             scheme = key.domain.scheme
             jobs = {me: scheme.sign(member, task, presignatures.get(me)) for me, member in members.items()}
-            return run_together(jobs)[signers[0]]
-        except ProtocolFailure as failure:
+            answer = run_together(jobs)[order[0]]
+        except (ProtocolFailure, ValueError) as failure:
             raise NotSigned(str(failure.args[0])) from failure
+        assert answer is not None, "the leader gets the answer"
+        return answer
 
     def _take_stock(
         self, key: Key, epoch_id: int, order: Sequence[int]
@@ -271,8 +275,8 @@ class LocalNetwork:
                 found = {me: secret for me, secret in taken.items() if secret is not None}
                 if len(found) == len(signers):
                     return signers, found
-        if domain.scheme.needs_stock or not sets:
-            raise NotSigned(
-                NO_STOCK if sets else f"{domain.signer_count} signers are needed, {len(order)} are there"
-            )
+        if not sets:
+            raise explain_missing(domain, len(order))
+        if domain.scheme.needs_stock:
+            raise NotSigned(NO_STOCK)
         return sets[0], {}

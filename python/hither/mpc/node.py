@@ -16,7 +16,7 @@ import os
 import threading
 import time
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
@@ -46,15 +46,15 @@ from hither.mpc.messages import (
     encode_message,
 )
 from hither.mpc.protocols import ProtocolRun, Secret
-from hither.mpc.requests import Signature
+from hither.mpc.requests import Answer
 from hither.mpc.schemes import Domain, Member, Steps, Task
-from hither.mpc.signers import NO_STOCK, KeyFailed, NotSigned
+from hither.mpc.signers import NO_STOCK, KeyFailed, NotSigned, explain_missing
 from hither.mpc.store import NodeStore, get_owner, make_presignature_id, number_presignature
 from hither.mpc.transport import Mesh, Peer, PeerUnavailable
 
 logger = logging.getLogger(__name__)
 
-SIGN_S_MAX: Final = 1.5
+SIGN_S_MAX: Final = 1.2
 PRESIGN_S_MAX: Final = 30.0
 KEY_S_MAX: Final = 15.0
 REQUEST_WAIT_S_MAX: Final = 1.0
@@ -297,19 +297,22 @@ class Node:
         seconds_max: float,
         *,
         begin: Begin | None = None,
-        is_agreed: bool = False,
-        is_stock: bool = False,
+        keep: Callable[[Channel, Any], Awaitable[None]] | None = None,
     ) -> Any:
-        """Run a job with its other members, telling them of it first if this node leads. Raises JobFailed."""
+        """Run a job with its other members, telling them of it first if this node leads. Raises JobFailed.
+
+        ``keep``: it makes stock, and that is what to do with it before the job counts as done.
+        """
         channel = self._channels.open(id_, epoch_id, members)
         failure: JobFailed | None = None
         try:
             async with asyncio.timeout(seconds_max):
                 if begin is not None:
                     self._begin(channel, begin)
-                if is_agreed:
-                    await self._channels.agree(channel)
-                return await self._channels.run(channel, steps, self._choose_executor(is_stock))
+                result = await self._channels.run(channel, steps, self._choose_executor(keep is not None))
+                if keep is not None:
+                    await keep(channel, result)
+                return result
         except TimeoutError:
             failure = JobFailed("the others did not answer in time")
             raise failure from None
@@ -333,7 +336,7 @@ class Node:
 
     # Signing.
 
-    async def sign(self, request: Request, view: NetworkView, order: Sequence[int]) -> Signature:
+    async def sign(self, request: Request, view: NetworkView, order: Sequence[int]) -> Answer:
         """Lead a signature. Raises NotSigned."""
         key = view.keys.get(request.request.domain_id)
         if key is None or self.me not in view.ids:
@@ -341,9 +344,13 @@ class Node:
         try:
             signers, id_ = await self._choose_stock(key.domain, order)
             job = SignJob(key.domain.id, signers, request.key, id_)
-            return await self._sign(job, key, request, Begin(view.epoch_id, os.urandom(16), job), self.me)
-        except JobFailed as error:
-            raise NotSigned(str(error)) from error
+            answer = await self._sign(job, key, request, Begin(view.epoch_id, os.urandom(16), job), self.me)
+            assert answer is not None, "the leader gets the answer"
+            return answer
+        except (JobFailed, ValueError) as error:
+            # Where nobody can be done without, a signer that fails is one that is missing.
+            code = "RobustSetIncomplete" if key.domain.scheme.needs_all else None
+            raise NotSigned(str(error), code) from error
 
     async def _choose_stock(
         self, domain: Domain, order: Sequence[int]
@@ -355,7 +362,7 @@ class Node:
         others = [participant for participant in there if participant != self.me]
         sets = [tuple(sorted((self.me, *rest))) for rest in itertools.combinations(others, count - 1)]
         if not sets:
-            raise NotSigned(f"{count} signers are needed, and {len(others) + 1} are to be reached")
+            raise explain_missing(domain, len(others) + 1)
         for signers in sets:
             for id_ in await asyncio.to_thread(self.store.list_presignatures, domain.id, signers, self.me):
                 if id_ not in self._in_use:
@@ -364,7 +371,9 @@ class Node:
             raise NotSigned(NO_STOCK)
         return sets[0], None
 
-    async def _sign(self, job: SignJob, key: Key, request: Request, begin: Begin, leader: int) -> Signature:
+    async def _sign(
+        self, job: SignJob, key: Key, request: Request, begin: Begin, leader: int
+    ) -> Answer | None:
         """Both sides of a signature. The presignature is gone from the disk before any message of it leaves."""
         share = self._find_share(key)
         if share is None:
@@ -384,18 +393,16 @@ class Node:
             asyncio.get_running_loop().call_later(SIGN_S_MAX, self._in_use.discard, job.presignature)
             if presignature is None:
                 raise JobFailed("the presignature is not there, or was used")
-        member = Member(self.me, share, job.signers, key.domain.threshold)
-        task = Task(request.request.tweak, request.request.payload, request.entropy)
-        signature: Signature = await self._take_part(
+        member = Member(self.me, share, job.signers, key.domain.threshold, leader)
+        answer: Answer | None = await self._take_part(
             compute_channel(self.contract_id, leader, begin),
             begin.epoch_id,
             job.signers,
-            key.domain.scheme.sign(member, task, presignature),
+            key.domain.scheme.sign(member, Task(request.request, request.entropy), presignature),
             SIGN_S_MAX,
             begin=begin if leader == self.me else None,
-            is_agreed=key.domain.scheme.is_agreed,
         )
-        return signature
+        return answer
 
     # Following others.
 
@@ -416,7 +423,7 @@ class Node:
                     request = await self._wait_for_request(begin.job)
                     await self._sign(begin.job, key, request, begin, leader)
                     self.count("signatures followed")
-        except JobFailed as error:
+        except (JobFailed, ValueError) as error:
             self.count("followed jobs failed")
             logger.info("a job of participant %d failed: %s", leader, error)
             self._refuse(leader, begin, str(error))
@@ -472,18 +479,28 @@ class Node:
         if prefix in self._making:
             raise JobFailed("this stock is being made")
         self._making.add(prefix)
+        presign = key.domain.scheme.presign
+        if presign is None:
+            raise JobFailed("this domain has no stock")
+
+        async def keep(channel: Channel, made: list[Secret]) -> None:
+            """The owner keeps it when all others have it: it uses nothing that is not everywhere."""
+            if leader == self.me:
+                await self._channels.wait_for_all(channel)
+            await asyncio.to_thread(self._keep_made, job, begin.epoch_id, made)
+            if leader != self.me:
+                self._channels.confirm(channel)
+
         try:
-            member = Member(self.me, share, job.signers, key.domain.threshold)
-            made = await self._take_part(
+            await self._take_part(
                 compute_channel(self.contract_id, leader, begin),
                 begin.epoch_id,
                 job.signers,
-                key.domain.scheme.presign(member),
+                presign(Member(self.me, share, job.signers, key.domain.threshold, leader)),
                 PRESIGN_S_MAX,
                 begin=begin if leader == self.me else None,
-                is_stock=True,
+                keep=keep,
             )
-            await asyncio.to_thread(self._keep_made, job, begin.epoch_id, made)
         finally:
             # Others may announce what they have before this node has it, and the other way round.
             asyncio.get_running_loop().call_later(PRESIGN_S_MAX, self._making.discard, prefix)
@@ -535,11 +552,14 @@ class Node:
         """Where this node has less stock of its own than it keeps: how much, of which domain, with whom."""
         lacking = []
         for key in view.keys.values():
-            if key.domain.purpose != "Sign" or self._find_share(key) is None:
+            domain = key.domain
+            if domain.purpose != "Sign" or domain.scheme.presign is None or self._find_share(key) is None:
                 continue
-            sets = list_signer_sets(view.ids, key.domain)
-            total = self._stock.get(key.domain.protocol, key.domain.scheme.stock)
-            wanted = -(-total // (len(sets) * key.domain.signer_count))
+            sets = list_signer_sets(view.ids, domain)
+            # Each signer of a set owns its part of what the set keeps.
+            total = self._stock.get(domain.protocol, domain.scheme.stock)
+            owners = domain.signer_count * (1 if domain.scheme.is_stock_per_set else len(sets))
+            wanted = -(-total // owners)
             for signers in sets:
                 if self.me in signers:
                     count = len(self.store.list_presignatures(key.domain.id, signers, self.me))

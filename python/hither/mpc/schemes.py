@@ -12,7 +12,19 @@ from typing import Final, TypeVar
 
 from hither.mpc import protocols
 from hither.mpc.protocols import Curve, ProtocolRun, Secret
-from hither.mpc.requests import EcdsaPayload, EcdsaSignature, EddsaPayload, EddsaSignature, Payload, Signature
+from hither.mpc.requests import (
+    G1_BYTES,
+    Answer,
+    AnyRequest,
+    AppKey,
+    AppKeyRequest,
+    EcdsaPayload,
+    EcdsaSignature,
+    EddsaPayload,
+    EddsaSignature,
+    SignatureRequest,
+    VerifiableAppPublicKey,
+)
 
 T = TypeVar("T")
 Steps = Generator[ProtocolRun, Secret, T]
@@ -46,39 +58,41 @@ class Domain:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One signer of a job: its share, and with whom it signs."""
+    """One signer of a job: its share, with whom it signs, and who leads."""
 
     me: int
     share: Secret
     signers: tuple[int, ...]
     threshold: int
+    leader: int
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is signed: the same at every signer, each taking it from its own view of the chain."""
+    """What is answered: the same at every signer, each taking it from its own view of the chain."""
 
-    tweak: bytes
-    payload: Payload
+    request: AnyRequest
     entropy: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """A row: how a protocol makes stock and signs.
+    """A row: how a protocol makes stock and signs. Who does not lead may get nothing of the answer.
 
-    ``stock`` is how much a network keeps of all sets together, ``batch`` how much one job makes. ``is_agreed``: signers
-    confirm the whole job to each other before any share leaves.
+    ``presign`` is None where nothing is made beforehand; ``batch`` is how much one job makes. ``stock`` is how much a
+    network keeps, of all signer sets together or of each.
     """
 
     curve: Curve
     count_signers: Callable[[int], int]
-    presign: Callable[[Member], Steps[list[Secret]]]
-    sign: Callable[[Member, Task, Secret | None], Steps[Signature]]
-    batch: int
-    stock: int
-    needs_stock: bool
-    is_agreed: bool = False
+    sign: Callable[[Member, Task, Secret | None], Steps[Answer | None]]
+    presign: Callable[[Member], Steps[list[Secret]]] | None = None
+    batch: int = 0
+    stock: int = 0
+    is_stock_per_set: bool = False
+    needs_stock: bool = False
+    needs_all: bool = False
+    """Every signer set is exact: one that is missing cannot be done without."""
 
 
 def _presign_cait_sith(member: Member) -> Steps[list[Secret]]:
@@ -90,59 +104,121 @@ def _presign_cait_sith(member: Member) -> Steps[list[Secret]]:
     return [presignature]
 
 
-def _sign_cait_sith(member: Member, task: Task, presignature: Secret | None) -> Steps[Signature]:
-    assert isinstance(task.payload, EcdsaPayload) and presignature is not None
+def _sign_cait_sith(member: Member, task: Task, presignature: Secret | None) -> Steps[Answer | None]:
+    request = task.request
+    assert isinstance(request, SignatureRequest) and isinstance(request.payload, EcdsaPayload)
+    assert presignature is not None
     result = yield protocols.start_ecdsa_sign(
-        member.share, list(member.signers), task.tweak, task.payload.digest, task.entropy, presignature
+        member.share,
+        list(member.signers),
+        request.tweak,
+        request.payload.digest,
+        task.entropy,
+        presignature,
     )
-    return read_ecdsa(result)
+    return _read_ecdsa(result)
 
 
-def read_ecdsa(result: Secret) -> EcdsaSignature:
-    """What every ECDSA run ends with: nonce point, s, recovery id."""
+def _read_ecdsa(result: Secret) -> EcdsaSignature | None:
+    """What every ECDSA run ends with: nonce point, s, recovery id; or nothing, where another gets it."""
     data = result.expose()
-    return EcdsaSignature(data[:33], data[33:65], data[65])
+    return EcdsaSignature(data[:33], data[33:65], data[65]) if data else None
 
 
-FROST_BATCH: Final = 16
+BATCH: Final = 16
+
+
+def _presign_robust(member: Member) -> Steps[list[Secret]]:
+    made: list[Secret] = []
+    while len(made) < BATCH:
+        presignature = yield protocols.start_robust_presign(member.share, list(member.signers))
+        made.append(presignature)
+    return made
+
+
+def _sign_robust(member: Member, task: Task, presignature: Secret | None) -> Steps[Answer | None]:
+    """The run itself lets no share out before all have confirmed the same request."""
+    request = task.request
+    assert isinstance(request, SignatureRequest) and isinstance(request.payload, EcdsaPayload)
+    assert presignature is not None
+    result = yield protocols.start_robust_sign(
+        member.share,
+        list(member.signers),
+        member.leader,
+        request.tweak,
+        request.payload.digest,
+        task.entropy,
+        presignature,
+    )
+    return _read_ecdsa(result)
 
 
 def _presign_frost(member: Member) -> Steps[list[Secret]]:
     made: list[Secret] = []
-    while len(made) < FROST_BATCH:
+    while len(made) < BATCH:
         presignature = yield protocols.start_eddsa_presign(member.share, list(member.signers))
         made.append(presignature)
     return made
 
 
-def _sign_frost(member: Member, task: Task, presignature: Secret | None) -> Steps[Signature]:
+def _sign_frost(member: Member, task: Task, presignature: Secret | None) -> Steps[Answer | None]:
     """One round with nonces from stock, two without."""
-    assert isinstance(task.payload, EddsaPayload)
+    request = task.request
+    assert isinstance(request, SignatureRequest) and isinstance(request.payload, EddsaPayload)
     result = yield protocols.start_eddsa_sign(
-        member.share, list(member.signers), member.me, task.tweak, task.payload.message, presignature
+        member.share, list(member.signers), member.me, request.tweak, request.payload.message, presignature
     )
     return EddsaSignature(result.expose())
+
+
+def _derive_app_key(member: Member, task: Task, _presignature: Secret | None) -> Steps[Answer | None]:
+    request = task.request
+    assert isinstance(request, AppKeyRequest)
+    key = request.app_public_key
+    halves = (key.first, key.second if isinstance(key, VerifiableAppPublicKey) else None)
+    result = yield protocols.start_app_key(
+        member.share, list(member.signers), member.leader, request.app_id, halves
+    )
+    data = result.expose()
+    return AppKey(data[:G1_BYTES], data[G1_BYTES:]) if data else None
+
+
+def _count_threshold(threshold: int) -> int:
+    return threshold
 
 
 SCHEMES: Final[Mapping[str, Scheme]] = MappingProxyType(
     {
         "CaitSith": Scheme(
-            "secp256k1",
-            lambda threshold: threshold,
-            _presign_cait_sith,
-            _sign_cait_sith,
+            curve="secp256k1",
+            count_signers=_count_threshold,
+            presign=_presign_cait_sith,
+            sign=_sign_cait_sith,
             batch=1,
             stock=8,
             needs_stock=True,
         ),
-        "Frost": Scheme(
-            "ed25519",
-            lambda threshold: threshold,
-            _presign_frost,
-            _sign_frost,
-            batch=FROST_BATCH,
+        "DamgardEtAl": Scheme(
+            curve="secp256k1",
+            count_signers=lambda threshold: 2 * threshold - 1,
+            presign=_presign_robust,
+            sign=_sign_robust,
+            batch=BATCH,
             stock=64,
-            needs_stock=False,
+            is_stock_per_set=True,
+            needs_stock=True,
+            needs_all=True,
+        ),
+        "Frost": Scheme(
+            curve="ed25519",
+            count_signers=_count_threshold,
+            presign=_presign_frost,
+            sign=_sign_frost,
+            batch=BATCH,
+            stock=64,
+        ),
+        "ConfidentialKeyDerivation": Scheme(
+            curve="bls12381", count_signers=_count_threshold, sign=_derive_app_key
         ),
     }
 )

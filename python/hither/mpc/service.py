@@ -14,9 +14,24 @@ from typing import Final
 from hither.client import AsyncClient, ClientError, ExecutionFailed, Signer
 from hither.mpc import engine
 from hither.mpc.contract import KeyEvent, NetworkView, UnknownState, key_to_text, read_state
-from hither.mpc.engine import Effect, Event, GiveUp, Request, SendResponse, StartSigning, TellPassed
+from hither.mpc.engine import (
+    Effect,
+    Event,
+    GiveUp,
+    Request,
+    SendRefusal,
+    SendResponse,
+    StartSigning,
+    TellPassed,
+)
 from hither.mpc.follower import Follower, Listener
-from hither.mpc.requests import SignatureRequest, request_to_json, signature_to_json
+from hither.mpc.requests import (
+    AnyRequest,
+    AppKeyRequest,
+    answer_to_json,
+    request_to_json,
+    request_to_tagged_json,
+)
 from hither.mpc.signers import KeyFailed, NotSigned, Signers
 
 logger = logging.getLogger(__name__)
@@ -28,6 +43,7 @@ EVENT_POLL_S: Final = 0.1
 RETRY_S: Final = 0.2
 RESPOND_GAS: Final = "300 Tgas"
 VOTE_GAS: Final = "100 Tgas"
+REASON_BYTES_MAX: Final = 200
 NOT_WAITING: Final = "timed out, was completed, or never existed"
 
 
@@ -130,7 +146,7 @@ class SigningService:
         self._signers.note_request(request)
         self._dispatch(engine.Seen(request, _now_ms()))
 
-    def _lose_request(self, request: SignatureRequest) -> None:
+    def _lose_request(self, request: AnyRequest) -> None:
         self._dispatch(engine.Gone(request))
 
     def _begin_anew(self) -> None:
@@ -159,6 +175,8 @@ class SigningService:
                 work = self._sign(request, order)
             case SendResponse():
                 work = self._respond(effect)
+            case SendRefusal():
+                work = self._refuse(effect)
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -172,7 +190,7 @@ class SigningService:
         except NotSigned as error:
             self.count("signing attempts failed")
             logger.warning("no signature from leader %d: %s", order[0], error)
-            self._dispatch(engine.Failed(request.key, str(error), _now_ms()))
+            self._dispatch(engine.Failed(request.key, str(error), _now_ms(), error.code))
             return
         self.count("signatures made")
         logger.debug("signed in %.1f ms", 1e3 * (time.monotonic() - started_s))
@@ -186,11 +204,12 @@ class SigningService:
     async def _respond(self, effect: SendResponse) -> None:
         args = {
             "request": request_to_json(effect.request.request),
-            "response": signature_to_json(effect.signature),
+            "response": answer_to_json(effect.signature),
         }
         signer = self._get_account(effect.leader)
         try:
-            await self._client.call(self._contract_id, "respond", args, gas=RESPOND_GAS, signer=signer)
+            method = "respond_ckd" if isinstance(effect.request.request, AppKeyRequest) else "respond"
+            await self._client.call(self._contract_id, method, args, gas=RESPOND_GAS, signer=signer)
         except ExecutionFailed as error:
             if NOT_WAITING in str(error):
                 # Somebody was quicker, or nobody waits any more.
@@ -201,6 +220,20 @@ class SigningService:
             self._dispatch(engine.Failed(effect.request.key, str(error), _now_ms()))
         else:
             self.count("responses sent")
+
+    async def _refuse(self, effect: SendRefusal) -> None:
+        """Let the caller know. Nothing hangs on it: this node tries on meanwhile."""
+        reason = {"code": effect.code, "detail": effect.reason[:REASON_BYTES_MAX]}
+        args = {"request": request_to_tagged_json(effect.request.request), "reason": reason}
+        signer = self._get_account(effect.participant)
+        try:
+            await self._client.call(
+                self._contract_id, "respond_failure", args, gas=RESPOND_GAS, signer=signer
+            )
+        except ClientError as error:
+            logger.warning("a refusal was not taken: %s", error)
+        else:
+            self.count("requests refused")
 
     async def _advance_event(self, view: NetworkView, event: KeyEvent) -> None:
         """Start an attempt if that is ours to do, or take part in the one under way."""

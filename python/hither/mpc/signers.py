@@ -5,13 +5,27 @@ from typing import Protocol
 
 from hither.mpc.contract import KeyEvent, NetworkView
 from hither.mpc.engine import Request
-from hither.mpc.requests import Signature
+from hither.mpc.requests import Answer
+from hither.mpc.schemes import Domain
 
 NO_STOCK = "no presignature is in stock"
 
 
 class NotSigned(Exception):
-    """No signature came of it; the message says why. Worth another try with other signers."""
+    """No signature came of it; the message says why. Worth another try with other signers.
+
+    ``code`` is the contract's word for it, where the caller should learn it before the request times out.
+    """
+
+    def __init__(self, reason: str, code: str | None = None) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+def explain_missing(domain: Domain, there: int) -> NotSigned:
+    """Too few signers are to be reached."""
+    code = "RobustSetIncomplete" if domain.scheme.needs_all else "SignersUnavailable"
+    return NotSigned(f"{domain.signer_count} signers are needed, and {there} are to be reached", code)
 
 
 class KeyFailed(Exception):
@@ -45,7 +59,7 @@ class Signers(Protocol):
         """Make or reshare a key; every share of ours is on disk on return. Returns the public key. Raises KeyFailed."""
         ...
 
-    async def sign(self, request: Request, view: NetworkView, order: Sequence[int]) -> Signature:
+    async def sign(self, request: Request, view: NetworkView, order: Sequence[int]) -> Answer:
         """Sign with the first in ``order`` leading. Raises NotSigned."""
         ...
 

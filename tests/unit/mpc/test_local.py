@@ -24,7 +24,7 @@ from hither.mpc.requests import (
     signature_from_json,
     signature_to_json,
 )
-from hither.mpc.schemes import FROST_BATCH, Domain
+from hither.mpc.schemes import BATCH, Domain
 from hither.mpc.signers import NO_STOCK, NotSigned
 
 ECDSA, EDDSA = Domain(0, "CaitSith", "Sign", 2), Domain(1, "Frost", "Sign", 2)
@@ -84,7 +84,7 @@ def test_stock_is_made_where_it_is_scarce_and_used_by_all(tmp_path: Path) -> Non
         network.set_view(view)
         network.fill_stock(view)
         assert network.count_stock(ECDSA, view.ids) == 3
-        assert network.count_stock(EDDSA, view.ids) == 3 * FROST_BATCH
+        assert network.count_stock(EDDSA, view.ids) == 3 * BATCH
         for order in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
             verify_ecdsa(roots[0], network.sign_now(make_request(ECDSA), view, order))
         assert network.count_stock(ECDSA, view.ids) == 0
@@ -97,7 +97,7 @@ def test_eddsa_signs_with_and_without_stock(tmp_path: Path) -> None:
         derived = protocols.derive_public_key("ed25519", roots[1], TWEAK)
         assert derived is not None
         key = ed25519.Ed25519PublicKey.from_public_bytes(derived)
-        for stock in (0, FROST_BATCH):
+        for stock in (0, BATCH):
             if stock:
                 network.add_stock(view.keys[1], 0, (1, 2), 1)
             signature = network.sign_now(make_request(EDDSA), view, (1, 2, 0))

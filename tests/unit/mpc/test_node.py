@@ -13,7 +13,7 @@ from hither.mpc import protocols
 from hither.mpc.channels import JobFailed
 from hither.mpc.contract import Key, KeyEvent
 from hither.mpc.messages import Begin, Data, decode_message
-from hither.mpc.schemes import FROST_BATCH, Domain
+from hither.mpc.schemes import BATCH, Domain
 from hither.mpc.signers import NO_STOCK, KeyFailed, NotSigned
 from hither.mpc.store import make_presignature_id
 from tests.unit.mpc.meshed import ECDSA, EDDSA, Meshed, add_stock, meshed, must_become
@@ -45,7 +45,7 @@ def test_nodes_make_keys_and_sign_and_find_everything_again(tmp_path: Path) -> N
         await network.connect((0, 1, 2))
         await network.must_sign((0, 1, 2))
         await network.must_sign((2, 1, 0), EDDSA)
-        assert network.running[2].store.count_presignatures() == {1: FROST_BATCH - 1}
+        assert network.running[2].store.count_presignatures() == {1: BATCH - 1}
         with pytest.raises(NotSigned, match=NO_STOCK):
             await network.must_sign((0, 1, 2))  # What is left belongs to another leader.
         await network.must_sign((1, 0, 2))
@@ -136,7 +136,9 @@ def test_a_signer_killed_in_any_round_is_done_without(tmp_path: Path, domain: Do
             await network.must_stock(0, signers)
         before = network.running[0].store.count_presignatures()
         failure = await must_stop_after(network, 1, messages, network.must_sign((0, 1, 2), domain))
-        assert failure is None or isinstance(failure, NotSigned)  # In the last round the leader needs it no more.
+        assert failure is None or isinstance(
+            failure, NotSigned
+        )  # In the last round the leader needs it no more.
         assert (failure is None) == (1 in network.running or messages == 2)
         await must_become(lambda: network[0].connected == {2} or 1 in network.running, "noticed")
         await network.must_sign((0, 2, 1), domain)
@@ -182,9 +184,9 @@ def test_a_node_killed_in_a_ceremony_ends_the_attempt_for_all(tmp_path: Path, me
 
         await must_stop_after(network, 2, messages, die())
         answers = await others
-        assert all(isinstance(answer, KeyFailed) for answer in answers) == (messages < 13)
-        for me in (0, 1):
-            assert ((1, 0, 3) in network.running[me].store.list_shares()) == (messages == 13)
+        for me, answer in enumerate(answers):
+            assert isinstance(answer, KeyFailed) or messages == 13
+            assert ((1, 0, 3) in network.running[me].store.list_shares()) == isinstance(answer, bytes)
         await network.start(2)
         await network.connect((0, 1, 2))
         (key,) = set(await network.run_event(replace(event, attempt_id=4), 4))
