@@ -323,7 +323,7 @@ class OnChain:
             return state.json()
         adapter = self._account.get_adapter(self.chain)
         if isinstance(adapter, EvmAdapter):
-            return await adapter.read(contract, method, *arguments)
+            return await adapter.read(contract, method, arguments)
         raise NotOnThisChain(f"{self.chain} has no contracts to call")
 
     async def batch(
