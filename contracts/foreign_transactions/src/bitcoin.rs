@@ -113,7 +113,7 @@ pub fn derive_script<H: Hashing>(public_key: &[u8; 33]) -> Vec<u8> {
     [&[0x00, 0x14], &hash_key::<H>(public_key)[..]].concat()
 }
 
-/// The script that pays to an address: P2WPKH, P2WSH, taproot and later witness versions, P2PKH, P2SH.
+/// The script that pays to an address: P2WPKH, P2WSH, taproot, P2PKH, P2SH.
 pub fn parse_address<H: Hashing>(text: &str, network: &Network) -> Result<Vec<u8>, Invalid> {
     let is_witness = text
         .get(..network.witness_prefix.len() + 1)
@@ -143,7 +143,8 @@ pub fn parse_transaction_id(text: &str) -> Result<[u8; 32], Invalid> {
         return Err(Invalid::new("a transaction id has 64 hexadecimal digits"));
     }
     for (at, byte) in id.iter_mut().rev().enumerate() {
-        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).map_err(|_| Invalid::new("not hexadecimal"))?;
+        *byte =
+            u8::from_str_radix(&text[2 * at..2 * at + 2], 16).map_err(|_| Invalid::new("not hexadecimal"))?;
     }
     Ok(id)
 }

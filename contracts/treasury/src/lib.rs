@@ -18,7 +18,7 @@ use near_sdk::{env, near, require, AccountId, Gas, NearToken, PanicOnDefault, Pr
 use payment::{Draft, Keys, Means, Payment, Signature};
 
 const GAS_OF_SIGN: Gas = Gas::from_tgas(20);
-const GAS_OF_KEY: Gas = Gas::from_tgas(10);
+const GAS_OF_KEY: Gas = Gas::from_tgas(50);
 const GAS_OF_CALLBACK: Gas = Gas::from_tgas(30);
 const COINS_MAX: usize = 8;
 const OWNERS_MAX: usize = 32;
@@ -104,7 +104,8 @@ impl Treasury {
     #[private]
     pub fn on_keys(&mut self) -> Keys {
         let read = |index: u64| -> PublicKey {
-            let answer = read_answer(index).unwrap_or_else(|| env::panic_str("the signer contract gave no key"));
+            let answer =
+                read_answer(index).unwrap_or_else(|| env::panic_str("the signer contract gave no key"));
             near_sdk::serde_json::from_value(answer).unwrap_or_else(|_| env::panic_str("not a key"))
         };
         let keys = Keys::new(&read(0), &read(1), &read(2));
@@ -121,7 +122,8 @@ impl Treasury {
         let votes = vec![proposer_id.clone()];
         let status = self.count(&votes);
         let (means, nonce, transaction) = (None, None, None);
-        self.proposals.insert(id, Proposal { proposer_id, payment, votes, status, means, nonce, transaction });
+        self.proposals
+            .insert(id, Proposal { proposer_id, payment, votes, status, means, nonce, transaction });
         id
     }
 
@@ -172,7 +174,8 @@ impl Treasury {
         let mut proposal = self.must_get(id);
         let means = proposal.means.clone().unwrap_or_else(|| env::panic_str("it is not being signed"));
         let draft = self.must_draft(&proposal, &means);
-        let answers = (0..env::promise_results_count()).map(|index| read_answer(index).and_then(Signature::read));
+        let answers =
+            (0..env::promise_results_count()).map(|index| read_answer(index).and_then(Signature::read));
         let signed = answers.collect::<Option<Vec<_>>>().and_then(|signatures| draft.attach(&signatures));
         match signed {
             Some(bytes) => {
@@ -265,7 +268,8 @@ impl Treasury {
             self.coins.insert(point, id);
         }
         if let Some(Means::Bitcoin { coins: before, .. }) = &proposal.means {
-            let is_conflicting = before.first().is_some_and(|first| coins.iter().any(|coin| coin.is_same(first)));
+            let is_conflicting =
+                before.first().is_some_and(|first| coins.iter().any(|coin| coin.is_same(first)));
             require!(is_conflicting, "another attempt spends the first coin of the one before");
         }
     }

@@ -193,7 +193,9 @@ impl Draft {
     /// The transaction as it is sent; None when these are not the signatures that it needs.
     pub fn attach(&self, signatures: &[Signature]) -> Option<Vec<u8>> {
         match (self, signatures) {
-            (Self::Evm(transaction), [Signature::Ecdsa(signature)]) => Some(transaction.encode_signed(signature)),
+            (Self::Evm(transaction), [Signature::Ecdsa(signature)]) => {
+                Some(transaction.encode_signed(signature))
+            }
             (Self::Bitcoin(transaction, key), _) if signatures.len() == transaction.coins.len() => {
                 let all = signatures.iter().map(|signature| match signature {
                     Signature::Ecdsa(one) => Some(*one),
@@ -201,7 +203,9 @@ impl Draft {
                 });
                 Some(transaction.encode_signed(key, &all.collect::<Option<Vec<_>>>()?))
             }
-            (Self::Solana(transfer), [Signature::Eddsa(signature)]) => Some(transfer.encode_signed(signature)),
+            (Self::Solana(transfer), [Signature::Eddsa(signature)]) => {
+                Some(transfer.encode_signed(signature))
+            }
             _ => None,
         }
     }
