@@ -37,7 +37,15 @@ CASES = {
     ),
     "growth": (
         (),
-        {"us_at_2e2", "rss_mb", "restart_s", "write_amplification"},
+        {
+            "us_at_2e2",
+            "rss_mb",
+            "restart_s",
+            "restart_rss_mb",
+            "first_start_s",
+            "first_peak_mb",
+            "write_amplification",
+        },
     ),
     "payloads": (
         (),

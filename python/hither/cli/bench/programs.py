@@ -113,6 +113,14 @@ def measure_memory_mb(process_id: int) -> tuple[float, float]:
     return round(own / 1024, 1), round(mapped / 1024, 1)
 
 
+def measure_peak_mb(process_id: int) -> float:
+    """The most memory that one process ever had at a time, file-backed pages among it, in MB."""
+    for line in Path(f"/proc/{process_id}/status").read_text(encoding="utf-8").splitlines():
+        if line.startswith("VmHWM:"):
+            return round(int(line.split()[1]) / 1024, 1)
+    raise AssertionError("the kernel tells VmHWM")
+
+
 def measure_cpu_s(process_id: int) -> float:
     """Processor time that a process tree has used."""
     ticks = 0
