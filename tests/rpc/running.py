@@ -14,19 +14,25 @@ from hither.chain.genesis import DevelopmentOptions, derive_development_key
 from hither.client import AsyncClient, Client, Signer
 from hither.node.home import init_home, read_home
 from hither.node.node import Node, NodeOptions
+from hither.node.server_process import ServerProcess
 from hither.rpc.context import RpcSettings
 from hither.rpc.server import RpcServer, bind, serve
 
 T = TypeVar("T")
 START_S_MAX = 30
 
+both_ways: dict[str, Any] = {"params": [False, True], "ids": ["one process", "two processes"]}
+"""For a fixture: its ``request.param`` says whether the server is apart."""
+
 
 class RunningNode:
-    """A node, its server, and the loop in which both live."""
+    """A node, its server, and the loop in which both live; or the server ``apart``, in a process of its own."""
 
-    def __init__(self, home: Path, options: NodeOptions, settings: RpcSettings) -> None:
+    def __init__(self, home: Path, options: NodeOptions, settings: RpcSettings, *, is_apart: bool) -> None:
         self.node: Node
         self.server: RpcServer
+        self.apart: ServerProcess | None = None
+        self._is_apart = is_apart
         self._loop = asyncio.new_event_loop()
         self._ending = asyncio.Event()
         self._is_ready = threading.Event()
@@ -34,7 +40,8 @@ class RunningNode:
         self._thread = threading.Thread(target=self._run, args=(home, options, settings), daemon=True)
         self._thread.start()
         assert self._is_ready.wait(START_S_MAX) and self._is_serving, "the node does not start"
-        self.url = f"http://{self.server.address}"
+        self.address = self.server.address if self.apart is None else self.apart.address
+        self.url = f"http://{self.address}"
         self.http = httpx.Client(base_url=self.url, timeout=30)
 
     def _run(self, home: Path, options: NodeOptions, settings: RpcSettings) -> None:
@@ -47,11 +54,21 @@ class RunningNode:
     async def _serve(self, home: Path, options: NodeOptions, settings: RpcSettings) -> None:
         self.node = node = Node.open(read_home(home), options)
         await node.start()
-        async with serve(node.reader, node.control, node.vm, bind("127.0.0.1", 0), settings) as self.server:
-            self._is_serving = True
-            self._is_ready.set()
-            await self._ending.wait()
+        listener = bind("127.0.0.1", 0)
+        if self._is_apart:
+            self.apart = ServerProcess.spawn(listener, home)
+            await self.apart.attach(node, settings)
+            await self._live()
+            await self.apart.close()
+        else:
+            async with serve(node.reader, node.control, node.vm, listener, settings) as self.server:
+                await self._live()
         await node.stop()
+
+    async def _live(self) -> None:
+        self._is_serving = True
+        self._is_ready.set()
+        await self._ending.wait()
 
     def run(self, task: Coroutine[Any, Any, T]) -> T:
         """Do something in the loop of the node."""
@@ -103,11 +120,12 @@ def run_node(
     *,
     options: NodeOptions | None = None,
     settings: RpcSettings | None = None,
+    is_apart: bool = False,
     **genesis: Any,
 ) -> Iterator[RunningNode]:
     """A development chain for the length of a block; ``genesis`` as for ``DevelopmentOptions``."""
     init_home(home, DevelopmentOptions(**genesis), time.time_ns())
-    running = RunningNode(home, options or NodeOptions(), settings or RpcSettings())
+    running = RunningNode(home, options or NodeOptions(), settings or RpcSettings(), is_apart=is_apart)
     try:
         yield running
     finally:

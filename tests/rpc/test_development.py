@@ -11,7 +11,7 @@ from hither.codec import base58
 from hither.crypto.hashing import sha256
 from hither.node.node import NodeOptions
 from hither.rpc.methods import make_methods
-from tests.rpc.running import RunningNode, run_node
+from tests.rpc.running import RunningNode, both_ways, run_node
 
 pytestmark = pytest.mark.slow
 KEY = "ed25519:DcA2MzgpJbrUATQLLceocVckhhAqrkingax4oJ9kZ847"
@@ -26,10 +26,13 @@ CONTROLS = (
 )
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
+@pytest.fixture(scope="module", **both_ways)
+def running(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[RunningNode]:
     """Two shards."""
-    with run_node(tmp_path_factory.mktemp("home"), boundary_accounts=("n0",)) as node:
+    with run_node(tmp_path_factory.mktemp("home"), boundary_accounts=("n0",), is_apart=request.param) as node:
         yield node
 
 

@@ -16,7 +16,7 @@ from hither.client import WaitUntil
 from hither.client.actions import transfer
 from hither.codec import base58
 from hither.node.node import NodeOptions
-from tests.rpc.running import RunningNode, run_node
+from tests.rpc.running import RunningNode, both_ways, run_node
 
 pytestmark = pytest.mark.slow
 TOKEN = Path(__file__).resolve().parents[2] / "contracts/fungible_token/fungible_token.wasm"
@@ -51,11 +51,16 @@ def make_records() -> list[Any]:
     ]
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
+@pytest.fixture(scope="module", **both_ways)
+def running(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[RunningNode]:
     """Short epochs, so that the first blocks are gone; blocks come when the test asks for them."""
     folder = tmp_path_factory.mktemp("home")
-    with run_node(folder, options=NodeOptions(mode=BlockMode.INSTANT), epoch_length=10) as node:
+    with run_node(
+        folder, options=NodeOptions(mode=BlockMode.INSTANT), epoch_length=10, is_apart=request.param
+    ) as node:
         node.must("sandbox_patch_state", {"records": make_records()})
         with node.connect("alice.near") as alice:
             alice.deploy(TOKEN.read_bytes())

@@ -13,7 +13,7 @@ from hither.chain.reader import BlockMode
 from hither.node.node import NodeOptions
 from hither.rpc.context import BODY_SIZE_MAX, RpcSettings
 from hither.rpc.server import bind
-from tests.rpc.running import RunningNode, run_node
+from tests.rpc.running import RunningNode, both_ways, run_node
 
 pytestmark = pytest.mark.slow
 JSON = {"content-type": "application/json"}
@@ -22,16 +22,19 @@ SPINNING = bytes.fromhex("0061736d010000000104016000000302010007080104737069 6e0
 STATUS = b'{"jsonrpc":"2.0","id":"x","method":"status","params":[]}'
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
+@pytest.fixture(scope="module", **both_ways)
+def running(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[RunningNode]:
     """One shard."""
-    with run_node(tmp_path_factory.mktemp("home")) as node:
+    with run_node(tmp_path_factory.mktemp("home"), is_apart=request.param) as node:
         yield node
 
 
 def talk(running: RunningNode, *parts: bytes, pause_s: float = 0) -> bytes:
     """Send bytes as they are and read until the server closes."""
-    host, _, port = running.server.address.rpartition(":")
+    host, _, port = running.address.rpartition(":")
     received = b""
     with socket.create_connection((host, int(port)), timeout=10) as connection:
         for part in parts:
@@ -44,13 +47,13 @@ def talk(running: RunningNode, *parts: bytes, pause_s: float = 0) -> bytes:
 
 def test_listens_on_loopback_and_says_where(running: RunningNode) -> None:
     """``status`` tells the address that was bound."""
-    assert running.server.address.startswith("127.0.0.1:")
-    assert running.must("status")["rpc_addr"] == running.server.address
+    assert running.address.startswith("127.0.0.1:")
+    assert running.must("status")["rpc_addr"] == running.address
 
 
 def test_taken_address_is_an_error(running: RunningNode) -> None:
     """Before anything is served."""
-    host, _, port = running.server.address.rpartition(":")
+    host, _, port = running.address.rpartition(":")
     with pytest.raises(OSError, match="in use"):
         bind(host, int(port))
 
@@ -101,7 +104,7 @@ def test_body_beyond_the_limit_is_refused(running: RunningNode) -> None:
 
 def test_client_that_hangs_up_harms_nobody(running: RunningNode) -> None:
     """In the middle of its head, its body, or while it waits."""
-    host, _, port = running.server.address.rpartition(":")
+    host, _, port = running.address.rpartition(":")
     waiting = b'{"jsonrpc":"2.0","id":1,"method":"tx","params":["%s","a.near"]}' % (b"1" * 32)
     head = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
     for sent in (
@@ -177,20 +180,25 @@ def test_any_web_page_may_ask(running: RunningNode) -> None:
     assert answer.headers["access-control-allow-origin"] == "*"
 
 
-def test_only_named_web_pages_may_ask(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_apart", both_ways["params"], ids=both_ways["ids"])
+def test_only_named_web_pages_may_ask(tmp_path: Path, is_apart: bool) -> None:
     """The others get an answer without permission to read it."""
     settings = RpcSettings(cors_allowed_origins=("http://page.example",))
-    with run_node(tmp_path, settings=settings) as running:
+    with run_node(tmp_path, settings=settings, is_apart=is_apart) as running:
         named = running.http.post("/", content=STATUS, headers=JSON | {"origin": "http://page.example"})
         other = running.http.post("/", content=STATUS, headers=JSON | {"origin": "http://other.example"})
     assert named.headers["access-control-allow-origin"] == "http://page.example"
     assert "access-control-allow-origin" not in other.headers
 
 
-def test_ending_answers_who_waits(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_apart", both_ways["params"], ids=both_ways["ids"])
+def test_ending_answers_who_waits(tmp_path: Path, is_apart: bool) -> None:
     """A request that waits for a transaction is answered at once; then nobody listens any more."""
     options = NodeOptions(mode=BlockMode.MANUAL)
-    with run_node(tmp_path, options=options) as running, concurrent.futures.ThreadPoolExecutor() as threads:
+    with (
+        run_node(tmp_path, options=options, is_apart=is_apart) as running,
+        concurrent.futures.ThreadPoolExecutor() as threads,
+    ):
         waiting = threads.submit(running.ask, "tx", ["1" * 32, "alice.near"])
         time.sleep(0.2)
         assert not waiting.done()

@@ -15,7 +15,7 @@ from hither.codec import base58
 from hither.node.node import NodeOptions
 from hither.primitives.transaction import encode_signed_transaction
 from hither.rpc.context import RpcSettings
-from tests.rpc.running import RunningNode, run_node
+from tests.rpc.running import RunningNode, both_ways, run_node
 from tests.unit.chain.chains import sign_transfer
 
 pytestmark = pytest.mark.slow
@@ -25,15 +25,20 @@ WORDS = ("NONE", "INCLUDED", "EXECUTED_OPTIMISTIC", "INCLUDED_FINAL", "EXECUTED"
 WAIT_MS = 400
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
+@pytest.fixture(scope="module", **both_ways)
+def running(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[RunningNode]:
     """Three shards, a block for each transaction."""
-    with run_node(tmp_path_factory.mktemp("home"), boundary_accounts=DEVELOPMENT_BOUNDARIES) as node:
+    with run_node(
+        tmp_path_factory.mktemp("home"), boundary_accounts=DEVELOPMENT_BOUNDARIES, is_apart=request.param
+    ) as node:
         yield node
 
 
-@pytest.fixture
-def manual(tmp_path: Path) -> Iterator[RunningNode]:
+@pytest.fixture(**both_ways)
+def manual(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RunningNode]:
     """Blocks are made only when asked for; requests wait 400 ms. At 87, time-outs tell why."""
     options = NodeOptions(mode=BlockMode.MANUAL)
     settings = RpcSettings(wait_timeout_ms=WAIT_MS)
@@ -41,6 +46,7 @@ def manual(tmp_path: Path) -> Iterator[RunningNode]:
         tmp_path,
         options=options,
         settings=settings,
+        is_apart=request.param,
         boundary_accounts=DEVELOPMENT_BOUNDARIES,
         protocol_version=87,
     ) as node:

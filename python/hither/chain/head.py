@@ -5,6 +5,7 @@ heads share their nodes.
 """
 
 from collections.abc import Mapping
+from typing import Protocol
 
 import msgspec
 
@@ -30,7 +31,7 @@ from hither.primitives.types import (
     Gas,
     ShardId,
 )
-from hither.state import Trie
+from hither.state import AnyTrie, Trie
 
 
 class ChunkResult(msgspec.Struct, frozen=True):
@@ -95,6 +96,10 @@ class ChainHead(msgspec.Struct, frozen=True):
         """The shard with this id."""
         return next(shard for shard in self.shards if shard.shard_id == shard_id)
 
+    def get_trie(self, shard_index: int) -> Trie:
+        """The state of the shard at that position in blocks."""
+        return self.shards[shard_index].trie
+
     def has_waiting_receipts(self) -> bool:
         """Whether the next block has receipts to process, apart from yields."""
         for shard in self.shards:
@@ -114,6 +119,28 @@ class ChainHead(msgspec.Struct, frozen=True):
             if any(receipt.predecessor_id != SYSTEM_ACCOUNT for receipt in shard.result.outgoing_receipts):
                 return False
         return True
+
+
+class HeadView(Protocol):
+    """What readers need of a head: a ``ChainHead``, or one whose rows are read when they are asked for."""
+
+    @property
+    def block(self) -> Block: ...
+    @property
+    def height(self) -> BlockHeight: ...
+    @property
+    def hash(self) -> CryptoHash: ...
+    @property
+    def final_height(self) -> BlockHeight: ...
+    @property
+    def position(self) -> EpochPosition: ...
+    @property
+    def statistics(self) -> EpochStatistics: ...
+    @property
+    def epochs(self) -> Mapping[CryptoHash, EpochInfo]: ...
+    @property
+    def epoch(self) -> EpochInfo: ...
+    def get_trie(self, shard_index: int) -> AnyTrie: ...
 
 
 def get_congestion(block: Block) -> dict[ShardId, ExtendedCongestionInfo]:

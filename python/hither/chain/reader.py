@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from hither.chain.genesis import Genesis
     from hither.primitives.block import Block, BlockHeader
     from hither.primitives.chunk import Chunk, ChunkHeader
-    from hither.state import Trie
+    from hither.state import AnyTrie
 
 
 class ChainError(Exception):
@@ -420,7 +420,7 @@ class ChainReader(Protocol):
     def get_receipt_origin(self, receipt_id: CryptoHash) -> ReceiptOrigin | None:
         """The transaction that a receipt descends from (``EXPERIMENTAL_receipt_to_tx``)."""
 
-    def get_trie(self, block_hash: CryptoHash, shard_id: int) -> "Trie":
+    def get_trie(self, block_hash: CryptoHash, shard_id: int) -> "AnyTrie":
         """The state after applying that block, as NEAR's queries at that block see it.
 
         Raises UnknownBlock, GarbageCollectedBlock, InvalidShardId.
@@ -470,14 +470,6 @@ class ChainControl(Protocol):
     async def check(self, transaction: SignedTransaction) -> None:
         """The same checks, and nothing else. Raises InvalidTransaction."""
 
-    async def submit_many(
-        self, transactions: Sequence[SignedTransaction]
-    ) -> list["PooledTransaction | InvalidTransaction"]:
-        """The same for many at once, signatures checked on all cores; errors are returned in place."""
-
-    async def wait_for_head(self, after: Tip) -> Tip:
-        """Return as soon as the newest block differs from ``after`` (also when it went back by a revert)."""
-
     async def wait_for_transaction(
         self, transaction_hash: CryptoHash, until: ExecutionStatus, timeout_ms: int
     ) -> TransactionStatus | None:
@@ -507,6 +499,10 @@ class ChainControl(Protocol):
 
     async def set_block_mode(self, mode: BlockMode, interval_ms: int | None = None) -> None:
         """Change when blocks are made. ``interval_ms`` belongs to INTERVAL alone."""
+
+
+class ChainWatch(Protocol):
+    """Tells what happens."""
 
     def watch(self, *, queue_size: int = 1024) -> "EventStream":
         """Everything that happens from now on. A watcher that lags loses its oldest events."""

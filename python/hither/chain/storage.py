@@ -92,6 +92,10 @@ class ChainStorage(ChainRows):
         self._index = ReceiptIndex(self.get_making)
         self.tail = BlockHeight(parameters.genesis_height)
 
+    def get_tail(self) -> BlockHeight:
+        """``tail`` as it is on disk: for readers in another process."""
+        return BlockHeight(int.from_bytes(self.must_get(META, _TAIL), "big"))
+
     # Beginning
 
     def start(
@@ -129,7 +133,7 @@ class ChainStorage(ChainRows):
             )
         found = self._store.get(META, _HEAD)
         assert found is not None, "a started store has a head"
-        self.tail = BlockHeight(int.from_bytes(self._store.get(META, _TAIL) or b"", "big"))
+        self.tail = self.get_tail()
         tries = {shard_id: trie for shard_id, (_, trie) in self.state.load().items()}
         return self.load_head(BlockHeight(int.from_bytes(found, "big")), tries)
 
@@ -138,12 +142,12 @@ class ChainStorage(ChainRows):
         block = self.must_get_block(height)
         row = decode_progress(self.must_get(PROGRESS, height_key(height)))
         epochs = self._load_epochs(block, row)
-        position = self._load_position(block, row)
+        position = self.load_position(block, row)
         return ChainHead(
             block=block,
             final_height=BlockHeight(row.final_height),
             position=position,
-            statistics=self._load_statistics(height, row, epochs[block.header.epoch_id]),
+            statistics=self.load_statistics(height, row, epochs[block.header.epoch_id]),
             epochs=epochs,
             merkle_tree=PartialMerkleTree(tuple(map(CryptoHash, row.merkle_path)), row.merkle_size),
             shards=tuple(
@@ -181,7 +185,8 @@ class ChainStorage(ChainRows):
             ids.append(self.must_get_block(BlockHeight(first.header.prev_height)).header.epoch_id)
         return {epoch_id: self.must_get_epoch(epoch_id) for epoch_id in ids}
 
-    def _load_position(self, block: Block, row: ProgressRow) -> EpochPosition:
+    def load_position(self, block: Block, row: ProgressRow) -> EpochPosition:
+        """Where a block stands in its epoch."""
         empty = make_empty_block_info()
         if block.header.is_genesis:
             info = make_block_info(block, BlockHeight(row.final_height))
@@ -208,7 +213,7 @@ class ChainStorage(ChainRows):
             info, epoch_id=block.header.epoch_id, epoch_first_block=first.header.hash
         )
 
-    def _load_statistics(self, height: int, row: ProgressRow, epoch: EpochInfo) -> EpochStatistics:
+    def load_statistics(self, height: int, row: ProgressRow, epoch: EpochInfo) -> EpochStatistics:
         """The newest kept record, and the blocks since counted again."""
         if row.statistics is not None:
             return row.statistics

@@ -1,5 +1,8 @@
 """A chain as readers see it: ``ChainReader`` over the stored rows and the newest published head.
 
+``CommittedChain`` is all of it but where states come from: ``StoredChain`` has them, a ``FollowedChain`` asks the
+process that has them.
+
 Rows may run ahead of the published head (blocks that are applied but not yet on disk);
 nothing above the head is ever shown. Methods are called from any thread.
 """
@@ -12,7 +15,7 @@ from hither.chain.containers import Place
 from hither.chain.epochs.sampling import sample_block_producer, sample_chunk_producer
 from hither.chain.epochs.types import EpochInfo
 from hither.chain.genesis import Genesis
-from hither.chain.head import ChainHead
+from hither.chain.head import ChainHead, HeadView
 from hither.chain.light_client import find_final_block_of_epoch, make_light_client_block
 from hither.chain.merkle_proofs import compute_growing_path, compute_levels, get_path
 from hither.chain.parameters import ChainParameters
@@ -51,7 +54,7 @@ from hither.primitives.receipt import Receipt
 from hither.primitives.sharding import ValidatorStake
 from hither.primitives.transaction import SignedTransaction
 from hither.primitives.types import SYSTEM_ACCOUNT, ZERO_HASH, AccountId, BlockHeight, CryptoHash, ShardId
-from hither.state import Trie
+from hither.state import AnyTrie, Trie
 from hither.state.state_store import StateNotRetained
 
 _CACHED_BLOCKS = 256
@@ -77,7 +80,7 @@ def make_tip(header: BlockHeader) -> Tip:
     )
 
 
-class StoredChain:
+class CommittedChain:
     """Answers ``ChainReader``'s questions."""
 
     def __init__(
@@ -85,7 +88,7 @@ class StoredChain:
         genesis: Genesis,
         parameters: ChainParameters,
         storage: ChainStorage,
-        head: ChainHead,
+        head: HeadView,
         pool: PoolView,
         validator: tuple[AccountId, PublicKey] | None,
     ) -> None:
@@ -98,16 +101,13 @@ class StoredChain:
         self._blocks: dict[int, Block] = {}
         self._levels: dict[tuple[int, int], list[list[bytes]]] = {}
 
-    def publish(self, head: ChainHead, *, is_revert: bool = False) -> None:
-        """Show a new head. After a revert, what was read before may be gone."""
-        if is_revert:
-            self._blocks, self._levels = {}, {}
-        self._head = head
+    def _forget(self) -> None:
+        """After a revert, what was read before may be gone."""
+        self._blocks, self._levels = {}, {}
 
-    @property
-    def head(self) -> ChainHead:
-        """The published head."""
-        return self._head
+    def _get_tail(self) -> BlockHeight:
+        """The lowest height that is kept."""
+        return self._storage.tail
 
     # The chain itself
 
@@ -131,7 +131,7 @@ class StoredChain:
 
     def get_earliest_height(self) -> BlockHeight:
         """The oldest height that is still kept (genesis itself stays for ever)."""
-        tail = self._storage.tail
+        tail = self._get_tail()
         if tail == self.parameters.genesis_height:
             return tail
         block = self._storage.get_next_block(BlockHeight(tail - 1))
@@ -177,7 +177,7 @@ class StoredChain:
     def _get_block_by_height(self, height: BlockHeight) -> Block:
         block = self._read_block(height) if height <= self._head.height else None
         if block is None:
-            if self.parameters.genesis_height < height < self._storage.tail:
+            if self.parameters.genesis_height < height < self._get_tail():
                 pruned = self._storage.get_pruned_hash(height)
                 raise GarbageCollectedBlock(height, pruned or ZERO_HASH)
             raise UnknownBlock(height)
@@ -297,7 +297,7 @@ class StoredChain:
                 waiting += reversed(outcome.outcome.receipt_ids)
 
     def _compute_execution(
-        self, head: ChainHead, first: OutcomeWithProof, others: list[OutcomeWithProof]
+        self, head: HeadView, first: OutcomeWithProof, others: list[OutcomeWithProof]
     ) -> ExecutionStatus:
         """The furthest status that can be proved (nearcore view_client_actor.rs).
 
@@ -413,16 +413,16 @@ class StoredChain:
 
     # State
 
-    def get_trie(self, block_hash: CryptoHash, shard_id: int) -> Trie:
+    def get_trie(self, block_hash: CryptoHash, shard_id: int) -> AnyTrie:
         """The state after applying that block."""
         index = self._get_shard_index(shard_id)
         if block_hash == self._head.hash:
-            return self._head.shards[index].trie
-        height = BlockHeight(self._get_block_by_hash(block_hash).header.height)
-        try:
-            return self._storage.state.trie_at(self.parameters.shard_layout.shard_ids[index], height)
-        except StateNotRetained:
-            raise GarbageCollectedBlock(height, block_hash) from None
+            return self._head.get_trie(index)
+        return self._get_old_trie(self._get_block_by_hash(block_hash), index)
+
+    def _get_old_trie(self, block: Block, shard_index: int) -> AnyTrie:
+        """The state after a block that is not the newest. Raises GarbageCollectedBlock."""
+        raise NotImplementedError
 
     def get_state_changes(self, block_hash: CryptoHash) -> tuple[StateChange, ...]:
         """Every committed write of applying that block."""
@@ -522,3 +522,34 @@ class StoredChain:
     def get_pending_count(self) -> int:
         """Transactions waiting in the pool."""
         return self._pool.count()
+
+
+class StoredChain(CommittedChain):
+    """The chain in the process that makes it."""
+
+    _head: ChainHead
+
+    def publish(self, head: ChainHead, *, is_revert: bool = False) -> None:
+        """Show a new head."""
+        if is_revert:
+            self._forget()
+        self._head = head
+
+    @property
+    def head(self) -> ChainHead:
+        """The published head."""
+        return self._head
+
+    def get_trie(self, block_hash: CryptoHash, shard_id: int) -> Trie:
+        """The state after applying that block."""
+        trie = super().get_trie(block_hash, shard_id)
+        assert isinstance(trie, Trie)
+        return trie
+
+    def _get_old_trie(self, block: Block, shard_index: int) -> Trie:
+        shard_id = self.parameters.shard_layout.shard_ids[shard_index]
+        height = BlockHeight(block.header.height)
+        try:
+            return self._storage.state.trie_at(shard_id, height)
+        except StateNotRetained:
+            raise GarbageCollectedBlock(height, block.hash) from None

@@ -9,7 +9,7 @@ from hither.chain.epochs.types import (
     Production,
     ValidatorStatistics,
 )
-from hither.chain.head import ChainHead
+from hither.chain.head import HeadView
 from hither.chain.reader import (
     EpochValidatorInfo,
     NextValidator,
@@ -22,7 +22,7 @@ from hither.primitives.types import AccountId, Balance, BlockHeight, ShardId
 _IDLE = ValidatorStatistics(Production(), Production(), Production())
 
 
-def make_current_info(head: ChainHead) -> EpochValidatorInfo:
+def make_current_info(head: HeadView) -> EpochValidatorInfo:
     """The running epoch, counted up to the newest block, by shard."""
     epoch = head.epoch
     statistics = head.statistics
@@ -141,7 +141,7 @@ def _list_shards(epoch: EpochInfo) -> list[tuple[ShardId, ...]]:
 
 
 def compute_maintenance_windows(
-    head: ChainHead, epoch_length: int, account_id: AccountId
+    head: HeadView, epoch_length: int, account_id: AccountId
 ) -> tuple[tuple[BlockHeight, BlockHeight], ...]:
     """Stretches of heights, from the head to the end of its epoch, in which the account makes nothing.
 

@@ -23,8 +23,6 @@ from hither.node.home import (
 from hither.params import DEFAULT_PROTOCOL_VERSION, NEWEST_PROTOCOL_VERSION, OLDEST_PROTOCOL_VERSION
 from hither.sdk.endpoints import resolve_home
 
-DEFAULT_RPC_ADDRESS = "127.0.0.1:3030"
-
 # What --block-time says -> the mode, and the interval that goes with it.
 BLOCK_TIME: dict[str, tuple[BlockMode, int | None]] = {
     "instant": (BlockMode.INSTANT, None),
@@ -46,7 +44,10 @@ protocol_version_option = click.option(
     help="Of a new chain.",
 )
 rpc_address_option = click.option(
-    "--rpc-addr", default=DEFAULT_RPC_ADDRESS, show_default=True, help="Where JSON-RPC listens."
+    "--rpc-addr", help="Where JSON-RPC listens [default: rpc.addr of config.json, 127.0.0.1:3030]."
+)
+single_option = click.option(
+    "--single", "is_single", is_flag=True, help="JSON-RPC in the process of the chain: less memory, slower."
 )
 
 
@@ -73,24 +74,34 @@ def init(home: Path, options: DevelopmentOptions) -> Genesis:
 
 
 def run(
-    home: Path, rpc_address: str, block_time: str, *, is_shown: bool, finality_block_time_ms: int = 0
+    folder: Path,
+    rpc_address: str | None,
+    block_time: str,
+    *,
+    is_single: bool,
+    finality_block_time_ms: int = 0,
 ) -> None:
     """Run the node of a home until SIGINT or SIGTERM."""
     started = time.monotonic()
-    host, port = parse_address(rpc_address)
+    if rpc_address is not None:
+        parse_address(rpc_address)
     try:
-        with lock_home(home):
+        with lock_home(folder):
             from hither.cli.running import RunOptions, run_in_foreground
+            from hither.node.configuration import get_rpc_address
 
+            home = read_home(folder)
+            host, port = parse_address(rpc_address or get_rpc_address(home.config))
             options = RunOptions(
                 host,
                 port,
                 BLOCK_TIME[block_time],
-                is_shown=is_shown,
+                is_shown=False,
                 started_s=started,
                 finality_block_time_ms=finality_block_time_ms,
+                is_single=is_single,
             )
-            run_in_foreground(read_home(home), options)
+            run_in_foreground(home, options)
     except HomeProblem as problem:
         stop(str(problem))
 
@@ -145,10 +156,11 @@ def init_command(chain_id: str, shards: int, protocol_version: int | None, home:
 @command.command("run")
 @rpc_address_option
 @block_time_option
+@single_option
 @home_option
-def run_command(rpc_addr: str, block_time: str, home: str | None) -> None:
+def run_command(rpc_addr: str | None, block_time: str, is_single: bool, home: str | None) -> None:
     """Run the node until Ctrl-C."""
-    run(resolve_home(home), rpc_addr, block_time, is_shown=False)
+    run(resolve_home(home), rpc_addr, block_time, is_single=is_single)
 
 
 @command.group("view-state")

@@ -1,4 +1,7 @@
-"""Running a node with its server in this process, until a signal or a failure ends it."""
+"""Running a node with its server until a signal or a failure ends it.
+
+The server has a process of its own, a child of this one, so that it and the chain do not share an interpreter lock.
+"""
 
 import asyncio
 import contextlib
@@ -25,8 +28,10 @@ from hither.cli.problems import stop
 from hither.cli.watcher import Watcher
 from hither.client.receipt_tree import COLOURS, PLAIN
 from hither.foreign.errors import EngineError
+from hither.node.configuration import make_rpc_settings
 from hither.node.home import Home
 from hither.node.node import Node, NodeOptions
+from hither.node.server_process import ServerProcess, ServerStopped
 from hither.rpc.server import bind, serve
 from hither.sdk.endpoints import remove_endpoints, shorten, write_endpoints
 
@@ -49,7 +54,7 @@ class DemoUnsuccessful(Exception):
 class RunOptions:
     """Where the server listens and when blocks are made; ``is_shown``: for a person who watches.
 
-    ``finality_block_time_ms`` is that of ``NodeOptions``.
+    ``finality_block_time_ms`` is that of ``NodeOptions``. ``is_single``: the server in the node's own process.
     """
 
     host: str
@@ -60,6 +65,7 @@ class RunOptions:
     finality_block_time_ms: int = 0
     companions: Companions = ALONE
     demo: Demo = Demo.NONE
+    is_single: bool = False
 
 
 def run_in_foreground(home: Home, options: RunOptions) -> None:
@@ -92,27 +98,53 @@ async def _run(home: Home, options: RunOptions) -> BaseException | None:
     node_options = NodeOptions(mode=mode, finality_block_time_ms=options.finality_block_time_ms)
     if interval_ms is not None:
         node_options = msgspec.structs.replace(node_options, interval_ms=interval_ms)
-    node = Node.open(home, node_options)
+    settings = make_rpc_settings(home)
+    # Before anything else: it gets ready while the node opens its data.
+    server = None if options.is_single else ServerProcess.spawn(listener, home.path)
+    try:
+        node = Node.open(home, node_options)
+    except BaseException:
+        if server is not None:
+            await server.close()
+        raise
     ending = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ending.set)
     await node.start()
     try:
-        async with serve(node.reader, node.control, node.vm, listener) as server:
-            url = f"http://{server.address.replace('0.0.0.0', '127.0.0.1')}"
+        async with contextlib.AsyncExitStack() as stack:
+            if server is None:
+                alone = await stack.enter_async_context(
+                    serve(node.reader, node.control, node.vm, listener, settings)
+                )
+                address = alone.address
+            else:
+                stack.push_async_callback(server.close)
+                await _run_until(ending, server.attach(node, settings))
+                address = server.address
+            url = f"http://{address.replace('0.0.0.0', '127.0.0.1')}"
             show = click.echo if options.is_shown else _say_nothing
-            async with run_beside(options.companions, home.path, url, ending, show) as beside:
-                if beside is not None:
-                    endpoints = make_endpoints(home.genesis, url, os.getpid(), __version__) | beside
-                    await _work(home, node, endpoints, options, ending)
+            beside = await stack.enter_async_context(
+                run_beside(options.companions, home.path, url, ending, show)
+            )
+            if beside is not None:
+                endpoints = make_endpoints(home.genesis, url, os.getpid(), __version__) | beside
+                await _work(home, node, server, endpoints, options, ending)
+    except ServerStopped as error:
+        return error
     finally:
         await node.stop()
-    return node.failure
+    return node.failure or (server.failure if server is not None else None)
 
 
 async def _work(
-    home: Home, node: Node, endpoints: dict[str, Any], options: RunOptions, ending: asyncio.Event
+    home: Home,
+    node: Node,
+    server: ServerProcess | None,
+    endpoints: dict[str, Any],
+    options: RunOptions,
+    ending: asyncio.Event,
 ) -> None:
     """From ready to the end. Raises DemoUnsuccessful."""
     async with contextlib.AsyncExitStack() as stack:
@@ -130,7 +162,7 @@ async def _work(
             style = COLOURS if sys.stdout.isatty() else PLAIN
             watching = asyncio.create_task(Watcher(node.reader, click.echo, style).run(node.control))
             stack.push_async_callback(_cancel, watching)
-        await _wait(ending, node)
+        await _wait(ending, node, server)
 
 
 async def _run_until(ending: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
@@ -167,8 +199,8 @@ def _say_nothing(_line: str) -> None:
     """For nobody watches."""
 
 
-async def _wait(ending: asyncio.Event, node: Node) -> None:
-    """Until a signal, or until the chain has stopped by itself."""
-    while not ending.is_set() and node.failure is None:
+async def _wait(ending: asyncio.Event, node: Node, server: ServerProcess | None) -> None:
+    """Until a signal, or until the chain or its server has stopped by itself."""
+    while not ending.is_set() and node.failure is None and (server is None or server.failure is None):
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(ending.wait(), SUPERVISION_INTERVAL_S)

@@ -68,9 +68,10 @@ def _make_group() -> Any:
     @click.option("--produce-empty-blocks", hidden=True)
     @node.block_time_option
     @click.pass_obj
-    def run(home: Path, /, rpc_addr: str, block_time: str, **_: Any) -> None:
+    def run(home: Path, /, rpc_addr: str | None, block_time: str, **_: Any) -> None:
         """Run the node until SIGTERM."""
-        node.run(home, rpc_addr, block_time, is_shown=False, finality_block_time_ms=FINALITY_BLOCK_TIME_MS)
+        # One process: a launcher starts many of these, each for a short time and a light load.
+        node.run(home, rpc_addr, block_time, is_single=True, finality_block_time_ms=FINALITY_BLOCK_TIME_MS)
 
     @group.group("view-state")
     @click.option("--readwrite", is_flag=True, hidden=True)

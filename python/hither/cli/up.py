@@ -15,6 +15,7 @@ from hither.cli.node import (
     block_time_option,
     make_boundaries,
     protocol_version_option,
+    single_option,
 )
 from hither.cli.ports import describe_owner, find_free_port, is_free
 from hither.cli.problems import home_option, stop
@@ -79,6 +80,7 @@ DETACH_WAIT_S_MAX = 60
 )
 @protocol_version_option
 @block_time_option
+@single_option
 @home_option
 def command(
     fresh: bool,
@@ -94,6 +96,7 @@ def command(
     domains: tuple[str, ...],
     protocol_version: int | None,
     block_time: str,
+    is_single: bool,
     home: str | None,
 ) -> None:
     """Start a development network; Ctrl-C stops it and keeps its state.
@@ -132,6 +135,7 @@ def command(
                     BLOCK_TIME[block_time],
                     is_shown=not quiet,
                     started_s=started,
+                    is_single=is_single,
                     demo=(Demo.THEN_EXIT if is_exiting else Demo.THEN_STAY) if has_demo else Demo.NONE,
                     companions=ALONE
                     if alone

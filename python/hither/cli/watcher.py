@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable
 
 from hither.chain.reader import (
-    ChainControl,
     ChainEvent,
     ChainReader,
+    ChainWatch,
     ExecutionStatus,
     UnknownTransactionOrReceipt,
 )
@@ -27,7 +27,7 @@ class Watcher:
         self.protocol_version = reader.genesis.config.protocol_version
         self.waiting: dict[CryptoHash, None] = {}
 
-    async def run(self, control: ChainControl) -> None:
+    async def run(self, control: ChainWatch) -> None:
         """Until it is cancelled."""
         stream = control.watch()
         try:

@@ -2,8 +2,10 @@
 
 import asyncio
 import secrets
+import threading
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import msgspec
@@ -24,13 +26,14 @@ from hither.chain.reader import (
     Tip,
     TransactionStatus,
 )
+from hither.chain.sequencer.embedded import BLOCK_TIME_MS, NANOSECONDS_IN_A_MILLISECOND
 from hither.chain.stored_chain import StoredChain, make_tip
 from hither.crypto.signing import are_valid_signatures
-from hither.node.chain_thread import ChainThread
+from hither.node.chain_thread import STOPPED, ChainThread
 from hither.node.state_patch import make_patches
-from hither.node.waiters import TransactionWaiters
 from hither.primitives.transaction import SignedTransaction
 from hither.primitives.types import BlockHeight, CryptoHash
+from hither.rpc.waiters import TransactionWaiters
 
 BATCH_MAX: Final = 512
 """Signatures are checked so many at a time, on all cores."""
@@ -41,9 +44,30 @@ INLINE_MAX: Final = 2
 GATHERING_S: Final = 0.001
 """How long signatures wait for others when transactions wait for a block anyway."""
 
+TIME_NS_MAX: Final = 2**63 - 1
+"""In the year 2262. Later times do not fit into every program that reads them."""
+
+HEIGHT_MAX: Final = 2**63 - 1
+SKIPPED_HEIGHTS_MAX: Final = 10_000_000
+MINED_BLOCKS_MAX: Final = 10_000
+INTERVAL_MS_MAX: Final = 2**32 - 1
+
 _SNAPSHOTS: Final = b"snapshots"
 
-_Submission = tuple[SignedTransaction, BlockHeight, "asyncio.Future[PooledTransaction]"]
+SubmissionAnswer = PooledTransaction | InvalidTransaction
+
+Observer = Callable[[ChainHead, Sequence[AppliedBlock], "threading.Event | None"], None]
+"""Told in the event loop of each new head and the blocks since the last. An event says that the chain goes back,
+and is set once the observer looks at nothing above that head any more."""
+
+
+class _Batch(msgspec.Struct):
+    """Transactions that were handed in together. ``places`` are those of the checked among the ``answers``."""
+
+    checked: list[tuple[SignedTransaction, BlockHeight]]
+    places: list[int]
+    answers: list[SubmissionAnswer]
+    deliver: Callable[[list[SubmissionAnswer] | ControlRefused], None]
 
 
 class NodeControl:
@@ -61,8 +85,11 @@ class NodeControl:
         self._waiters = TransactionWaiters(reader, thread.set_finality_awaited)
         self._waiting: dict[CryptoHash, SignedTransaction] = {}
         self._waiting_bytes = 0
-        self._submissions: deque[_Submission] = deque()
+        self._batches: deque[_Batch] = deque()
         self._verifier: asyncio.Task[None] | None = None
+        # A thread of its own: views that run long must not keep signatures from being checked.
+        self._verification = ThreadPoolExecutor(1, thread_name_prefix="signatures")
+        self._observers: list[Observer] = []
         self._head_changed: asyncio.Future[None] | None = None
         self._streams: set[BlockEvents] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -77,6 +104,7 @@ class NodeControl:
             stream.close()
         if self._verifier is not None:
             self._verifier.cancel()
+        self._verification.shutdown(wait=False)
 
     @property
     def is_development(self) -> bool:
@@ -95,14 +123,10 @@ class NodeControl:
 
     async def submit(self, transaction: SignedTransaction) -> PooledTransaction:
         """Check as NEAR does at submission and put into the pool. Raises InvalidTransaction."""
-        if self._is_known(transaction.hash):
-            return PooledTransaction(transaction.hash, False)
-        base_height = check_unsigned_parts(transaction, self._get_context())
-        future: asyncio.Future[PooledTransaction] = asyncio.get_running_loop().create_future()
-        self._submissions.append((transaction, base_height, future))
-        if self._verifier is None:
-            self._verifier = asyncio.create_task(self._verify_submissions())
-        return await future
+        (answer,) = await self.submit_many([transaction])
+        if isinstance(answer, InvalidTransaction):
+            raise answer
+        return answer
 
     async def check(self, transaction: SignedTransaction) -> None:
         """The same checks, and nothing else. Raises InvalidTransaction."""
@@ -113,28 +137,48 @@ class NodeControl:
             raise InvalidTransaction("InvalidSignature")
         admit(transaction, base_height, context)
 
-    async def submit_many(
-        self, transactions: Sequence[SignedTransaction]
-    ) -> list[PooledTransaction | InvalidTransaction]:
+    async def submit_many(self, transactions: Sequence[SignedTransaction]) -> list[SubmissionAnswer]:
         """The same for many at once; errors are returned in place."""
+        future: asyncio.Future[list[SubmissionAnswer]] = asyncio.get_running_loop().create_future()
+
+        def deliver(answers: list[SubmissionAnswer] | ControlRefused) -> None:
+            if future.done():
+                return
+            if isinstance(answers, ControlRefused):
+                future.set_exception(answers)
+            else:
+                future.set_result(answers)
+
+        self.hand_in(transactions, deliver)
+        return await future
+
+    def hand_in(
+        self,
+        transactions: Sequence[SignedTransaction],
+        deliver: Callable[[list[SubmissionAnswer] | ControlRefused], None],
+    ) -> None:
+        """The same with a callback, which is called before any block holds the transactions.
+
+        It is called exactly once, whatever happens; with ControlRefused where they could not be checked.
+        """
         context = self._get_context()
-        answers: list[PooledTransaction | InvalidTransaction] = []
-        places: list[int] = []
-        checked: list[tuple[SignedTransaction, BlockHeight]] = []
+        batch = _Batch([], [], [], deliver)
         for place, signed in enumerate(transactions):
-            answers.append(PooledTransaction(signed.hash, False))
+            batch.answers.append(PooledTransaction(signed.hash, False))
             if self._is_known(signed.hash):
                 continue
             try:
-                checked.append((signed, check_unsigned_parts(signed, context)))
+                batch.checked.append((signed, check_unsigned_parts(signed, context)))
             except InvalidTransaction as error:
-                answers[place] = error
+                batch.answers[place] = error
             else:
-                places.append(place)
-        good = await self._verify([signed for signed, _ in checked])
-        for place, answer in zip(places, self._admit_all(checked, good), strict=True):
-            answers[place] = answer
-        return answers
+                batch.places.append(place)
+        if not batch.checked:
+            deliver(batch.answers)
+            return
+        self._batches.append(batch)
+        if self._verifier is None:
+            self._verifier = asyncio.create_task(self._verify_batches())
 
     def _is_known(self, transaction_hash: CryptoHash) -> bool:
         return self._reader.get_transaction(transaction_hash) is not None
@@ -149,47 +193,49 @@ class NodeControl:
     async def _verify(self, transactions: Sequence[SignedTransaction]) -> list[bool]:
         """Whose signatures are good, found on all cores, outside the interpreter lock."""
         items = [(signed.transaction.public_key, signed.hash, signed.signature) for signed in transactions]
-        return await asyncio.get_running_loop().run_in_executor(None, are_valid_signatures, items)
+        if len(items) <= INLINE_MAX:
+            return are_valid_signatures(items)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._verification, are_valid_signatures, items
+        )
 
-    async def _verify_submissions(self) -> None:
-        """Check signatures in batches while more come in."""
+    async def _verify_batches(self) -> None:
+        """Check signatures, many together, while more come in."""
+        taken: list[_Batch] = []
         try:
-            while self._submissions:
-                if self._waiting and len(self._submissions) < BATCH_MAX:
+            while self._batches:
+                if self._waiting and sum(len(batch.checked) for batch in self._batches) < BATCH_MAX:
                     # The chain has enough to do: a larger batch costs less.
                     await asyncio.sleep(GATHERING_S)
-                count = min(BATCH_MAX, len(self._submissions))
-                batch = [self._submissions.popleft() for _ in range(count)]
-                good = await self._verify([signed for signed, _, _ in batch])
-                self._admit_batch(batch, good)
+                count = 0
+                while self._batches and count < BATCH_MAX:
+                    taken.append(self._batches.popleft())
+                    count += len(taken[-1].checked)
+                good = iter(await self._verify([signed for batch in taken for signed, _ in batch.checked]))
+                for batch in taken:
+                    self._admit_batch(batch, [next(good) for _ in batch.checked])
+                while taken:
+                    batch = taken.pop(0)
+                    batch.deliver(batch.answers)
         finally:
             self._verifier = None
+            # Only where something failed, or the node ends: nobody must wait for ever.
+            left = [*taken, *self._batches]
+            self._batches.clear()
+            for batch in left:
+                batch.deliver(ControlRefused(STOPPED))
 
-    def _admit_batch(self, batch: Sequence[_Submission], good: Sequence[bool]) -> None:
-        """Admit, and tell each who asked."""
-        answers = self._admit_all([(signed, base_height) for signed, base_height, _ in batch], good)
-        for (_, _, future), answer in zip(batch, answers, strict=True):
-            if future.done():
-                continue
-            if isinstance(answer, InvalidTransaction):
-                future.set_exception(answer)
-            else:
-                future.set_result(answer)
-
-    def _admit_all(
-        self, batch: Iterable[tuple[SignedTransaction, BlockHeight]], good: Iterable[bool]
-    ) -> list[PooledTransaction | InvalidTransaction]:
-        """Put what is good into the pool; an answer for each."""
+    def _admit_batch(self, batch: _Batch, good: Sequence[bool]) -> None:
+        """Put what is good into the pool, and note an answer for each."""
         context = self._get_context()
         entries: list[PooledEntry] = []
-        answers: list[PooledTransaction | InvalidTransaction] = []
-        for (signed, base_height), is_good in zip(batch, good, strict=True):
+        for place, (signed, base_height), is_good in zip(batch.places, batch.checked, good, strict=True):
             try:
                 if not is_good:
                     raise InvalidTransaction("InvalidSignature")
                 entry = admit(signed, base_height, context)
             except InvalidTransaction as error:
-                answers.append(error)
+                batch.answers[place] = error
                 continue
             is_new = signed.hash not in self._waiting
             # What comes into a full pool is dropped without a word, as NEAR drops it.
@@ -197,10 +243,9 @@ class NodeControl:
                 self._waiting[signed.hash] = signed
                 self._waiting_bytes += signed.size
                 entries.append(entry)
-            answers.append(PooledTransaction(signed.hash, is_new))
+            batch.answers[place] = PooledTransaction(signed.hash, is_new)
         if entries:
             self._thread.add_transactions(entries)
-        return answers
 
     # Waiting
 
@@ -227,9 +272,24 @@ class NodeControl:
         except TimeoutError:
             return None
 
-    def handle_publication(self, head: ChainHead, blocks: Sequence[AppliedBlock], is_revert: bool) -> None:
+    def observe(self, observer: Observer) -> None:
+        """Tell it of every new head from now on."""
+        self._observers.append(observer)
+
+    @property
+    def is_observed(self) -> bool:
+        """Whether anybody has to go back before the chain does."""
+        return bool(self._observers)
+
+    def set_finality_awaited(self, is_awaited: bool) -> None:
+        """Whether somebody in another process waits for a transaction to be final."""
+        self._thread.set_finality_awaited(is_awaited)
+
+    def handle_publication(
+        self, head: ChainHead, blocks: Sequence[AppliedBlock], going_back: threading.Event | None
+    ) -> None:
         """A new head was published."""
-        if is_revert:
+        if going_back is not None:
             self._waiting.clear()
             self._waiting_bytes = 0
             self._waiters.handle_revert()
@@ -237,20 +297,22 @@ class NodeControl:
             self._forget_waiting(blocks)
             for block in blocks:
                 self._waiters.handle_dropped(block.dropped)
-            self._waiters.handle_blocks(blocks, head.final_height)
+            if len(self._waiters):
+                self._waiters.handle_executed(list_executed(blocks), head.final_height)
         changed, self._head_changed = self._head_changed, None
         if changed is not None and not changed.done():
             changed.set_result(None)
         for stream in self._streams:
             stream.add(self._reader, blocks)
+        for observer in self._observers:
+            observer(head, blocks, going_back)
 
     def _forget_waiting(self, blocks: Sequence[AppliedBlock]) -> None:
         waiting = self._waiting
         if not waiting:
             return
         for block in blocks:
-            taken = [signed.hash for chunk in block.chunks for signed in chunk.transactions]
-            for transaction_hash in (*taken, *block.dropped):
+            for transaction_hash in (*list_included(block), *block.dropped):
                 signed = waiting.pop(transaction_hash, None)
                 self._waiting_bytes -= 0 if signed is None else signed.size
 
@@ -269,6 +331,12 @@ class NodeControl:
     async def fast_forward(self, delta_height: int) -> Tip:
         """Skip heights; in instant mode the new block is final as well when this returns."""
         self._must_be_development()
+        if delta_height > SKIPPED_HEIGHTS_MAX:
+            raise ControlRefused(f"at most {SKIPPED_HEIGHTS_MAX} heights at once")
+        head = self._reader.get_head()
+        _must_be_in_time(head.timestamp_ns + delta_height * BLOCK_TIME_MS * NANOSECONDS_IN_A_MILLISECOND)
+        if head.height + delta_height > HEIGHT_MAX:
+            raise ControlRefused(f"no chain is so high; at most {HEIGHT_MAX}")
         await asyncio.wrap_future(self._thread.fast_forward(delta_height))
         return self._reader.get_head()
 
@@ -284,18 +352,23 @@ class NodeControl:
     async def mine(self, count: int = 1) -> Tip:
         """Make so many blocks now."""
         self._must_be_development()
+        if count > MINED_BLOCKS_MAX:
+            raise ControlRefused(f"at most {MINED_BLOCKS_MAX} blocks at once")
         await asyncio.wrap_future(self._thread.mine(count))
         return self._reader.get_head()
 
     async def set_time(self, timestamp_ns: int) -> Tip:
         """Move the clock forward; a block shows it. Raises ControlRefused for the past."""
         self._must_be_development()
+        _must_be_in_time(timestamp_ns)
         await asyncio.wrap_future(self._thread.set_time(timestamp_ns))
         return self._reader.get_head()
 
     async def set_block_mode(self, mode: BlockMode, interval_ms: int | None = None) -> None:
         """Change when blocks are made."""
         self._must_be_development()
+        if interval_ms is not None and interval_ms > INTERVAL_MS_MAX:
+            raise ControlRefused(f"the interval is at most {INTERVAL_MS_MAX} milliseconds")
         await asyncio.wrap_future(self._thread.set_mode(mode.value, interval_ms))
 
     async def snapshot(self) -> str:
@@ -337,6 +410,21 @@ class NodeControl:
     def _load_snapshots(self) -> dict[str, int]:
         row = self._engine.storage.get_meta(_SNAPSHOTS)
         return {} if row is None else msgspec.json.decode(row, type=dict[str, int])
+
+
+def _must_be_in_time(timestamp_ns: int) -> None:
+    if timestamp_ns > TIME_NS_MAX:
+        raise ControlRefused(f"no chain lives until {timestamp_ns} ns; at most {TIME_NS_MAX}")
+
+
+def list_executed(blocks: Sequence[AppliedBlock]) -> list[CryptoHash]:
+    """The transactions and receipts that these blocks executed."""
+    return [outcome.id for block in blocks for shard in block.shards for outcome in shard.result.outcomes]
+
+
+def list_included(block: AppliedBlock) -> list[CryptoHash]:
+    """The transactions that got into a chunk with it."""
+    return [signed.hash for chunk in block.chunks for signed in chunk.transactions]
 
 
 class BlockEvents:

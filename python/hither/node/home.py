@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -29,13 +30,15 @@ from hither.chain.genesis import (
 )
 from hither.chain.genesis_file import RecordsInFile, list_genesis_files, read_genesis, write_genesis
 from hither.crypto.keys import (
+    ED25519,
     InvalidKey,
+    PublicKey,
     SecretKey,
     public_key_to_str,
     secret_key_from_str,
     secret_key_to_str,
 )
-from hither.crypto.signing import compute_public_key
+from hither.crypto.signing import compute_public_key, secret_key_from_seed
 from hither.primitives.types import AccountId
 
 FORMAT_VERSION: Final = 1
@@ -75,6 +78,7 @@ class Home(msgspec.Struct, frozen=True):
     genesis_sha256: Mapping[str, str]
     config: dict[str, Any]
     validator_key: ValidatorKey
+    node_key: PublicKey
 
     @property
     def data_path(self) -> Path:
@@ -102,7 +106,7 @@ def init_home(home: Path, options: DevelopmentOptions, time_ns: int) -> Genesis:
     options = msgspec.structs.replace(options, validator_public_key=compute_public_key(secret))
     genesis = make_development_genesis(time_ns, options)
     _write_key(home / VALIDATOR_KEY_FILE, DEVELOPMENT_VALIDATOR, secret)
-    _write_key(home / NODE_KEY_FILE, "node", derive_development_key("node"))
+    _write_key(home / NODE_KEY_FILE, "node", secret_key_from_seed(ED25519, secrets.token_bytes(32)))
     _write_json(home / CONFIG_FILE, make_config())
     _write_json(home / FORMAT_FILE, {"format_version": FORMAT_VERSION})
     # Last, because its presence says that the rest is complete.
@@ -119,12 +123,19 @@ def read_home(home: Path) -> Home:
     _check_format(home)
     genesis, genesis_sha256 = _read_genesis(home)
     config = _read_json(home / CONFIG_FILE)
-    key = _read_json(home / config.get("validator_key_file", VALIDATOR_KEY_FILE))
+    account_id, secret = _read_key(home / config.get("validator_key_file", VALIDATOR_KEY_FILE))
+    _, node_secret = _read_key(home / config.get("node_key_file", NODE_KEY_FILE))
+    validator_key = ValidatorKey(account_id, secret)
+    return Home(home, genesis, genesis_sha256, config, validator_key, compute_public_key(node_secret))
+
+
+def _read_key(path: Path) -> tuple[AccountId, SecretKey]:
+    content = _read_json(path)
     try:
-        secret = secret_key_from_str(key.get("secret_key") or key["private_key"])
+        secret = secret_key_from_str(content.get("secret_key") or content["private_key"])
+        return AccountId(content["account_id"]), secret
     except (InvalidKey, KeyError) as error:
-        raise HomeProblem(f"{home / VALIDATOR_KEY_FILE}: no usable secret_key: {error}") from error
-    return Home(home, genesis, genesis_sha256, config, ValidatorKey(AccountId(key["account_id"]), secret))
+        raise HomeProblem(f"{path}: no usable secret_key: {error}") from error
 
 
 def write_begun(home: Home) -> None:

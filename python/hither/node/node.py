@@ -7,6 +7,7 @@ disk. ``reader`` answers questions from any thread; ``control`` belongs to the e
 import asyncio
 import gc
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ from hither.chain.genesis import Genesis
 from hither.chain.genesis_block import make_genesis_chunks, make_genesis_head, make_genesis_tries
 from hither.chain.head import ChainHead
 from hither.chain.parameters import ChainParameters, Signers, make_parameters
-from hither.chain.reader import BlockMode
+from hither.chain.reader import BlockMode, GarbageCollectedBlock, UnknownBlock
 from hither.chain.rows import TABLES, StorageError
 from hither.chain.sequencer.embedded import BLOCK_TIME_MS
 from hither.chain.storage import ChainStorage
@@ -32,7 +33,7 @@ from hither.node.home import GENESIS_FILE, Home, HomeProblem, write_begun
 from hither.primitives.state_record import InvalidStateRecord
 from hither.primitives.transaction import SignedTransaction
 from hither.primitives.types import CryptoHash
-from hither.state import StateDamaged, Store, StoreError
+from hither.state import StateDamaged, StateDesk, Store, StoreError, Trie
 from hither.vm import Vm
 
 CONTRACT_CACHE_FOLDER: Final = "contracts"
@@ -41,6 +42,9 @@ SWITCH_INTERVAL_S: Final = 0.0005
 
 COLLECTION_THRESHOLDS: Final = (50_000, 20, 50)
 """Python's own look for cycles a tenth of the time while transfers are processed."""
+
+FOLLOWING_S_MAX: Final = 10
+"""A process that reads along and does not answer for so long is not waited for any more."""
 
 _GENESIS_DIGEST: Final = b"genesis.json"
 
@@ -90,6 +94,7 @@ class Node:
         sequencer = msgspec.structs.replace(sequencer, finality_block_time_ms=options.finality_block_time_ms)
         self._thread = ChainThread(engine, sequencer, self._publish, options.clock_ns)
         self.control = NodeControl(self.reader, engine, self._thread, is_development=options.is_development)
+        self.desk: StateDesk | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @classmethod
@@ -152,11 +157,35 @@ class Node:
         return self.control.count_waiting()
 
     def _publish(self, head: ChainHead, blocks: Sequence[AppliedBlock], is_revert: bool) -> None:
-        """In the chain's thread: show the new head, then tell the event loop."""
+        """In the chain's thread: show the new head, then tell the event loop.
+
+        Before the chain goes back, readers in other processes must have gone back.
+        """
         self.reader.publish(head, is_revert=is_revert)
+        if self.desk is not None:
+            if is_revert:
+                self.desk.forget()
+            self.desk.publish(head.hash, [shard.trie for shard in head.shards])
         assert self._loop is not None
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self.control.handle_publication, head, blocks, is_revert)
+        if self._loop.is_closed():
+            return
+        going_back = threading.Event() if is_revert else None
+        self._loop.call_soon_threadsafe(self.control.handle_publication, head, blocks, going_back)
+        if going_back is not None and self.control.is_observed:
+            going_back.wait(FOLLOWING_S_MAX)
+
+    def open_desk(self) -> StateDesk:
+        """Where another process may ask about states. The newest are at hand."""
+
+        def find(block_hash: bytes, shard_index: int) -> Trie | None:
+            shard_id = self._engine.parameters.shard_layout.shard_ids[shard_index]
+            try:
+                return self.reader.get_trie(CryptoHash(block_hash), shard_id)
+            except (UnknownBlock, GarbageCollectedBlock):
+                return None
+
+        self.desk = StateDesk(self.vm, find)
+        return self.desk
 
 
 def load_or_start(home: Home, parameters: ChainParameters, storage: ChainStorage) -> ChainHead:

@@ -20,7 +20,7 @@ BODY_SIZE_MAX: Final = 2 * 1024 * 1024
 """NEAR's node refuses larger bodies whatever its configuration says."""
 
 ANNOUNCED_SIZE_MAX: Final = 10 * 1024 * 1024
-"""Above this announced size NEAR's node words the refusal otherwise."""
+"""Above this announced size NEAR's node words the refusal otherwise; its configuration may say another."""
 
 VIEW_STATE_SIZE_MAX: Final = 50_000
 
@@ -42,6 +42,7 @@ class RpcSettings(msgspec.Struct, frozen=True, kw_only=True):
     view_state_size_max: int | None = VIEW_STATE_SIZE_MAX
     view_gas_max: int | None = None
     view_timeout_ms: int = 10_000
+    announced_size_max: int = ANNOUNCED_SIZE_MAX
     cors_allowed_origins: tuple[str, ...] = ("*",)
     node_public_key: PublicKey = PublicKey(0, bytes(32))
     node_version: NodeVersion = NodeVersion(__version__, "hither", "unknown", "unknown")
@@ -54,7 +55,7 @@ class Context:
         self,
         reader: ChainReader,
         control: ChainControl,
-        vm: Vm,
+        vm: Vm | None,
         settings: RpcSettings,
         now_seconds: Callable[[], float] = time.monotonic,
     ) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from hither.rpc.context import ANNOUNCED_SIZE_MAX, BODY_SIZE_MAX, Context
+from hither.rpc.context import BODY_SIZE_MAX, Context
 from hither.rpc.dispatch import Dispatcher, InvalidJson
 from hither.rpc.errors import RpcError
 
@@ -47,6 +47,7 @@ class Application:
         self.dispatcher = dispatcher
         self.origins = tuple(origin.encode() for origin in context.settings.cors_allowed_origins)
         self.allows_any_origin = self.origins == (b"*",)
+        self.announced_size_max = context.settings.announced_size_max
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -69,7 +70,7 @@ class Application:
     async def route(self, scope: Message, headers: dict[bytes, bytes], receive: Receive) -> Answer:
         """The answer to one request."""
         announced = headers.get(b"content-length", b"")
-        if announced.isdigit() and int(announced) > ANNOUNCED_SIZE_MAX:
+        if announced.isdigit() and int(announced) > self.announced_size_max:
             await _discard(receive)
             return 413, (_TEXT,), b"length limit exceeded"
         path, method = scope["path"], scope["method"]

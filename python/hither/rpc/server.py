@@ -25,7 +25,7 @@ REQUEST_LINE_SIZE_MAX: Final = 64 * 1024
 
 
 def make_application(
-    reader: ChainReader, control: ChainControl, vm: Vm, settings: RpcSettings | None = None
+    reader: ChainReader, control: ChainControl, vm: Vm | None, settings: RpcSettings | None = None
 ) -> Application:
     """The ASGI application. Development methods are there only on a development chain."""
     context = Context(reader, control, vm, settings or RpcSettings())
@@ -154,7 +154,7 @@ class _QuietServer(uvicorn.Server):
 async def serve(
     reader: ChainReader,
     control: ChainControl,
-    vm: Vm,
+    vm: Vm | None,
     listener: socket.socket,
     settings: RpcSettings | None = None,
 ) -> AsyncIterator[RpcServer]:

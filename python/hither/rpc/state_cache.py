@@ -5,7 +5,7 @@ from typing import Final
 from hither.chain.reader import BlockReference, ChainReader, Finality
 from hither.codec import base58
 from hither.primitives.types import AccountId, Balance, CryptoHash
-from hither.state import Trie
+from hither.state import AnyTrie
 
 KEPT_BLOCKS: Final = 64
 
@@ -30,7 +30,7 @@ class StateAtBlock:
         header = reader.get_header(reference)
         epoch = reader.get_epoch(header.epoch_id)
         self._reader = reader
-        self._tries: dict[int, Trie] = {}
+        self._tries: dict[int, AnyTrie] = {}
         self.hash: CryptoHash = header.hash
         self.hash_text = base58.encode(header.hash)
         self.height = header.height
@@ -42,15 +42,15 @@ class StateAtBlock:
             (validator.account_id, Balance(validator.stake)) for validator in epoch.validators
         )
 
-    def get_trie(self, account_id: str) -> Trie:
+    def get_trie(self, account_id: str) -> AnyTrie:
         """The state of the shard that holds the account."""
         return self.get_trie_of_shard(self.layout.get_shard_id(account_id))
 
-    def get_first_trie(self) -> Trie:
+    def get_first_trie(self) -> AnyTrie:
         """The state of any shard: what every shard has is there too."""
         return self.get_trie_of_shard(self.layout.shard_ids[0])
 
-    def get_trie_of_shard(self, shard_id: int) -> Trie:
+    def get_trie_of_shard(self, shard_id: int) -> AnyTrie:
         """The state of a shard after this block."""
         trie = self._tries.get(shard_id)
         if trie is None:
@@ -68,10 +68,15 @@ class StateCache:
     def get(self, reference: BlockReference) -> StateAtBlock:
         """Raises ``UnknownBlock``, ``GarbageCollectedBlock``."""
         if isinstance(reference, Finality):
-            reference = self.reader.get_head(reference).last_block_hash
-        if isinstance(reference, bytes):
+            head = self.reader.get_head(reference).last_block_hash
+            state = self.states.get(head)
+            if state is not None:
+                return state
+            reference = head
+        elif isinstance(reference, bytes):
             state = self.states.get(reference)
             if state is not None:
+                self.reader.get_header(reference)  # A revert may have taken it away.
                 return state
         state = StateAtBlock(self.reader, reference)
         if len(self.states) >= KEPT_BLOCKS:

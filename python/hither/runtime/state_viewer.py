@@ -29,13 +29,13 @@ from hither.primitives.account import (
 )
 from hither.primitives.ids import compute_random_seed
 from hither.primitives.types import ZERO_HASH, AccountId, Balance, Nonce
-from hither.state import Trie, keys
+from hither.state import AnyTrie, keys
 from hither.state.records import (
     get_access_key_optional,
     get_account_record_optional,
     get_gas_key_nonce_optional,
 )
-from hither.vm import Call, Vm
+from hither.vm import Call, Vm, run_view
 
 PAGE_ITEMS_MAX: Final = 10_000
 PAGE_SIZE_BYTES_MAX: Final = 50_000
@@ -177,7 +177,7 @@ class ViewResult(msgspec.Struct, frozen=True, gc=False):
     logs: tuple[str, ...]
 
 
-def view_account(trie: Trie, account_id: AccountId) -> Account | UninitialisedAccount:
+def view_account(trie: AnyTrie, account_id: AccountId) -> Account | UninitialisedAccount:
     """The account, also one that waits for its state."""
     account = get_account_record_optional(trie, account_id)
     if account is None:
@@ -198,7 +198,7 @@ def _get_code_key(account_id: AccountId, contract: Contract) -> bytes | None:
     return keys.global_contract_code(contract)
 
 
-def view_code(trie: Trie, account_id: AccountId) -> bytes:
+def view_code(trie: AnyTrie, account_id: AccountId) -> bytes:
     """The code that the account runs, its own or a global one."""
     key = _get_code_key(account_id, _get_contract(view_account(trie, account_id)))
     code = None if key is None else trie.get(key)
@@ -207,7 +207,7 @@ def view_code(trie: Trie, account_id: AccountId) -> bytes:
     return code
 
 
-def view_global_code(trie: Trie, identifier: GlobalContractIdentifier) -> bytes:
+def view_global_code(trie: AnyTrie, identifier: GlobalContractIdentifier) -> bytes:
     """The code of a global contract."""
     code = trie.get(keys.global_contract_code(identifier))
     if code is None:
@@ -215,7 +215,7 @@ def view_global_code(trie: Trie, identifier: GlobalContractIdentifier) -> bytes:
     return code
 
 
-def view_access_key(trie: Trie, account_id: AccountId, public_key: PublicKey) -> AccessKey:
+def view_access_key(trie: AnyTrie, account_id: AccountId, public_key: PublicKey) -> AccessKey:
     """One key of an account."""
     access_key = get_access_key_optional(trie, account_id, compute_key_handle(public_key))
     if access_key is None:
@@ -224,7 +224,7 @@ def view_access_key(trie: Trie, account_id: AccountId, public_key: PublicKey) ->
 
 
 def view_access_keys(
-    trie: Trie,
+    trie: AnyTrie,
     account_id: AccountId,
     after: KeyHandle | None,
     limit: int | None,
@@ -249,7 +249,7 @@ def view_access_keys(
     return AccessKeyPage(tuple(found))
 
 
-def view_gas_key_nonces(trie: Trie, account_id: AccountId, public_key: PublicKey) -> tuple[Nonce, ...]:
+def view_gas_key_nonces(trie: AnyTrie, account_id: AccountId, public_key: PublicKey) -> tuple[Nonce, ...]:
     """All nonces of a gas key."""
     handle = compute_key_handle(public_key)
     access_key = get_access_key_optional(trie, account_id, handle)
@@ -264,7 +264,9 @@ def view_gas_key_nonces(trie: Trie, account_id: AccountId, public_key: PublicKey
     return tuple(nonces)
 
 
-def view_state(trie: Trie, account_id: AccountId, asked: StateRange, size_max_bytes: int | None) -> StatePage:
+def view_state(
+    trie: AnyTrie, account_id: AccountId, asked: StateRange, size_max_bytes: int | None
+) -> StatePage:
     """A contract's own records. ``size_max_bytes`` bounds the whole account, code aside, unless by pages."""
     if asked.is_page and asked.include_proof:
         raise InvalidPage("include_proof is not supported together with after_key_base64 or limit")
@@ -278,7 +280,7 @@ def view_state(trie: Trie, account_id: AccountId, asked: StateRange, size_max_by
     return _scan_state(trie, account_id, asked)
 
 
-def _scan_state(trie: Trie, account_id: AccountId, asked: StateRange) -> StatePage:
+def _scan_state(trie: AnyTrie, account_id: AccountId, asked: StateRange) -> StatePage:
     prefix = keys.contract_data_prefix(account_id, asked.prefix)
     own_start = len(prefix) - len(asked.prefix)
     if not asked.is_page:
@@ -296,7 +298,7 @@ def _scan_state(trie: Trie, account_id: AccountId, asked: StateRange) -> StatePa
     return StatePage(tuple(page))
 
 
-def _compute_code_hash(trie: Trie, contract: Contract, code_key: bytes | None) -> bytes:
+def _compute_code_hash(trie: AnyTrie, contract: Contract, code_key: bytes | None) -> bytes:
     """The hash of the code; a global contract by account does not carry it."""
     if isinstance(contract, LocalContract | GlobalContractByHash):
         return contract.code_hash
@@ -304,7 +306,7 @@ def _compute_code_hash(trie: Trie, contract: Contract, code_key: bytes | None) -
     return ZERO_HASH if code is None else sha256(code)
 
 
-def call_function(vm: Vm, trie: Trie, surroundings: ViewSurroundings, call: ViewCall) -> ViewResult:
+def call_function(vm: Vm | None, trie: AnyTrie, surroundings: ViewSurroundings, call: ViewCall) -> ViewResult:
     """Run a method that cannot write. Caller, signer and predecessor are the contract itself."""
     account = view_account(trie, call.account_id)
     contract = _get_contract(account)
@@ -314,7 +316,8 @@ def call_function(vm: Vm, trie: Trie, surroundings: ViewSurroundings, call: View
         code_key = None  # Named, but not published on this chain.
     limits = get_runtime_config(surroundings.protocol_version).wasm.limits
     gas = limits.max_gas_burnt if surroundings.gas_max is None else surroundings.gas_max
-    outcome = vm.view(
+    outcome = run_view(
+        vm,
         trie,
         Call(
             protocol_version=surroundings.protocol_version,

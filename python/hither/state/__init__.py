@@ -8,6 +8,8 @@
   own tables in the same one.
 * ``StateStore``: the heads of all shards and their history in such a store:
   ``genesis``, ``load``, ``append``, ``trie_at``, ``get_changes``, ``revert_to``, ``prune``.
+* ``StateDesk``, ``StateClient``: one process's states for another one. A ``DistantTrie`` is asked as a ``Trie`` is,
+  and raises ``StateGone`` where the other process does not keep it.
 
 Invariants: the shape and root of a trie depend on its content alone. What an overlay
 recorded (proof size, touched nodes) is never taken back, since gas depends on it.
@@ -17,7 +19,18 @@ Gotchas: ``get`` records the value as part of the storage proof, ``has`` and
 ``get_reference`` record only the way to it; which one is called changes what fits into a chunk.
 """
 
-from hither_native import ChunkState, InvalidInput, Sealed, Store, StoreError, Trie
+from hither_native import (
+    ChunkState,
+    DistantTrie,
+    InvalidInput,
+    Sealed,
+    StateClient,
+    StateDesk,
+    StateGone,
+    Store,
+    StoreError,
+    Trie,
+)
 
 from hither.state.state_store import (
     STATE_TABLES,
@@ -27,12 +40,20 @@ from hither.state.state_store import (
     StateStoreOptions,
 )
 
+AnyTrie = Trie | DistantTrie
+"""What can be asked about a state, wherever it is."""
+
 __all__ = [
     "STATE_TABLES",
+    "AnyTrie",
     "ChunkState",
+    "DistantTrie",
     "InvalidInput",
     "Sealed",
+    "StateClient",
     "StateDamaged",
+    "StateDesk",
+    "StateGone",
     "StateNotRetained",
     "StateStore",
     "StateStoreOptions",

@@ -23,6 +23,17 @@ Gotchas:
   endless loop ends a few hundred milliseconds late at worst.
 """
 
-from hither_native import Call, CallOutcome, NewReceipt, Vm
+from hither_native import Call, CallOutcome, DistantTrie, NewReceipt, Trie, Vm
 
-__all__ = ["Call", "CallOutcome", "NewReceipt", "Vm"]
+
+def run_view(
+    vm: Vm | None, trie: Trie | DistantTrie, call: Call, interrupt_after_ms: int | None = None
+) -> CallOutcome:
+    """Run a method that cannot write, in the process that has the state. Only there a ``vm`` is needed."""
+    if isinstance(trie, DistantTrie):
+        return trie.view(call, interrupt_after_ms)
+    assert vm is not None, "who has the state has a VM"
+    return vm.view(trie, call, interrupt_after_ms)
+
+
+__all__ = ["Call", "CallOutcome", "NewReceipt", "Vm", "run_view"]

@@ -20,6 +20,7 @@ from hither.chain.reader import (
     PooledTransaction,
     TransactionStatus,
 )
+from hither.node.control import INTERVAL_MS_MAX, MINED_BLOCKS_MAX, SKIPPED_HEIGHTS_MAX, TIME_NS_MAX
 from hither.node.home import BEGUN_FILE, HomeProblem, init_home, read_home
 from hither.node.node import Node, NodeOptions
 from hither.primitives.transaction import SignedTransaction
@@ -61,6 +62,27 @@ async def send(node: Node, signed: SignedTransaction, until: ExecutionStatus = F
     assert status is not None
     assert status.execution >= until
     return status
+
+
+def test_a_submission_that_cannot_be_checked_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever fails, nobody waits for ever, and the next one is checked again."""
+
+    async def scenario(node: Node) -> None:
+        def fail(items: Any) -> list[bool]:
+            raise MemoryError
+
+        many = [transfer(node, "alice.near", "bob.near", at) for at in range(1, 5)]
+        with monkeypatch.context() as broken:
+            broken.setattr("hither.node.control.are_valid_signatures", fail)
+            answers = await asyncio.gather(
+                node.control.submit_many(many), node.control.submit(many[0]), return_exceptions=True
+            )
+        assert [type(answer) for answer in answers] == [ControlRefused, ControlRefused]
+        assert await node.control.submit(many[0]) == PooledTransaction(many[0].hash, True)
+
+    run(make_home(tmp_path), scenario)
 
 
 async def wait_for_height(node: Node, height: int) -> None:
@@ -236,6 +258,31 @@ def test_time_is_set_forward_only(tmp_path: Path) -> None:
         assert (await node.control.set_time(target)).timestamp_ns >= target
         with pytest.raises(ControlRefused):
             await node.control.set_time(target - 10**9)
+
+    run(make_home(tmp_path), scenario)
+
+
+def test_what_does_not_fit_into_64_bits_is_refused(tmp_path: Path) -> None:
+    """Before anything is done: the chain goes on."""
+
+    async def scenario(node: Node) -> None:
+        control = node.control
+        for refused in (
+            control.set_time(TIME_NS_MAX + 1),
+            control.set_time(2**80),
+            control.fast_forward(SKIPPED_HEIGHTS_MAX + 1),
+            control.fast_forward(2**80),
+            control.mine(MINED_BLOCKS_MAX + 1),
+            control.set_block_mode(BlockMode.INTERVAL, INTERVAL_MS_MAX + 1),
+        ):
+            with pytest.raises(ControlRefused, match="at most"):
+                await refused
+        tip = await control.set_time(TIME_NS_MAX - 10**12)
+        with pytest.raises(ControlRefused, match="no chain lives until"):
+            await control.fast_forward(10**4)
+        assert (await control.mine(1)).height == tip.height + 1
+        await control.set_block_mode(BlockMode.INTERVAL, INTERVAL_MS_MAX)
+        assert (await control.mine(1)).timestamp_ns < 2**63
 
     run(make_home(tmp_path), scenario)
 

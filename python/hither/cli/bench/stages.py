@@ -14,7 +14,7 @@ import hither.node.node
 # Stage -> where the function is. Stages do not contain one another.
 TIMED: dict[str, tuple[Any, str]] = {
     "check_signatures": (hither.node.control, "are_valid_signatures"),
-    "admit": (hither.node.control.NodeControl, "_admit_all"),
+    "admit": (hither.node.control.NodeControl, "_admit_batch"),
     "insert": (hither.chain.engine.ChainEngine, "insert"),
     "choose": (hither.chain.engine, "choose_transactions"),
     "make_chunk": (hither.chain.engine, "make_chunk"),

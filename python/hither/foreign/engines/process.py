@@ -92,8 +92,13 @@ class Child:
         self._output.close()
 
 
-def start_child(name: str, arguments: Sequence[str], *, log_path: Path | None = None) -> Child:
-    """Start a program; its output goes to the log file, else to one without a name. Raises ``EngineError``."""
+def start_child(
+    name: str, arguments: Sequence[str], *, log_path: Path | None = None, descriptors: Sequence[int] = ()
+) -> Child:
+    """Start a program; its output goes to the log file, else to one without a name. Raises ``EngineError``.
+
+    It inherits the open ``descriptors`` under their numbers.
+    """
     parent = os.getpid()
 
     def die_with_parent() -> None:
@@ -110,6 +115,7 @@ def start_child(name: str, arguments: Sequence[str], *, log_path: Path | None = 
             stdout=output,
             stderr=subprocess.STDOUT,
             preexec_fn=die_with_parent,
+            pass_fds=tuple(descriptors),
             # Ctrl-C in a terminal goes to the whole group; the parent ends its children in its own order.
             process_group=0,
         )

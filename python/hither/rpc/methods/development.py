@@ -6,7 +6,7 @@ On any other chain they do not exist: a call is answered as one to an unknown me
 from collections.abc import Awaitable
 from typing import Any, Final, TypeVar
 
-from hither.chain.reader import BlockMode, ControlRefused, Finality, Tip
+from hither.chain.reader import BlockMode, ControlRefused, Tip
 from hither.codec import base58
 from hither.rpc.context import Context, Method, read_nothing
 from hither.rpc.errors import RpcError, handler_error
@@ -25,22 +25,10 @@ from hither.rpc.parameters import (
 
 T = TypeVar("T")
 
-TIME_NS_MAX: Final = 2**63 - 1
-"""In the year 2262. Later times do not fit into every program that reads them."""
-
-BLOCK_TIME_NS: Final = 600_000_000
-SKIPPED_HEIGHTS_MAX: Final = 10_000_000
-MINED_BLOCKS_MAX: Final = 10_000
-
 
 def _refuse(family: str, message: str) -> RpcError:
     cause = "INTERNAL_ERROR" if family == "sandbox" else "CONTROL_REFUSED"
     return handler_error(family, cause, error_message=message)
-
-
-def _must_be_in_time(family: str, timestamp_ns: int) -> None:
-    if timestamp_ns > TIME_NS_MAX:
-        raise _refuse(family, f"no chain lives until {timestamp_ns} ns; at most {TIME_NS_MAX}")
 
 
 async def _control(family: str, change: Awaitable[T]) -> T:
@@ -66,12 +54,7 @@ async def patch_state(context: Context, parameters: tuple[list[Any]]) -> dict[st
 
 async def fast_forward(context: Context, parameters: tuple[int]) -> dict[str, Any]:
     """``sandbox_fast_forward``: skip heights; there when this returns."""
-    (delta_height,) = parameters
-    if delta_height > SKIPPED_HEIGHTS_MAX:
-        raise _refuse("sandbox", f"at most {SKIPPED_HEIGHTS_MAX} heights at once")
-    now_ns = context.reader.get_head(Finality.OPTIMISTIC).timestamp_ns
-    _must_be_in_time("sandbox", now_ns + delta_height * BLOCK_TIME_NS)
-    await _control("sandbox", context.control.fast_forward(delta_height))
+    await _control("sandbox", context.control.fast_forward(parameters[0]))
     return {}
 
 
@@ -88,14 +71,11 @@ async def revert(context: Context, parameters: tuple[str]) -> dict[str, Any]:
 
 async def set_time(context: Context, parameters: tuple[int]) -> dict[str, Any]:
     """``hither_set_time``: the next block is at this time or later."""
-    _must_be_in_time("development", parameters[0])
     return _view_tip(await _control("development", context.control.set_time(parameters[0])))
 
 
 async def mine(context: Context, parameters: tuple[int]) -> dict[str, Any]:
     """``hither_mine``: make blocks now."""
-    if parameters[0] > MINED_BLOCKS_MAX:
-        raise _refuse("development", f"at most {MINED_BLOCKS_MAX} blocks at once")
     return _view_tip(await _control("development", context.control.mine(parameters[0])))
 
 

@@ -48,6 +48,7 @@ from hither.rpc.values import (
     read_public_key,
 )
 from hither.runtime import state_viewer as viewer
+from hither.state import StateGone
 
 PATH_DATA_SIZE_MAX: Final = 10 * 1024
 ACCESS_KEYS_MAX: Final = 100
@@ -392,7 +393,7 @@ def answer_query(context: Context, query: Query) -> dict[str, Any]:
         text = f"access key {public_key_to_str(error.public_key)} does not exist while viewing"
     except viewer.ViewError as error:
         raise _translate("query", state, error) from None
-    except (GarbageCollectedBlock, UnknownBlock):
+    except (GarbageCollectedBlock, UnknownBlock, StateGone):
         raise _gone("query", state) from None
     return {"error": text, "logs": [], "block_height": state.height, "block_hash": state.hash_text}
 
@@ -406,7 +407,7 @@ def make_question_answer(family: str) -> Callable[[Context, Query], dict[str, An
             return _answer(context, state, query)
         except viewer.ViewError as error:
             raise _translate(family, state, error) from None
-        except (GarbageCollectedBlock, UnknownBlock):
+        except (GarbageCollectedBlock, UnknownBlock, StateGone):
             raise _gone(family, state) from None
 
     return answer

@@ -1,12 +1,11 @@
 """Who waits for which transaction, so that a new block wakes only those whom it concerns."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
 
-from hither.chain.application import AppliedBlock
 from hither.chain.reader import (
     ChainReader,
     ExecutionStatus,
@@ -75,17 +74,14 @@ class TransactionWaiters:
         if (before == 0) != (self._needing_finality == 0):
             self._set_finality_awaited(self._needing_finality > 0)
 
-    def handle_blocks(self, blocks: Sequence[AppliedBlock], final_height: int) -> None:
-        """Look again at those who wait for something that these blocks executed, or made final."""
-        if not self._groups:
+    def handle_executed(self, ids: Iterable[CryptoHash], final_height: int) -> None:
+        """Look again at those who wait for one of these outcomes, or for a height that is final now."""
+        groups = self._groups
+        if not groups:
             return
-        woken: list[_Waiter] = []
-        for block in blocks:
-            for shard in block.shards:
-                for outcome in shard.result.outcomes:
-                    woken += self._groups.get(outcome.id, ())
-        for group in [group for group in self._groups if isinstance(group, int) and group <= final_height]:
-            woken += self._groups[group]
+        woken = [waiter for id_ in ids if id_ in groups for waiter in groups[id_]]
+        for group in [group for group in groups if isinstance(group, int) and group <= final_height]:
+            woken += groups[group]
         self._check_all(woken)
 
     def handle_dropped(self, transaction_hashes: Iterable[CryptoHash]) -> None:
