@@ -19,6 +19,12 @@ PAGES = [
         for folder in ("concepts", "guides")
         for path in ROOT.glob(f"docs/{folder}/*.md")
     ),
+    # Of the reference those with programs; the others list options and figures.
+    *sorted(
+        path.relative_to(ROOT).as_posix()
+        for path in ROOT.glob("docs/reference/*.md")
+        if any(block.language == "python" for block in read_blocks(path.relative_to(ROOT).as_posix()))
+    ),
 ]
 # `make` sets up and tests; what it starts is started here by the test itself.
 NOT_RUN = ("make ",)
