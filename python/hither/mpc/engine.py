@@ -274,21 +274,23 @@ def _fail(state: State, event: Failed) -> tuple[State, list[Effect]]:
     if pending is None:
         return state, []
     effects: list[Effect] = [TellPassed(pending.request)]
-    is_late = event.now_ms - pending.seen_ms >= REFUSE_AFTER_MS
-    if event.code is not None and is_late and not pending.is_refused:
+    refuse_ms = pending.seen_ms + REFUSE_AFTER_MS
+    if event.code is not None and event.now_ms >= refuse_ms and not pending.is_refused:
         leader = choose_order(state, pending)[0]
         effects.append(SendRefusal(pending.request, event.code, event.reason, leader))
         pending = replace(pending, is_refused=True)
     if pending.failures + 1 >= ATTEMPTS_MAX:
         return _without(state, [event.key]), [*effects, GiveUp(pending.request, event.reason)]
     pause_ms = min(RETRY_MS_MIN << pending.failures, RETRY_MS_MAX)
+    # Nobody else will find those who are missing: look once more before the caller is told.
+    is_kept = event.code is not None and event.now_ms < refuse_ms
     failed = replace(
         pending,
         phase=Phase.STARTING,
         # A signature in hand stays with the one that has it.
-        turn=pending.turn + (pending.signature is None),
+        turn=pending.turn + (pending.signature is None and not is_kept),
         failures=pending.failures + 1,
-        not_before_ms=event.now_ms + pause_ms,
+        not_before_ms=refuse_ms if is_kept else event.now_ms + pause_ms,
     )
     return _with(state, failed), effects
 

@@ -3,6 +3,7 @@
 from hither.mpc.engine import (
     ATTEMPTS_MAX,
     LIFE_BLOCKS,
+    REFUSE_AFTER_MS,
     TURN_MS,
     Event,
     Failed,
@@ -14,6 +15,7 @@ from hither.mpc.engine import (
     Reached,
     Request,
     Seen,
+    SendRefusal,
     SendResponse,
     Signed,
     StartSigning,
@@ -171,3 +173,28 @@ def test_a_request_is_another_one_on_another_fork() -> None:
         REQUEST.id, SignatureRequest(bytes(32), EcdsaPayload(bytes([2]) * 32), 0), REQUEST.entropy, 100
     )
     assert len({REQUEST.key, moved.key, other.key}) == 3
+
+
+def test_the_caller_is_told_of_what_does_not_pass_soon() -> None:
+    """Not at the first failure, at the next one after a while, once, and not for what a retry may mend."""
+
+    def fail(state: State, now_ms: int, code: str | None) -> tuple[State, list[type]]:
+        return must_step(state, Failed(REQUEST.key, "one is missing", now_ms, code))
+
+    state, kinds = fail(must_start(), 5, "RobustSetIncomplete")
+    assert kinds == [TellPassed]
+    state, kinds = must_step(state, Tick(REFUSE_AFTER_MS - 1, 101))
+    assert kinds == []
+    state, kinds = must_step(state, Tick(REFUSE_AFTER_MS, 101))
+    assert kinds == [StartSigning]
+    leader = order_participants((0, 1, 2), REQUEST.id)[0]
+    refused, effects = step(
+        state, Failed(REQUEST.key, "one is missing", REFUSE_AFTER_MS, "RobustSetIncomplete")
+    )
+    assert effects == [
+        TellPassed(REQUEST),
+        SendRefusal(REQUEST, "RobustSetIncomplete", "one is missing", leader),
+    ]
+    refused, _ = must_step(refused, Tick(10_000, 101))
+    assert fail(refused, 10_001, "RobustSetIncomplete")[1] == [TellPassed]
+    assert fail(must_start(), 10_000, None)[1] == [TellPassed]
