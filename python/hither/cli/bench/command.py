@@ -15,6 +15,7 @@ BENCHMARKS = {
     "tokens": "token transfers (NEP-141) a second, on disk, beside ERC-20 on anvil",
     "rpc": "how long a transfer takes to be final, and views a second",
     "growth": "what a million accounts cost",
+    "plugin": "how soon tests of contracts begin, what a snapshot costs, how quick a rebuild is",
     "payloads": "transactions of other chains built, hashed, signed and checked a second, on one core",
 }
 DEFAULT_ACCOUNTS = {"tokens": 10_000, "growth": 1_000_000}

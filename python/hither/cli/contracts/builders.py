@@ -1,0 +1,269 @@
+"""Building a contract: one function a language, from sources to bytes of wasm.
+
+Toolchains are made of packages, in the cache, the first time a language is built (``toolchains/``).
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from hither.cli.contracts.project import Project
+
+TOOLCHAINS: Final = Path(__file__).parent / "toolchains"
+SUPPORT: Final = Path(__file__).parent / "support"
+TRANSACTION_SIZE_MAX: Final = 1_572_864
+"""What deploys a contract is a transaction, and it may have so many bytes; the VM itself takes more."""
+_WASI: Final = "wasm32-wasi"
+# Plain WebAssembly runs on every protocol version.
+_MACHINE: Final = (f"--target={_WASI}", "-mcpu=mvp")
+
+
+class BuildFailed(Exception):
+    """The compiler's words, and ours after them."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a build made, and how long it took without the installation of tools."""
+
+    wasm: Path
+    size_bytes: int
+    seconds: float
+
+
+def get_cache() -> Path:
+    """Where toolchains are."""
+    return Path(os.environ.get("HITHER_CACHE") or Path.home() / ".cache/hither")
+
+
+def install_toolchain(language: str) -> None:
+    """Make the tools of a language unless they are there; says on the standard error what it does. Raises BuildFailed."""
+    environment = os.environ | {"HITHER_CACHE": str(get_cache()), "PYTHON": sys.executable}
+    result = subprocess.run(
+        ["bash", TOOLCHAINS / language], env=environment, stdin=subprocess.DEVNULL, check=False
+    )
+    if result.returncode:
+        raise BuildFailed(
+            f"the tools for contracts in {language} could not be installed (see above). They come from package "
+            "registries, so the first build needs the network; run the command again when that is mended"
+        )
+
+
+def build(project: Project) -> Built:
+    """Build a project's contract. Raises BuildFailed, ProjectProblem."""
+    source = project.source
+    install_toolchain(project.language)
+    with only_one_build(project):
+        started = time.monotonic()
+        wasm = BUILDERS[project.language](project, source)
+        seconds = time.monotonic() - started
+        check_wasm(wasm, project)
+        # Renamed, so that an interrupted build leaves the last good one.
+        unfinished = project.wasm.with_suffix(".new")
+        unfinished.write_bytes(wasm)
+        unfinished.replace(project.wasm)
+    return Built(project.wasm, len(wasm), seconds)
+
+
+@contextmanager
+def only_one_build(project: Project) -> Iterator[None]:
+    """Two builds of one project at once: the second waits."""
+    project.build_folder.mkdir(exist_ok=True)
+    with (project.build_folder / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def check_wasm(wasm: bytes, project: Project) -> None:
+    """What no chain would take is refused here. Raises BuildFailed."""
+    if wasm[:4] != b"\0asm":
+        raise BuildFailed(f"the compiler made no WebAssembly of {project.name}")
+    if len(wasm) > TRANSACTION_SIZE_MAX:
+        raise BuildFailed(
+            f"{project.name}.wasm has {len(wasm):,} bytes; a transaction that deploys it may have "
+            f"{TRANSACTION_SIZE_MAX:,}. Leave out libraries that it does not need"
+        )
+
+
+def run(
+    command: list[str | Path], folder: Path, hint: str, environment: Mapping[str, str] | None = None
+) -> str:
+    """Run a step and return what it printed. Raises BuildFailed with the compiler's own words, then ``hint``."""
+    result = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if result.returncode:
+        raise BuildFailed(f"{result.stdout.rstrip()}\n\n{hint}")
+    return result.stdout
+
+
+def build_cpp(project: Project, source: Path) -> bytes:
+    """C++17 with the standard library, without exceptions, over NEAR's host functions (``near.hpp``)."""
+    objects = [
+        compile_c(path, project, "this is the compiler's message; NEAR's functions are in near.hpp")
+        for path in (
+            *sorted(source.parent.glob("*.c")),
+            *sorted(source.parent.glob("*.cpp")),
+            SUPPORT / "cpp/wasi.c",
+        )
+    ]
+    return link(project, objects, 64 * 1024)
+
+
+def compile_c(path: Path, project: Project, hint: str, extra: Sequence[str] = ()) -> Path:
+    """One source of C or C++ to an object."""
+    tools = get_cache() / "cpp-toolchain"
+    system = tools / "root/usr"
+    output = project.build_folder / f"{path.name}.o"
+    flags: list[str | Path] = ["-Oz", "-Wall", "-Wno-unused-parameter", f"-I{SUPPORT / 'cpp'}", *extra]
+    program = "clang"
+    if path.suffix == ".cpp":
+        # RapidJSON 1.1 has a template that is wrong where nobody uses it; clang 19 looks only if not told otherwise.
+        flags += ["-std=c++17", "-fdelayed-template-parsing", "-fno-exceptions", "-fno-rtti"]
+        flags += ["-isystem", system / f"lib/llvm-19/include/{_WASI}/c++/v1"]
+        program = "clang++"
+    flags += ["-isystem", system / f"include/{_WASI}", "-isystem", system / "include"]
+    run([tools / "bin" / program, *_MACHINE, *flags, "-c", path, "-o", output], project.folder, hint)
+    return output
+
+
+def link(project: Project, objects: list[Path], stack_size: int) -> bytes:
+    """Objects to a contract. The stack lies first, so that too deep a recursion traps and overwrites nothing."""
+    tools = get_cache() / "cpp-toolchain"
+    llvm = tools / "root/usr/lib/llvm-19/lib"
+    output = project.build_folder / "linked.wasm"
+    command: list[str | Path] = [tools / "bin/wasm-ld", "--no-entry", "--strip-all", "--stack-first", "-z"]
+    command += [f"stack-size={stack_size}", *objects]
+    command += [f"-L{llvm / _WASI}", f"-L{tools / 'root/usr/lib' / _WASI}", "-lc++", "-lc++abi", "-lc", "-lm"]
+    command += [llvm / "clang/19/lib/wasi/libclang_rt.builtins-wasm32.a", "-o", output]
+    run(
+        command, project.folder, "the parts could not be linked: a function that is declared and not defined?"
+    )
+    return output.read_bytes()
+
+
+def build_javascript(project: Project, source: Path) -> bytes:
+    """QuickJS and the bytecode of the contract, its modules bundled by esbuild; TypeScript loses its types."""
+    tools = get_cache() / "javascript-toolchain"
+    folder = project.build_folder
+    entry = folder / "entry.js"
+    entry.write_text(
+        f'import {{ serve }} from "near"\nimport * as methods from "../src/{source.name}"\nserve(methods)\n'
+    )
+    esbuild: list[str | Path] = [tools / "npm/node_modules/.bin/esbuild", "--bundle", "--target=es2020"]
+    esbuild += [
+        f"--alias:near={SUPPORT / 'javascript/near.js'}",
+        "--log-level=warning",
+        f"--metafile={folder / 'meta.json'}",
+    ]
+    hint = 'this is what esbuild says of the contract; NEAR\'s functions come from "near"'
+    run([*esbuild, source, "--format=esm", f"--outfile={folder / 'module.js'}"], project.folder, hint)
+    (output,) = json.loads((folder / "meta.json").read_text())["outputs"].values()
+    methods = output["exports"]
+    if not methods:
+        raise BuildFailed(f"{source.name} exports no function, so the contract would have no method")
+    run([*esbuild, entry, "--format=iife", f"--outfile={folder / 'script.js'}"], project.folder, hint)
+    code = folder / "code.c"
+    run(
+        [tools / "bin/bytecode", folder / "script.js", code],
+        project.folder,
+        "this is what QuickJS says of the contract",
+    )
+    exports = folder / "exports.c"
+    exports.write_text(
+        "void contract_call(const char *method);\n"
+        + "".join(
+            f'__attribute__((export_name("{name}"))) void method_{index}(void) {{ contract_call("{name}"); }}\n'
+            for index, name in enumerate(methods)
+        )
+    )
+    glue = SUPPORT / "javascript/glue.c"
+    hint = "a part of ours did not compile; that is our mistake"
+    engine = ["-w", "-DEMSCRIPTEN", "-DCONFIG_BIGNUM", f"-I{tools / 'quickjs'}"]
+    objects = [
+        compile_c(path, project, hint, engine) for path in (code, exports, glue, SUPPORT / "cpp/wasi.c")
+    ]
+    return link(project, [*objects, *sorted((tools / "objects").glob("*.o"))], 256 * 1024)
+
+
+def build_rust(project: Project, source: Path) -> bytes:
+    """near-sdk, with the toolchain and the flags of the contracts of this repository."""
+    tools = get_cache() / "wasm-toolchain"
+    target = "wasm32-unknown-unknown"
+    # One folder for all contracts: near-sdk is compiled once, which takes a minute.
+    folder = get_cache() / "contracts-target"
+    environment = {name: value for name, value in os.environ.items() if "RUSTFLAGS" not in name}
+    environment |= {
+        "RUSTC": str(tools / "bin/rustc"),
+        "RUSTC_WRAPPER": "",
+        "CARGO_TARGET_DIR": str(folder),
+        "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER": str(tools / "bin/wasm-ld"),
+        # near-sdk calls the host only where `near` is set; without it, it falls back on Rust's own panics.
+        "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS": "-Ctarget-cpu=mvp --cfg=near",
+    }
+    hint = "this is cargo's message"
+    command: list[str | Path] = [tools / "bin/cargo", "build", "--quiet", "--release", "--target", target]
+    run([*command, "--message-format", "short"], project.folder, hint, environment)
+    name = tomllib.loads((project.folder / "Cargo.toml").read_text())["package"]["name"]
+    return (folder / target / "release" / f"{name.replace('-', '_')}.wasm").read_bytes()
+
+
+def build_python(project: Project, source: Path) -> bytes:
+    """MicroPython with the contract's modules frozen into it, by nearc."""
+    tools = get_cache() / "python-toolchain"
+    folder = project.build_folder / "python"
+    if not folder.exists():
+        # MicroPython's objects are the same for all contracts; their times must stay, or all is compiled again.
+        shutil.copytree(tools / "prepared/build", folder / "build", symlinks=True)
+    for path in source.parent.rglob("*.py"):
+        copy = folder / path.relative_to(source.parent)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+    try:
+        compile(source.read_bytes(), source.name, "exec")
+    except (SyntaxError, ValueError) as error:
+        raise BuildFailed(
+            f"{source}: {error}\n\nthis is Python's message, before anything was compiled"
+        ) from error
+    output = folder / "contract.wasm"
+    output.unlink(missing_ok=True)
+    environment = os.environ | {"PATH": f"{tools / 'bin'}:{os.environ['PATH']}"}
+    command: list[str | Path] = [
+        tools / "venv/bin/python",
+        tools / "compile.py",
+        folder / source.name,
+        output,
+    ]
+    run(
+        command,
+        folder,
+        "this is what nearc says; it takes what MicroPython 1.2x knows of Python",
+        environment,
+    )
+    return output.read_bytes()
+
+
+BUILDERS: Final[Mapping[str, Callable[[Project, Path], bytes]]] = {
+    "cpp": build_cpp,
+    "javascript": build_javascript,
+    "python": build_python,
+    "rust": build_rust,
+}
