@@ -223,7 +223,8 @@ class _Ledger:
             access_key, nonce = self._keys[key]
             signer = msgspec.structs.replace(signer, access_key=access_key or signer.access_key, nonce=nonce)
         signer = self._with_shared_balance(key, signer)
-        cost = _compute_cost(transaction, self._context)
+        is_price_same = verdict.gas_price == self._context.gas_price
+        cost = verdict.cost if is_price_same else _compute_cost(transaction, self._context)
         height = BlockHeight(self._context.height + 1)
         fresh = _verify(transaction, cost, self._context, signer, height)
         if isinstance(fresh, Refusal):
