@@ -103,7 +103,7 @@ def view_transaction(record: Record, encoding: str) -> Any:
                 "programId": record.account_keys[instruction.program_id_index],
                 "accounts": [record.account_keys[index] for index in instruction.accounts],
                 "data": base58.encode(bytes(instruction.data)),
-                "stackHeight": None,
+                "stackHeight": 1,
             }
             for instruction in message.instructions
         ]
@@ -119,7 +119,7 @@ def view_transaction(record: Record, encoding: str) -> Any:
                 "programIdIndex": instruction.program_id_index,
                 "accounts": list(instruction.accounts),
                 "data": base58.encode(bytes(instruction.data)),
-                "stackHeight": None,
+                "stackHeight": 1,
             }
             for instruction in message.instructions
         ]
