@@ -221,9 +221,9 @@ class Adapter(Protocol):
 async def track(adapter: Adapter, signed: SignedTransaction, *, timeout_seconds: float) -> TransactionStatus:
     """Wait until the transaction is final.
 
-    Raises ``TransactionDropped`` (``TransactionReplaced`` when it is known by what), ``TransactionFailed`` (once that is
-    final too), ``FinalityTimeout`` (``NonceGap`` when an earlier transaction is missing). An endpoint that is away for
-    a while does not end the wait.
+    Raises ``TransactionDropped`` (``TransactionReplaced`` when it is known by what), ``TransactionFailed`` (once
+    that is final too), ``FinalityTimeout`` (``NonceGap`` when an earlier transaction is missing). An endpoint that
+    is away for a while does not end the wait.
     """
     deadline = time.monotonic() + timeout_seconds
     pause_seconds = POLL_FIRST_SECONDS

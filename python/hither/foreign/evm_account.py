@@ -1,7 +1,7 @@
 """An EVM account that acts: have something done, wait until it is final, deploy contracts and check what was deployed.
 
-Two kinds: one whose signatures come from elsewhere (the signing network), and the unlocked account of a development chain,
-which sets the scene without a key.
+Two kinds: one whose signatures come from elsewhere (the signing network), and the unlocked account of a development
+chain, which sets the scene without a key.
 """
 
 import asyncio

@@ -1,7 +1,8 @@
 """What is known of each EVM chain: its name, coin, family, parent, explorer.
 
-``evm_chains.json`` is written by ``scripts/generate_evm_chains.mjs`` from viem's table of chains. Its public endpoints are
-suggestions, which nothing here asks by itself: development chains need none, and others are named by who uses them.
+``evm_chains.json`` is written by ``scripts/generate_evm_chains.mjs`` from viem's table of chains. Its public
+endpoints are suggestions, which nothing here asks by itself: development chains need none, and others are named by
+who uses them.
 """
 
 from dataclasses import dataclass

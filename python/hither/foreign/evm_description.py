@@ -1,7 +1,7 @@
 """What an EVM transaction does, in one plain sentence, read from the bytes that are signed.
 
-Calls of token standards are told in words; a token's symbol and decimals must have been read from the chain before, else
-its smallest units and its address stand there. What is not known is called what it is: data for a contract.
+Calls of token standards are told in words; a token's symbol and decimals must have been read from the chain before,
+else its smallest units and its address stand there. What is not known is called what it is: data for a contract.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,7 +1,7 @@
 """Messages that EVM accounts sign beside transactions: personal ones (EIP-191) and typed data (EIP-712). No I/O.
 
-A typed message is a document as wallets take it: ``types``, ``primaryType``, ``domain``, ``message``. Every value must be of
-its type, and there must be no other: what is not signed would still be shown to the person who signs.
+A typed message is a document as wallets take it: ``types``, ``primaryType``, ``domain``, ``message``. Every value
+must be of its type, and there must be no other: what is not signed would still be shown to the person who signs.
 """
 
 import re

@@ -1,7 +1,7 @@
 """Transactions of EVM chains as bytes: what is hashed for signing, and what is sent. No I/O.
 
-Legacy transactions carry their chain id (EIP-155); type 1 are those of EIP-2930, type 2 of EIP-1559, type 4 of EIP-7702.
-The unsigned form of each is exactly what is hashed, so it names everything that a signature covers.
+Legacy transactions carry their chain id (EIP-155); type 1 are those of EIP-2930, type 2 of EIP-1559, type 4 of
+EIP-7702. The unsigned form of each is exactly what is hashed, so it names everything that a signature covers.
 """
 
 from dataclasses import dataclass

@@ -45,8 +45,8 @@ class EntryPointVersion(Enum):
 class UserOperation:
     """``nonce`` is what the EntryPoint says. Gas in units, prices in wei per unit.
 
-    ``creation`` is a factory's address and its call, where the account is not there yet. ``paymaster`` is an address and
-    its data, where somebody else pays.
+    ``creation`` is a factory's address and its call, where the account is not there yet. ``paymaster`` is an
+    address and its data, where somebody else pays.
     """
 
     sender: str

@@ -1,8 +1,8 @@
 """Several endpoints of one chain, asked at once, of which so many must agree.
 
-One endpoint can lie, stall, lag behind or be down. A read counts when ``agree`` of the endpoints give the same answer;
-what honest nodes answer differently by nature (heights, prices) is reduced to a value that so many vouch for. To send, one
-endpoint that takes the transaction is enough: the chain judges it, not the endpoint.
+One endpoint can lie, stall, lag behind or be down. A read counts when ``agree`` of the endpoints give the same
+answer; what honest nodes answer differently by nature (heights, prices) is reduced to a value that so many vouch
+for. To send, one endpoint that takes the transaction is enough: the chain judges it, not the endpoint.
 """
 
 import asyncio

@@ -1,10 +1,10 @@
 """One asynchronous JSON-RPC client for the endpoints of all chains; ``quorum`` asks several of them.
 
 What is repeated: a request that never left (no connection) or was refused for its rate, always; any other failure
-only when the caller says that the request does the same when it arrives twice. Pauses double and are drawn at random
-between half and whole, so that clients do not come back together; an endpoint that says how long to stay away is obeyed,
-within reason. The answer's error is an ``EndpointError``, whatever the HTTP status beside it. A time-out is for the whole
-answer: an endpoint that sends a byte now and then stalls as well.
+only when the caller says that the request does the same when it arrives twice. Pauses double and are drawn at
+random between half and whole, so that clients do not come back together; an endpoint that says how long to stay
+away is obeyed, within reason. The answer's error is an ``EndpointError``, whatever the HTTP status beside it. A
+time-out is for the whole answer: an endpoint that sends a byte now and then stalls as well.
 """
 
 import asyncio

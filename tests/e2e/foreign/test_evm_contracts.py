@@ -1,4 +1,4 @@
-"""Tokens, accounts that are contracts, and code for plain accounts: real contracts, used from a derived address on anvil."""
+"""Tokens, accounts that are contracts, code for plain accounts: real contracts, used from a derived address."""
 
 import asyncio
 from dataclasses import replace

@@ -159,7 +159,7 @@ LIBRARIES = (
     *("SupplyLogic", "BorrowLogic", "BridgeLogic", "EModeLogic", "LiquidationLogic"),
     *("PoolLogic", "ConfiguratorLogic"),
 )
-RESERVE = "(address,address,address,uint8,address,address,address,address,string,string,string,string,string,string,bytes)"
+RESERVE = f"(address,address,address,uint8{',address' * 4}{',string' * 6},bytes)"
 
 
 async def deploy_market(owner: EvmActor, prices: dict[str, int]) -> str:

@@ -342,7 +342,8 @@ def test_a_transfer_is_described_from_its_bytes() -> None:
     sentence = make_adapter().describe(UnsignedTransaction(parse_chain_id("eip155:8453"), ALICE_KEY, body))
     assert sentence == (
         f"Send 1.5 ETH from {Account.from_key(ALICE.secret).address} to "
-        "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed on Base, for a fee of at most 0.000021 ETH and the price of its data on Ethereum."
+        "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed on Base, "
+        "for a fee of at most 0.000021 ETH and the price of its data on Ethereum."
     )
 
 

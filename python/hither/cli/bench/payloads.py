@@ -1,4 +1,4 @@
-"""``hither bench payloads``: transactions of other chains built, hashed, given their signatures and checked, on one core.
+"""``hither bench payloads``: transactions of other chains built, hashed, signed and checked, on one core.
 
 The signatures are made beforehand, as the signing network makes them. Every transaction is another one; the results are
 compared with what was signed for, so that none is skipped.

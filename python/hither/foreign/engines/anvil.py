@@ -1,9 +1,9 @@
 """anvil, one process a chain id: a development chain for every EVM network.
 
-A block is made at once for each transaction. Chains of the OP stack run anvil's optimism mode and have the OP stack's own
-contracts; Arbitrum's have NodeInterface (``anvil_genesis``). What is not modelled: what rollups charge to their parent
-chain is told, not taken; their own rules for the price of gas; Arbitrum's other precompiled contracts and those of the
-ZK Stack; anything that reaches the parent chain.
+A block is made at once for each transaction. Chains of the OP stack run anvil's optimism mode and have the OP
+stack's own contracts, whose prices for data anvil then charges; Arbitrum's have NodeInterface (``anvil_genesis``).
+What is not modelled: rollups' own rules for the price of gas; Arbitrum's charge for data, and its other precompiled
+contracts; those of the ZK Stack; anything that reaches the parent chain.
 """
 
 import contextlib

@@ -1,8 +1,8 @@
 """What rollups have from their first block, for anvil: contracts at fixed addresses, in the form of a genesis file.
 
-Chains of the OP stack get the contracts of ``@eth-optimism/contracts-bedrock`` behind their proxies, with the parent
-chain's prices that ``PARENT`` names, as of the upgrade Fjord. Arbitrum's own node answers NodeInterface itself; here a few
-instructions answer the one question that is asked of it.
+Chains of the OP stack get the contracts of ``@eth-optimism/contracts-bedrock`` behind their proxies, with the
+parent chain's prices that the constants below name, as of the upgrade Fjord. Arbitrum's own node answers NodeInterface
+itself; here a few instructions answer the one question that is asked of it.
 """
 
 import json

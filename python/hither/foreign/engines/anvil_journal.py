@@ -1,12 +1,12 @@
 """What keeps an anvil's chain over a stop of any kind: its state now and then, and the transactions since.
 
-anvil writes its state only when asked. So after each block its raw transactions are appended to a journal, and once the
-chain has been quiet for a moment, or busy for long, the whole state is written and the journal begins anew. A start loads
-the state and replays the journal: block by block, at the blocks' own times.
+anvil writes its state only when asked. So after each block its raw transactions are appended to a journal, and once
+the chain has been quiet for a moment, or busy for long, the whole state is written and the journal begins anew. A
+start loads the state and replays the journal: block by block, at the blocks' own times.
 
-What was changed by anvil's own methods (balances set, accounts impersonated) is in the state, not in the journal: a SIGKILL
-before the next state is written loses it. Replayed blocks have the transactions, numbers and times of the first ones,
-but other hashes, as anvil draws a random number for each.
+What was changed by anvil's own methods (balances set, accounts impersonated) is in the state, not in the journal: a
+SIGKILL before the next state is written loses it. Replayed blocks have the transactions, numbers and times of the
+first ones, but other hashes, as anvil draws a random number for each.
 """
 
 import asyncio
