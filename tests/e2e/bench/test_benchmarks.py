@@ -18,7 +18,17 @@ CASES = {
     ),
     "transfers": (
         (),
-        {"durable_tps", "rpc_tps", "peer_tps", "ratio", "accounts", "shards", "us_per_stage"},
+        {
+            "durable_tps",
+            "rpc_tps",
+            "peer_tps",
+            "peer_single_tps",
+            "ratio",
+            "ratio_single",
+            "accounts",
+            "shards",
+            "us_per_stage",
+        },
     ),
     "tokens": (
         (),
@@ -31,6 +41,8 @@ CASES = {
             "send_final_p99_ms",
             "view_per_s",
             "view_p99_loaded_ms",
+            "loaded_tps",
+            "loaded_wanted_tps",
             "connections",
             "load_tool",
         },

@@ -26,7 +26,13 @@ from hither.foreign.evm_transactions import (
 CHAIN_ID = 31337
 BATCH = 200
 CONNECTIONS = 4
-TPS_MAX = 5_000
+SINGLE_CONNECTIONS = 64
+"""As many as our own server gets in ``rpc_tps``."""
+
+WAYS = (("peer", BATCH, CONNECTIONS), ("peer_single", 1, SINGLE_CONNECTIONS))
+"""Name of the figure, transactions a request, connections: the documented way, and the way our server is driven."""
+
+TPS_MAX = 15_000
 """Transfers are signed beforehand, enough for this rate."""
 
 MINING_S_MAX = 20.0
@@ -94,14 +100,13 @@ def measure_raw(
     folder: Path,
     seconds: float,
     *,
-    batch: int | None = None,
-    connections: int | None = None,
+    batch: int = BATCH,
+    connections: int = CONNECTIONS,
 ) -> tuple[int, float]:
     """Send raw transactions in batches and mine until none waits; how many, and how long it took."""
-    batch = batch or BATCH
     bodies = [make_batch(raws[at : at + batch]) for at in range(0, len(raws), batch)]
     before = int(caller.call("eth_blockNumber", []), 16)
-    sent = send_once(caller.url, bodies, folder, connections or CONNECTIONS, seconds)
+    sent = send_once(caller.url, bodies, folder, connections, seconds)
     if sent.refused or sent.lost:
         raise BenchmarkFailed(f"anvil refused part of {sent.refused} requests and did not answer {sent.lost}")
     expected = sum(len(raws[at * batch : (at + 1) * batch]) for at in range(sent.sent))
@@ -139,7 +144,7 @@ def make_batch(raws: Sequence[bytes]) -> bytes:
 
 
 def measure_anvil_transfers(options: BenchOptions) -> Figures:
-    """As many accounts and senders, the same amounts."""
+    """As many accounts and senders, the same amounts, each way on a chain of its own."""
     choose = random.Random(SEED)
     senders = make_senders(options.senders)
     receivers = list_receivers(max(1, options.accounts - options.senders))
@@ -152,12 +157,16 @@ def measure_anvil_transfers(options: BenchOptions) -> Figures:
             transaction = LegacyTransaction(CHAIN_ID, nonce, GAS_PRICE_WEI, TRANSFER_GAS, receiver, amount)
             raws.append(sign_transaction(sender, transaction))
     addresses = [*(sender.address for sender in senders), *receivers]
-    with tempfile.TemporaryDirectory() as folder, run_anvil(Path(folder), addresses) as caller:
-        mined, seconds = measure_raw(caller, raws, Path(folder), options.seconds)
-        version = caller.call("web3_clientVersion", [])
-    return {
-        "peer": version,
-        "peer_tps": round(mined / seconds),
-        "peer_transfers": mined,
-        "peer_seconds": round(seconds, 2),
-    }
+    figures: Figures = {}
+    for name, batch, connections in WAYS:
+        with tempfile.TemporaryDirectory() as folder, run_anvil(Path(folder), addresses) as caller:
+            mined, seconds = measure_raw(
+                caller, raws, Path(folder), options.seconds, batch=batch, connections=connections
+            )
+            figures |= {
+                "peer": caller.call("web3_clientVersion", []),
+                f"{name}_tps": round(mined / seconds),
+                f"{name}_transfers": mined,
+                f"{name}_seconds": round(seconds, 2),
+            }
+    return figures

@@ -10,6 +10,7 @@ from pathlib import Path
 from hither.cli.bench.evm import (
     CHAIN_ID,
     GAS_PRICE_WEI,
+    WAYS,
     EvmSender,
     list_receivers,
     make_senders,
@@ -30,9 +31,6 @@ from hither.foreign.evm_transactions import LegacyTransaction
 HOLDING = 10**6
 TRANSFER_GAS = 100_000
 DEPLOYMENT_GAS = 3_000_000
-SINGLE_CONNECTIONS = 64
-"""As many as our own server gets in ``rpc_tps``."""
-
 PREPARATION_S_MAX = 300.0
 
 
@@ -50,11 +48,7 @@ def measure_anvil_tokens(options: BenchOptions, count: int) -> Figures:
     figures: Figures = {}
     senders = make_senders(options.senders)
     holders = [*(sender.address for sender in senders), *list_receivers(options.accounts - options.senders)]
-    ways: tuple[tuple[str, int | None, int | None], ...] = (
-        ("peer", None, None),
-        ("peer_single", 1, SINGLE_CONNECTIONS),
-    )
-    for name, batch, connections in ways:
+    for name, batch, connections in WAYS:
         with (
             tempfile.TemporaryDirectory() as folder,
             run_anvil(Path(folder), holders[: len(senders)]) as caller,

@@ -55,6 +55,7 @@ def measure(options: BenchOptions) -> Figures:
         "view_cpu_us": round(cpu_s / options.seconds / alone.per_second * 1e6, 1),
         "view_loaded_per_s": round(loaded.per_second),
         "view_p99_loaded_ms": round(loaded.p99_ms, 2),
+        "loaded_wanted_tps": round(rate),
         "loaded_tps": round(sent.sent / (sent.ended - sent.started)),
         "durable_tps": durable,
         "accounts": options.accounts,

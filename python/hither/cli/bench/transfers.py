@@ -44,7 +44,10 @@ def measure(options: BenchOptions) -> Figures:
     }
     if options.has_peer:
         peer = measure_anvil_transfers(options)
-        figures |= peer | {"ratio": round(figures["rpc_tps"] / peer["peer_tps"], 2)}
+        figures |= peer | {
+            "ratio": round(figures["rpc_tps"] / peer["peer_tps"], 2),
+            "ratio_single": round(figures["rpc_tps"] / peer["peer_single_tps"], 2),
+        }
     return figures
 
 
