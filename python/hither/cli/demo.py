@@ -13,7 +13,8 @@ from hither.cli.problems import home_option, stop
 from hither.client import ClientError
 from hither.foreign.errors import ForeignError
 from hither.mpc.client import SigningFailed
-from hither.sdk.demo import DemoFailed, Row, run_demo
+from hither.sdk.demo import run_demo
+from hither.sdk.demo_rows import DemoFailed, Row
 from hither.sdk.endpoints import NoNetwork, read_endpoints, resolve_home
 from hither.sdk.verification import NotVerified
 
@@ -35,7 +36,7 @@ def command(is_json: bool, home: str | None) -> None:
     try:
         rows = asyncio.run(run_demo(endpoints, resolve_home(home), show_progress)).rows
     except PROBLEMS as problem:
-        stop(f"the demonstration failed: {problem}", getattr(problem, "hint", None) or "")
+        stop(f"the demonstration failed: {problem}", getattr(problem, "hint", None))
     click.echo(json.dumps([dataclasses.asdict(row) for row in rows]) if is_json else format_table(rows))
 
 
@@ -57,5 +58,5 @@ def format_table(rows: Sequence[Row]) -> str:
             "final after": f"{row.total_ms:.0f} ms, {row.confirmations} confirmations",
             "read again by": row.verified_by,
         }
-        lines += [row.chain, *(f"  {name:<13} {value}" for name, value in values.items())]
+        lines += [f"{row.chain}  {row.deed}", *(f"  {name:<13} {value}" for name, value in values.items())]
     return "\n".join(lines)

@@ -15,9 +15,11 @@ from hither.client.actions import parse_account_id
 from hither.codec import base58
 from hither.foreign.adapter import Adapter, Scheme
 from hither.foreign.caip import ChainId, parse_chain_id
-from hither.foreign.errors import ForeignError, TransactionDropped, TransactionFailed
+from hither.foreign.errors import ForeignError, InvalidAmount, TransactionDropped, TransactionFailed
 from hither.foreign.evm import EvmAdapter
 from hither.foreign.evm_abi import encode_call
+from hither.foreign.evm_calls import EvmCall, transfer_token
+from hither.foreign.solana import SolanaAdapter
 from hither.mpc.client import SigningClient, SigningFailed
 from hither.sdk.amounts import Amount, Units, parse_amount
 from hither.sdk.endpoints import NoKey, read_keys, resolve_home
@@ -69,7 +71,7 @@ class Account:
 
     def __init__(self, network: Network, signer: Signer) -> None:
         self.network = network
-        self._signer = signer
+        self.signer = signer
         self._client = AsyncClient(network.rpc_url)
         self._signing = SigningClient(self._client, network.contract_id)
         self._adapters: dict[ChainId, Adapter] = {}
@@ -123,7 +125,7 @@ class Account:
     @property
     def account_id(self) -> str:
         """Its name on our chain."""
-        return self._signer.account_id
+        return self.signer.account_id
 
     @property
     def chains(self) -> tuple[str, ...]:
@@ -219,8 +221,8 @@ class Account:
 
     def _open_work(self, entry: Entry, progress: Progress) -> Transfer | HomeTransfer:
         if entry.record.chain == self.network.chain:
-            return HomeTransfer(self._client, self._signer, entry, progress)
-        means = Means(self._client, self._signing, self._signer)
+            return HomeTransfer(self._client, self.signer, entry, progress)
+        means = Means(self._client, self._signing, self.signer)
         return Transfer(means, self.get_adapter(entry.record.chain), entry, progress)
 
     @contextlib.asynccontextmanager
@@ -286,7 +288,7 @@ class OnChain:
         """How many transactions of the address the chain counts."""
         if self._is_home:
             state = await self._account._client.get_access_key(
-                self._account.account_id, self._account._signer.public_key
+                self._account.account_id, self._account.signer.public_key
             )
             return state.nonce
         return await self._account.get_adapter(self.chain).fetch_nonce(await self.address())
@@ -315,6 +317,56 @@ class OnChain:
         EVM: ``call(token, "transfer(address,uint256)", receiver, 5)``. Our chain: ``call(token, "ft_transfer", {…})``.
         """
         return await self._do(self._call(Call(contract, method, arguments, amount)), reference, progress)
+
+    async def act(
+        self, call: EvmCall, *, reference: str | None = None, progress: Progress = say_nothing
+    ) -> Sent:
+        """A call of a contract on an EVM chain that is put together already, or the creation of one."""
+        adapter = self._account.get_adapter(self.chain) if not self._is_home else None
+        if not isinstance(adapter, EvmAdapter):
+            raise NotOnThisChain(f"{self.chain} is no EVM chain")
+        deed = {
+            "kind": "call",
+            "receiver": "" if call.receiver is None else adapter.parse_address(call.receiver),
+            "function": "",
+            "data": call.data.hex(),
+            "amount": call.amount,
+        }
+        return await self._do(deed, reference, progress)
+
+    async def send_token(
+        self,
+        token: str,
+        receiver: str,
+        amount: Units,
+        *,
+        reference: str | None = None,
+        progress: Progress = say_nothing,
+    ) -> Sent:
+        """Tokens (ERC-20, SPL, NEP-141) in their smallest unit, and wait until that is final."""
+        if not isinstance(amount, Units):
+            raise InvalidAmount(
+                f"{amount!r} has no unit",
+                hint="tokens differ in their decimals; write Units(5) for 5 of the smallest",
+            )
+        if self._is_home:
+            call = Call(token, "ft_transfer", ({"receiver_id": receiver, "amount": str(amount)},), Units(1))
+            return await self._do(self._call(call), reference, progress)
+        adapter = self._account.get_adapter(self.chain)
+        if isinstance(adapter, EvmAdapter):
+            return await self.act(
+                transfer_token(token, receiver, amount), reference=reference, progress=progress
+            )
+        if not isinstance(adapter, SolanaAdapter):
+            raise NotOnThisChain(f"{self.chain} has no tokens")
+        deed = {
+            "kind": "token",
+            "token": adapter.parse_address(token),
+            "receiver": adapter.parse_address(receiver),
+            "amount": 0,
+            "units": amount,
+        }
+        return await self._do(deed, reference, progress)
 
     async def view(self, contract: str, method: str, *arguments: Any) -> Any:
         """What a method that changes nothing returns; on EVM its results are named: ``balanceOf(address)(uint256)``."""

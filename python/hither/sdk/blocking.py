@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from hither.foreign.caip import ChainId
+from hither.foreign.evm_calls import EvmCall
 from hither.sdk.account import NOTHING, Account, Call, DerivedAddress, OnChain, Payment
 from hither.sdk.amounts import Amount, Units
 from hither.sdk.events import Progress, say_nothing
@@ -151,6 +152,24 @@ class BlockingOnChain:
             self._inner.call(
                 contract, method, *arguments, amount=amount, reference=reference, progress=progress
             )
+        )
+
+    def act(self, call: EvmCall, *, reference: str | None = None, progress: Progress = say_nothing) -> Sent:
+        """As ``OnChain.act``."""
+        return self._loop.run(self._inner.act(call, reference=reference, progress=progress))
+
+    def send_token(
+        self,
+        token: str,
+        receiver: str,
+        amount: Units,
+        *,
+        reference: str | None = None,
+        progress: Progress = say_nothing,
+    ) -> Sent:
+        """As ``OnChain.send_token``."""
+        return self._loop.run(
+            self._inner.send_token(token, receiver, amount, reference=reference, progress=progress)
         )
 
     def view(self, contract: str, method: str, *arguments: Any) -> Any:

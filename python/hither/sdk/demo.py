@@ -2,12 +2,13 @@
 
 The account is new, with a random name: before anything is funded, its balance and nonce are zero on every chain. Each
 signature on another chain comes from the signing network; the transaction on our chain that asked for it
-stands in the row. In the end each row is read again by a client that is not ours.
+stands in the row. Then it swaps on Uniswap v3, moves a token on Solana, and has a treasury that it shares with others
+pay a bitcoin address (``demo_acts``). In the end each row is read again by a client that is not ours.
 """
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -19,9 +20,9 @@ from hither.foreign.engines.faucet import fund
 from hither.primitives.types import ED25519
 from hither.sdk.account import Account, OnChain
 from hither.sdk.amounts import Units
-from hither.sdk.events import Event
+from hither.sdk.demo_acts import find_chain, show_swap, show_token, show_treasury
+from hither.sdk.demo_rows import DemoFailed, Row, Say, Stage, make_claim, make_row
 from hither.sdk.network import Network
-from hither.sdk.transfers import Sent
 from hither.sdk.verification import Claim, verify
 
 PARENT_ID: Final = "test.near"
@@ -35,58 +36,28 @@ AMOUNTS: Final = {
     "solana": Units(10**7),
 }
 
-Say = Callable[[str], None]
-
-
-class DemoFailed(Exception):
-    """A row is not what it must be; the message names it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One transaction of the demonstration. ``verified_by`` names the independent client that read it again."""
-
-    chain: str
-    address: str
-    account_nonce_before: int
-    sign_tx: tuple[str, ...]
-    transaction_id: str
-    amount: str
-    fee: str
-    confirmations: int
-    total_ms: float
-    verified_by: str = ""
-
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What came of it. ``total_s`` is from the account's creation to the last row final; ``verify_s`` the re-reading."""
+    """What came of it.
+
+    ``total_s`` is from the account's creation to the last transfer final, faucets included and before any act;
+    ``verify_s`` is the re-reading.
+    """
 
     rows: tuple[Row, ...]
     total_s: float
     verify_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """The new account and the one that is paid."""
-
-    network: Network
-    account: Account
-    receiver: Account
-    say: Say
-
-    def follow(self, event: Event) -> None:
-        """Progress of a transfer, as text."""
-        self.say(str(event))
-
-
 def say_nothing(_text: str) -> None:
     """Progress for nobody."""
 
 
-async def run_demo(endpoints: Mapping[str, Any], home: Path, say: Say = say_nothing) -> Report:
-    """All rows, our chain first, each read again in the end.
+async def run_demo(
+    endpoints: Mapping[str, Any], home: Path, say: Say = say_nothing, *, has_acts: bool = True
+) -> Report:
+    """All rows, our chain first, each read again in the end; without acts, transfers alone.
 
     Raises DemoFailed, NotVerified, ForeignError, SigningFailed, ClientError, KeyError.
     """
@@ -105,11 +76,24 @@ async def run_demo(endpoints: Mapping[str, Any], home: Path, say: Say = say_noth
     ):
         stage = Stage(network, account, receiver, say)
         made = [await _show_transfer(stage, chain) for chain in account.chains]
-    final = time.monotonic()
+        final = time.monotonic()
+        if has_acts:
+            made += [row async for row in _show_acts(stage, keys)]
     say("every row is final; independent clients read them again")
+    reading = time.monotonic()
     facts = await verify([claim for _, claim in made])
     rows = (replace(row, verified_by=fact.verified_by) for (row, _), fact in zip(made, facts, strict=True))
-    return Report(tuple(rows), final - started, time.monotonic() - final)
+    return Report(tuple(rows), final - started, time.monotonic() - reading)
+
+
+async def _show_acts(stage: Stage, keys: dict[str, str]) -> AsyncIterator[tuple[Row, Claim]]:
+    """Those for which the network has the chain."""
+    if (evm := find_chain(stage, "eip155")) is not None:
+        yield await show_swap(stage, evm)
+    if (solana := find_chain(stage, "solana")) is not None:
+        yield await show_token(stage, solana)
+    if (bitcoin := find_chain(stage, "bip122")) is not None:
+        yield await show_treasury(stage, bitcoin, keys)
 
 
 async def _must_be_new(client: AsyncClient, account_id: str) -> None:
@@ -131,7 +115,7 @@ async def _show_transfer(stage: Stage, chain: str) -> tuple[Row, Claim]:
     gained = await receiver.balance() - before
     if gained != amount:
         raise DemoFailed(f"{chain}: the receiver has {gained} more, not {amount}")
-    return make_row(sender, sent), make_claim(stage.network, sent, nonce=0)
+    return make_row(sender, sent, deed="transfer"), make_claim(stage.network, sent, nonce=0)
 
 
 async def _fund_new_address(stage: Stage, on: OnChain) -> None:
@@ -140,33 +124,3 @@ async def _fund_new_address(stage: Stage, on: OnChain) -> None:
         raise DemoFailed(f"{on.chain}: {address} is new, but has {balance} and nonce {nonce}")
     stage.say(f"{on.chain}: {address} has balance 0 and nonce 0; funding it")
     await fund(on.chain, stage.network.endpoints[on.chain].url, address, FUNDS[on.chain.namespace])
-
-
-def make_row(on: OnChain, sent: Sent) -> Row:
-    """What a person sees of a transfer that was its address's first."""
-    return Row(
-        chain=str(sent.chain),
-        address=sent.address,
-        account_nonce_before=0,
-        sign_tx=sent.sign_transactions,
-        transaction_id=sent.transaction_id,
-        amount=on.format(sent.amount),
-        fee="unknown" if sent.fee is None else on.format(sent.fee),
-        confirmations=sent.confirmations,
-        total_ms=sent.total_ms,
-    )
-
-
-def make_claim(network: Network, sent: Sent, *, nonce: int | None = None) -> Claim:
-    """What a witness has to confirm; only EVM chains count nonces in a way that it can compare."""
-    return Claim(
-        chain=sent.chain,
-        url=network.rpc_url if sent.chain == network.chain else network.endpoints[sent.chain].url,
-        transaction_id=sent.transaction_id,
-        sender=sent.address,
-        receiver=sent.receiver,
-        amount=sent.amount,
-        fee=sent.fee,
-        confirmations=sent.confirmations,
-        nonce=nonce if sent.chain.namespace == "eip155" else None,
-    )

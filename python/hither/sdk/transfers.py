@@ -34,6 +34,7 @@ from hither.foreign.errors import (
 )
 from hither.foreign.evm import EvmAdapter
 from hither.foreign.evm_calls import EvmCall
+from hither.foreign.solana import SolanaAdapter
 from hither.mpc.client import Signed, SigningClient
 from hither.mpc.requests import EcdsaPayload, EddsaPayload, signature_from_json, signature_to_json
 from hither.primitives import transaction as wire
@@ -268,6 +269,8 @@ async def build(adapter: Adapter, key: bytes, deed: dict[str, Any]) -> UnsignedT
         case "call" if isinstance(adapter, EvmAdapter):
             call = EvmCall(deed["receiver"] or None, bytes.fromhex(deed["data"]), deed["amount"])
             return await adapter.build(key, call)
+        case "token" if isinstance(adapter, SolanaAdapter):
+            return await adapter.build_token_transfer(key, deed["token"], deed["receiver"], deed["units"])
         case "pay" if isinstance(adapter, BitcoinAdapter):
             return await adapter.build_payment(key, [tuple(payment) for payment in deed["payments"]])
     raise NotOnThisChain(f"{adapter.chain} cannot do {deed['kind']!r}")

@@ -22,10 +22,21 @@ from hither.foreign.errors import ForeignError
 WITNESSES: Final = Path(__file__).parent / "witnesses"
 TIMEOUT_SECONDS: Final = 120.0
 _ERROR_SHOWN: Final = 500
+_TRANSFER_TOPIC: Final = "ddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
+"""Of ERC-20's event ``Transfer(address,address,uint256)``."""
 
 
 class NotVerified(Exception):
     """No independent client confirms a claim; the message names the chain."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenGain:
+    """That an owner has so much more of a token by a transaction, in the token's smallest unit."""
+
+    token: str
+    owner: str
+    amount: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +47,13 @@ class Claim:
     url: str
     transaction_id: str
     sender: str
-    receiver: str
-    amount: int
+    receiver: str | None
+    amount: int | None
     fee: int | None
     confirmations: int
     nonce: int | None = None
+    height: int | None = None
+    gain: TokenGain | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +76,7 @@ def compare(claim: Claim, found: dict[str, Any]) -> Facts:
         "amount": claim.amount,
         "fee": claim.fee,
         "nonce": claim.nonce,
+        "height": claim.height,
     }
     for name, value in wanted.items():
         if value is None or name not in found:
@@ -70,11 +84,35 @@ def compare(claim: Claim, found: dict[str, Any]) -> Facts:
         read = int(found[name]) if isinstance(value, int) else found[name]
         if read != value:
             raise NotVerified(f"{claim.chain}: the {name} is {read}, not {value}, says {found['by']}")
+    if claim.gain is not None:
+        gained = compute_token_gain(claim.gain, found)
+        if gained != claim.gain.amount:
+            raise NotVerified(
+                f"{claim.chain}: {claim.gain.owner} gained {gained} units of {claim.gain.token}, "
+                f"not {claim.gain.amount}, says {found['by']}"
+            )
     if found["confirmations"] < claim.confirmations:
         raise NotVerified(
             f"{claim.chain}: {found['confirmations']} confirmations, not {claim.confirmations}, says {found['by']}"
         )
     return Facts(found["by"], found)
+
+
+def compute_token_gain(gain: TokenGain, found: dict[str, Any]) -> int:
+    """How much of the token the owner has more: from an EVM receipt's logs, or a Solana transaction's balances."""
+    if "token_changes" in found:
+        rows = found["token_changes"]
+        return sum(
+            int(row["change"]) for row in rows if (row["mint"], row["owner"]) == (gain.token, gain.owner)
+        )
+    own, total = gain.owner[2:].lower().rjust(64, "0"), 0
+    for log in found.get("logs", ()):
+        topics = log["topics"]
+        if log["address"] != gain.token or len(topics) != 3 or topics[0] != _TRANSFER_TOPIC:
+            continue
+        amount = int(log["data"], 16)
+        total += amount * (topics[2] == own) - amount * (topics[1] == own)
+    return total
 
 
 async def verify(claims: Sequence[Claim]) -> list[Facts]:
@@ -123,6 +161,7 @@ async def _ask_full_node(claim: Claim) -> dict[str, Any]:
         "fee": payment.fee,
         "has_succeeded": True,
         "confirmations": payment.confirmations,
+        "height": payment.height,
     }
 
 

@@ -250,7 +250,7 @@ def test_contract_of_our_chain_is_called(chains: dict[str, str], carol: Blocking
     wasm = Path(__file__).resolve().parents[3] / "contracts/fungible_token/fungible_token.wasm"
 
     async def deploy() -> None:
-        await carol._inner._client.deploy(wasm.read_bytes(), signer=carol._inner._signer)
+        await carol._inner._client.deploy(wasm.read_bytes(), signer=carol._inner.signer)
 
     carol._loop.run(deploy())
     on = carol.on(chains["near"])
@@ -290,9 +290,7 @@ def test_name_that_is_made_again_is_warned_about(running: Network, chains: dict[
         (url,) = [row["rpc_url"] for row in running.endpoints["foreign"] if row["caip2"] == chains["eip155"]]
         asyncio.run(fund(first.on(chains["eip155"]).chain, url, address, 10**18))
         inner = first._inner
-        first._loop.run(
-            inner._client.send("phoenix.near", delete_account("alice.near"), signer=inner._signer)
-        )
+        first._loop.run(inner._client.send("phoenix.near", delete_account("alice.near"), signer=inner.signer))
     again = hither("accounts", "create", "phoenix.near", home=running.home)
     assert again.returncode == 0, again.stderr
     assert "warning: phoenix.near was made from this home before" in again.stderr
@@ -313,5 +311,5 @@ def test_all_derived_addresses_are_exported(
         (row.chain, row.path, row.address) for row in carol.list_addresses(["savings"])
     ]
     listed = must_hither("accounts", "addresses", home=running.home)
-    assert len(listed.splitlines()) >= len(chains) * 10
+    assert len(listed.splitlines()) >= (len(chains) - 1) * 10
     assert all(chain in listed for family, chain in chains.items() if family != "near")

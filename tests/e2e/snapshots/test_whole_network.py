@@ -84,7 +84,17 @@ def read_everything(running: Network, rows: list[dict[str, Any]]) -> dict[str, A
     urls = {
         row["caip2"]: row["rpc_url"] for row in [running.endpoints["near"], *running.endpoints["foreign"]]
     }
-    found = {}
+    found: dict[str, Any] = {}
+    # What was asked of the signing network, and what the treasury's owners did.
+    found["requests"] = [
+        ask(
+            running.url,
+            "tx",
+            {"tx_hash": hash_, "sender_account_id": rows[0]["address"], "wait_until": "FINAL"},
+        )
+        for row in rows
+        for hash_ in row["sign_tx"]
+    ]
     for chain, url in urls.items():
         mine = [row for row in rows if row["chain"] == chain]
         addresses = list(dict.fromkeys(row["address"] for row in mine))

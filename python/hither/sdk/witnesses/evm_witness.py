@@ -85,6 +85,7 @@ def read_transaction(client: Web3, chain_id: int, transaction_id: str) -> dict[s
         "fee": fee,
         "has_succeeded": has_succeeded,
         "confirmations": client.eth.block_number - number + 1,
+        "height": number,
         "logs": [
             {
                 "address": log["address"],

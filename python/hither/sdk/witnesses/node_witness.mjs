@@ -66,6 +66,7 @@ async function readSolana({ url, transaction_id: id }) {
     fee: found.meta.fee,
     has_succeeded: found.meta.err === null,
     confirmations: status.confirmations ?? 32,
+    height: found.slot,
     token_changes: readTokenChanges(found.meta, keys),
   }
 }
@@ -110,6 +111,7 @@ async function readNear({ url, transaction_id: id, sender }) {
     fee: String(outcomes.reduce((sum, one) => sum + BigInt(one.outcome.tokens_burnt), 0n)),
     has_succeeded: "SuccessValue" in found.status,
     confirmations: final - included + 1,
+    height: included,
   }
 }
 

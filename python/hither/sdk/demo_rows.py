@@ -1,0 +1,83 @@
+"""Rows of the demonstration, and what each of them claims. Shared by its acts."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hither.sdk.account import Account, OnChain
+from hither.sdk.events import Event
+from hither.sdk.network import Network
+from hither.sdk.transfers import Sent
+from hither.sdk.verification import Claim, TokenGain
+
+Say = Callable[[str], None]
+
+
+class DemoFailed(Exception):
+    """A row is not what it must be; the message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One transaction of the demonstration. ``verified_by`` names the independent client that read it again."""
+
+    chain: str
+    deed: str
+    address: str
+    account_nonce_before: int
+    sign_tx: tuple[str, ...]
+    transaction_id: str
+    amount: str
+    fee: str
+    confirmations: int
+    total_ms: float
+    verified_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The new account and the one that is paid."""
+
+    network: Network
+    account: Account
+    receiver: Account
+    say: Say
+
+    def follow(self, event: Event) -> None:
+        """Progress of a transfer, as text."""
+        self.say(str(event))
+
+
+def make_row(on: OnChain, sent: Sent, *, deed: str, nonce: int = 0, amount: str = "") -> Row:
+    """What a person sees of a transfer; ``nonce`` is the address's before it."""
+    return Row(
+        chain=str(sent.chain),
+        deed=deed,
+        address=sent.address,
+        account_nonce_before=nonce,
+        sign_tx=sent.sign_transactions,
+        transaction_id=sent.transaction_id,
+        amount=amount or on.format(sent.amount),
+        fee="unknown" if sent.fee is None else on.format(sent.fee),
+        confirmations=sent.confirmations,
+        total_ms=sent.total_ms,
+    )
+
+
+def make_claim(
+    network: Network, sent: Sent, *, nonce: int | None = None, gain: TokenGain | None = None
+) -> Claim:
+    """What a witness has to confirm; only EVM chains count nonces in a way that it can compare."""
+    is_token = gain is not None and sent.chain.namespace == "solana"
+    return Claim(
+        chain=sent.chain,
+        url=network.rpc_url if sent.chain == network.chain else network.endpoints[sent.chain].url,
+        transaction_id=sent.transaction_id,
+        sender=sent.address,
+        receiver=None if is_token else sent.receiver,
+        amount=None if is_token else sent.amount,
+        fee=sent.fee,
+        confirmations=sent.confirmations,
+        nonce=nonce if sent.chain.namespace == "eip155" else None,
+        height=sent.height,
+        gain=gain,
+    )
