@@ -63,6 +63,10 @@ CASES = {
         (),
         {"ready_s", "snapshot_revert_ms", "hundred_tests_s", "rebuild_s"},
     ),
+    "everywhere": (
+        (),
+        {"total_s", "verify_s", "evm_send_p50_ms", "evm_send_p99_ms", "chains"},
+    ),
     "payloads": (
         (),
         {"evm_per_s"},

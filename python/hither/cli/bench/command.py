@@ -16,6 +16,7 @@ BENCHMARKS = {
     "rpc": "how long a transfer takes to be final, and views a second",
     "growth": "what a million accounts cost",
     "plugin": "how soon tests of contracts begin, what a snapshot costs, how quick a rebuild is",
+    "everywhere": "one account on six chains, read again by independent clients; one transfer on an EVM chain",
     "payloads": "transactions of other chains built, hashed, signed and checked a second, on one core",
 }
 DEFAULT_ACCOUNTS = {"tokens": 10_000, "growth": 1_000_000}
