@@ -205,6 +205,10 @@ def check_asked(running: Network, hashes: list[str], count: int) -> None:
             assert transaction["actions"][0]["FunctionCall"]["method_name"] == "sign"
 
 
+# Where chains of the OP stack put what they take for data on the parent chain.
+PARENT_FEE_VAULT = Web3.to_checksum_address("0x420000000000000000000000000000000000001a")
+
+
 @pytest.mark.parametrize("chain", ["eip155:1", "eip155:8453"])
 def test_evm_transfers_arrive(running: Network, script: Path, chain: str) -> None:
     """One of the fee market, one legacy, as web3.py reads them."""
@@ -213,6 +217,7 @@ def test_evm_transfers_arrive(running: Network, script: Path, chain: str) -> Non
     must_fund(row, address, ETHER)
     web3 = Web3(HTTPProvider(row["rpc_url"]))
     before = web3.eth.get_balance(EVM_RECEIVER), web3.eth.get_transaction_count(address)
+    vault_before = web3.eth.get_balance(PARENT_FEE_VAULT)
     amounts = [str(ETHER // 10), str(ETHER // 5)]
     setting = {"url": row["rpc_url"], "path": PATHS["evm"], "receiver": EVM_RECEIVER, "amounts": amounts}
     result, asked = run_task(script, running, "evm", **setting)
@@ -228,7 +233,9 @@ def test_evm_transfers_arrive(running: Network, script: Path, chain: str) -> Non
         assert (transaction["type"], transaction["chainId"]) == (2 - 2 * index, int(chain.partition(":")[2]))
         paid += transaction["value"] + receipt["gasUsed"] * receipt["effectiveGasPrice"]
     assert web3.eth.get_balance(EVM_RECEIVER) == before[0] + ETHER // 10 + ETHER // 5
-    assert web3.eth.get_balance(address) == ETHER - paid
+    parent_fee = web3.eth.get_balance(PARENT_FEE_VAULT) - vault_before
+    assert (parent_fee > 0) == (chain == "eip155:8453")
+    assert web3.eth.get_balance(address) == ETHER - paid - parent_fee
     check_asked(running, asked, 2)
 
 

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import msgspec
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from hither.foreign.engines.journal import Journal
 from hither.foreign.errors import EndpointError, EngineError, TransportError
@@ -93,16 +93,22 @@ class AnvilKeeper:
         await is_watching.wait()
 
     async def _follow(self, url: str, is_watching: asyncio.Event) -> None:
-        """Append each block as soon as anvil tells of it; ends with anvil."""
-        with contextlib.suppress(ConnectionClosed, OSError, TransportError):
-            async with connect(url, max_size=ENTRY_BYTES_MAX, open_timeout=10) as socket:
-                request = {"jsonrpc": "2.0", "id": 1, "method": "eth_subscribe", "params": ["newHeads"]}
-                await socket.send(msgspec.json.encode(request), text=True)
-                await socket.recv()
-                is_watching.set()
-                async for _ in socket:
-                    await self.append_new()
-        is_watching.set()
+        """Append each block as soon as anvil tells of it; ends with anvil, not with a connection."""
+        request = {"jsonrpc": "2.0", "id": 1, "method": "eth_subscribe", "params": ["newHeads"]}
+        try:
+            while True:
+                with contextlib.suppress(ConnectionClosed):
+                    async with connect(url, max_size=ENTRY_BYTES_MAX, open_timeout=10) as socket:
+                        await socket.send(msgspec.json.encode(request), text=True)
+                        await socket.recv()
+                        await self.append_new()  # What came while nobody listened.
+                        is_watching.set()
+                        async for _ in socket:
+                            await self.append_new()
+        except (OSError, TransportError, WebSocketException):
+            pass  # anvil has ended.
+        finally:
+            is_watching.set()
 
     async def append_new(self) -> None:
         """Append the blocks that the journal lacks."""
