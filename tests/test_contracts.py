@@ -116,8 +116,18 @@ def test_wasm_tells_nothing_of_the_building_machine(name: str) -> None:
     assert not re.findall(rb"/(?:root|home|work|tmp|Users)/[ -~]{3,60}", wasm)
 
 
+@pytest.mark.parametrize("words", [["--wirte"], ["--write", "--all"], ["nosuch"], ["-w", "signer"]])
+def test_unknown_words_build_nothing(words: list[str]) -> None:
+    """A flag that is misspelt would otherwise mean "build all"."""
+    result = subprocess.run(
+        [sys.executable, ROOT / "contracts/build.py", *words], capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, result.stdout) == (2, "")
+    assert re.search("no such (option|contract)", result.stderr)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["fungible_token", "exerciser"])
+@pytest.mark.parametrize("name", ["fungible_token", "exerciser", "signer"])
 def test_rebuilding_gives_the_committed_bytes(name: str) -> None:
     """Byte for byte, where the lock's toolchain is installed."""
     result = subprocess.run(

@@ -3,7 +3,7 @@
 //! A mock is judged at once and says nothing about hardware. A Dstack quote goes to the verifier account that the
 //! participants voted for; what it reports is held here against the measurements they trust.
 
-use near_sdk::store::{IterableMap, LookupMap};
+use near_sdk::store::IterableMap;
 use near_sdk::{near, AccountId};
 
 use crate::config::ATTESTATION_LIFE_SECONDS;
@@ -12,6 +12,7 @@ use crate::encodings::{encode_hex, Hash256, NodeKey};
 use crate::errors::Refusal;
 use crate::measurements::{now_seconds, Measurement, Measurements};
 use crate::participants::{ParticipantId, Participants};
+use crate::tables::Records;
 
 /// A node: its account, the key of its TLS certificate, and the key that signs its transactions.
 #[near(serializers = [borsh, json])]
@@ -77,7 +78,7 @@ pub struct NodeAttestation {
 #[near(serializers = [borsh])]
 pub struct Attestations {
     pub stored: IterableMap<NodeKey, NodeAttestation>,
-    grants: LookupMap<AccountId, u32>,
+    grants: Records<AccountId, u32>,
 }
 
 /// What an attestation must keep to.
@@ -200,7 +201,7 @@ impl VerifiedAttestation {
 
 impl Attestations {
     pub fn new(stored_prefix: crate::StorageKey, grants_prefix: crate::StorageKey) -> Self {
-        Self { stored: IterableMap::new(stored_prefix), grants: LookupMap::new(grants_prefix) }
+        Self { stored: IterableMap::new(stored_prefix), grants: Records::new(grants_prefix) }
     }
 
     /// The founders' own, which never end. Their account keys are unknown: each is to submit one of its own before
@@ -218,13 +219,13 @@ impl Attestations {
     }
 
     pub fn grants(&self, account_id: &AccountId) -> u32 {
-        self.grants.get(account_id).copied().unwrap_or(0)
+        self.grants.get(account_id).unwrap_or(0)
     }
 
     pub fn add_grants(&mut self, account_id: &AccountId, grants: u32) -> Result<(), Refusal> {
         let sum = self.grants(account_id).checked_add(grants);
         let sum = sum.ok_or_else(|| Refusal::malformed("grant counter would overflow"))?;
-        self.grants.insert(account_id.clone(), sum);
+        self.grants.insert(account_id, &sum);
         Ok(())
     }
 
@@ -243,7 +244,7 @@ impl Attestations {
         if self.stored.get(&node.tls_public_key).is_none() {
             match self.grants(&node.account_id) {
                 1 => self.grants.remove(&node.account_id),
-                grants => self.grants.insert(node.account_id.clone(), grants - 1),
+                grants => self.grants.insert(&node.account_id, &(grants - 1)),
             };
         }
         self.stored.insert(node.tls_public_key, NodeAttestation { node, attestation });

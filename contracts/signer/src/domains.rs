@@ -1,11 +1,10 @@
 //! Domains: one key each, with the protocol that signs with it.
 
-use std::collections::BTreeMap;
-
 use near_sdk::near;
 
 use crate::errors::Refusal;
 use crate::keys::{Curve, Key, KeyExtended};
+use crate::tables::Table;
 
 pub type DomainId = u64;
 
@@ -144,9 +143,9 @@ impl Domains {
     }
 
     /// The same domains with other reconstruction thresholds. All ids must be known.
-    pub fn with_thresholds(&self, thresholds: &BTreeMap<DomainId, u64>) -> Result<Self, Refusal> {
+    pub fn with_thresholds(&self, thresholds: &Table<DomainId, u64>) -> Result<Self, Refusal> {
         let mut changed = self.clone();
-        for (domain_id, threshold) in thresholds {
+        for (domain_id, threshold) in thresholds.iter() {
             let found = changed.domains.iter_mut().find(|domain| domain.id == *domain_id);
             let domain = found.ok_or(Refusal::UnknownDomainInProposal { domain_id: *domain_id })?;
             domain.reconstruction_threshold = *threshold;

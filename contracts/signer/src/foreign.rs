@@ -58,6 +58,8 @@ request_types! {
         pub finality: SolanaFinality,
         pub extractors: Vec<SolanaExtractor>,
     }
+    // One byte wide, though there is only one: borsh refuses lists of nothing.
+    #[repr(u8)]
     enum BitcoinExtractor { BlockHash }
     struct BitcoinRequest { pub tx_id: Hash256, pub confirmations: u64, pub extractors: Vec<BitcoinExtractor> }
     enum StarknetFinality { AcceptedOnL2, AcceptedOnL1 }

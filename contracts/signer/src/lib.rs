@@ -24,10 +24,11 @@ mod providers;
 mod queue;
 mod refusals;
 mod requests;
+mod tables;
 mod updates;
 
 use near_sdk::borsh::BorshDeserialize;
-use near_sdk::store::{Lazy, LookupMap};
+use near_sdk::store::Lazy;
 use near_sdk::{env, near, AccountId, BorshStorageKey, Gas, NearToken, PanicOnDefault, Promise, PublicKey};
 
 use attestations::{Attestations, Rules};
@@ -45,6 +46,7 @@ use providers::ForeignChains;
 use queue::Queue;
 use refusals::Refusals;
 use requests::SignatureRequest;
+use tables::Records;
 use updates::Updates;
 
 const STATE_KEY: &[u8] = b"STATE";
@@ -85,7 +87,7 @@ pub struct SignerContract {
     requests: Queue<SignatureRequest>,
     ckd_requests: Queue<CkdRequest>,
     foreign_requests: Queue<ForeignRequest>,
-    refusals: LookupMap<[u8; 32], Refusals>,
+    refusals: Records<[u8; 32], Refusals>,
     attestations: Attestations,
     measurements: Lazy<Measurements>,
     verifier: Lazy<Verifier>,
@@ -138,10 +140,10 @@ impl SignerContract {
             protocol,
             config: unwrap_or_panic(Config::from(init_config.unwrap_or_default()).validate()),
             accept_requests: true,
-            requests: LookupMap::new(StorageKey::Requests),
-            ckd_requests: LookupMap::new(StorageKey::CkdRequests),
-            foreign_requests: LookupMap::new(StorageKey::ForeignRequests),
-            refusals: LookupMap::new(StorageKey::Refusals),
+            requests: Records::new(StorageKey::Requests),
+            ckd_requests: Records::new(StorageKey::CkdRequests),
+            foreign_requests: Records::new(StorageKey::ForeignRequests),
+            refusals: Records::new(StorageKey::Refusals),
             attestations,
             measurements: Lazy::new(StorageKey::Measurements, Measurements::default()),
             verifier: Lazy::new(StorageKey::Verifier, Verifier::default()),

@@ -3,12 +3,11 @@
 //! A newer node image ends the older ones after a grace period. A launcher that no participant's attestation names
 //! for long enough ends too; the last one stays.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use near_sdk::{env, near};
 
-use crate::encodings::{Hash256, Hash384};
+use crate::encodings::{encode_hex, Hash256, Hash384, Hex};
 use crate::participants::{ParticipantId, Participants};
+use crate::tables::{Set, Table};
 
 /// What identifies an operating system as trusted hardware measures it.
 #[near(serializers = [borsh, json])]
@@ -54,7 +53,21 @@ pub enum VoteAction<T> {
 #[near(serializers = [borsh])]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Votes<T> {
-    pub by_participant: BTreeMap<ParticipantId, T>,
+    pub by_participant: Table<ParticipantId, T>,
+}
+
+/// Open votes about images, as they are shown.
+#[near(serializers = [json])]
+#[derive(Debug, Clone)]
+pub struct Proposals {
+    pub proposal_by_account: Table<ParticipantId, Hash256>,
+}
+
+/// Open votes about launchers or systems, as they are shown.
+#[derive(Debug, Clone, near_sdk::serde::Serialize)]
+#[serde(crate = "near_sdk::serde")]
+pub struct Actions<T> {
+    pub vote_by_account: Table<ParticipantId, VoteAction<T>>,
 }
 
 /// All that is trusted and all votes about it.
@@ -71,21 +84,23 @@ pub struct Measurements {
 
 impl<T> Default for Votes<T> {
     fn default() -> Self {
-        Self { by_participant: BTreeMap::new() }
+        Self { by_participant: Table::default() }
     }
 }
 
 impl<T: PartialEq> Votes<T> {
     /// Record a vote in place of the participant's former one; gives how many of these participants say the same.
     pub fn vote(&mut self, id: ParticipantId, choice: T, participants: &Participants) -> u64 {
+        let votes = self.by_participant.iter();
+        let others = votes
+            .filter(|(other, vote)| **other != id && **vote == choice && participants.contains_id(**other));
+        let agreeing = others.count() as u64 + 1;
         self.by_participant.insert(id, choice);
-        let choice = &self.by_participant[&id];
-        let agreeing = self.by_participant.iter();
-        agreeing.filter(|(id, other)| *other == choice && participants.contains_id(**id)).count() as u64
+        agreeing
     }
 
     pub fn retain(&mut self, participants: &Participants) {
-        self.by_participant.retain(|id, _| participants.contains_id(*id));
+        self.by_participant.retain(|id| participants.contains_id(*id));
     }
 }
 
@@ -94,9 +109,17 @@ pub fn now_seconds() -> u64 {
     env::block_timestamp_ms() / 1000
 }
 
-/// The hash of the launcher's compose file for one node image: SHA-256 of both hashes, launcher first.
+/// The hash of the compose file that runs one node image under one launcher. The file is ours, byte for byte as
+/// docs/reference/signer_contract.md has it.
 pub fn compute_compose_hash(launcher_hash: Hash256, image_hash: Hash256) -> Hash256 {
-    crate::encodings::Hex(env::sha256_array([launcher_hash.0, image_hash.0].concat()))
+    let file = format!(
+        "services:\n  launcher:\n    image: hither-launcher@sha256:{}\n    environment:\n      \
+         - NODE_IMAGE=sha256:{}\n    volumes:\n      - /var/run/docker.sock:/var/run/docker.sock\n      \
+         - /var/run/dstack.sock:/var/run/dstack.sock\n",
+        encode_hex(&launcher_hash.0),
+        encode_hex(&image_hash.0)
+    );
+    Hex(env::sha256_array(file))
 }
 
 impl Measurements {
@@ -116,7 +139,7 @@ impl Measurements {
     }
 
     pub fn add_image(&mut self, image_hash: Hash256, grace_seconds: u64) {
-        let live: BTreeSet<_> = self.images(grace_seconds).iter().map(|image| image.image_hash).collect();
+        let live: Set<_> = self.images(grace_seconds).iter().map(|image| image.image_hash).collect();
         self.images.retain(|image| live.contains(&image.image_hash) && image.image_hash != image_hash);
         self.images.push(StoredImage { image_hash, added_at_seconds: now_seconds() });
         self.image_votes = Votes::default();
@@ -167,7 +190,7 @@ impl Measurements {
 
     /// Forget what has ended.
     pub fn clean_expired(&mut self, grace_seconds: u64) {
-        let images: BTreeSet<_> = self.images(grace_seconds).iter().map(|image| image.image_hash).collect();
+        let images: Set<_> = self.images(grace_seconds).iter().map(|image| image.image_hash).collect();
         self.images.retain(|image| images.contains(&image.image_hash));
         let launchers = self.launchers();
         self.launchers.retain(|launcher| launchers.contains(&launcher.launcher_hash));

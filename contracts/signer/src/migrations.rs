@@ -1,11 +1,10 @@
 //! Moving a node to another machine: who keeps its backup, and where it goes.
 
-use std::collections::BTreeMap;
-
 use near_sdk::{near, AccountId};
 
 use crate::encodings::NodeKey;
 use crate::participants::ParticipantInfo;
+use crate::tables::Table;
 
 #[near(serializers = [borsh, json])]
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,12 +23,12 @@ pub struct DestinationNodeInfo {
 #[near(serializers = [borsh])]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Migrations {
-    pub backups: BTreeMap<AccountId, BackupServiceInfo>,
-    pub destinations: BTreeMap<AccountId, DestinationNodeInfo>,
+    pub backups: Table<AccountId, BackupServiceInfo>,
+    pub destinations: Table<AccountId, DestinationNodeInfo>,
 }
 
 /// What `migration_info` shows of each account.
-pub type MigrationInfo = BTreeMap<AccountId, (Option<BackupServiceInfo>, Option<DestinationNodeInfo>)>;
+pub type MigrationInfo = Table<AccountId, (Option<BackupServiceInfo>, Option<DestinationNodeInfo>)>;
 
 impl Migrations {
     pub fn list(&self) -> MigrationInfo {
@@ -44,7 +43,7 @@ impl Migrations {
 
     /// Forget accounts that have no part in the network.
     pub fn retain(&mut self, has_part: impl Fn(&AccountId) -> bool) {
-        self.backups.retain(|account, _| has_part(account));
-        self.destinations.retain(|account, _| has_part(account));
+        self.backups.retain(&has_part);
+        self.destinations.retain(&has_part);
     }
 }

@@ -1,12 +1,11 @@
 //! Who runs the network, and how many of them decide.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use near_sdk::{near, AccountId};
 
 use crate::domains::DomainId;
 use crate::encodings::NodeKey;
 use crate::errors::Refusal;
+use crate::tables::{Set, Table};
 
 pub type ParticipantId = u32;
 
@@ -38,7 +37,7 @@ pub struct Parameters {
 pub struct ProposedParameters {
     pub parameters: Parameters,
     #[serde(default)]
-    pub per_domain_thresholds: BTreeMap<DomainId, u64>,
+    pub per_domain_thresholds: Table<DomainId, u64>,
 }
 
 impl Participants {
@@ -69,7 +68,7 @@ impl Participants {
         self.participants.iter().map(|(_, id, _)| *id).min()
     }
 
-    pub fn tls_keys(&self) -> BTreeSet<NodeKey> {
+    pub fn tls_keys(&self) -> Set<NodeKey> {
         self.participants.iter().map(|(_, _, info)| info.tls_public_key).collect()
     }
 
@@ -85,10 +84,10 @@ impl Participants {
     /// Whether ids, accounts and TLS keys are unique, and ids below the next one.
     pub fn validate(&self) -> Result<(), Refusal> {
         let entries = &self.participants;
-        if entries.iter().map(|(_, id, _)| id).collect::<BTreeSet<_>>().len() != entries.len() {
+        if entries.iter().map(|(_, id, _)| id).collect::<Set<_>>().len() != entries.len() {
             return Err(Refusal::DuplicateParticipantIds);
         }
-        if entries.iter().map(|(account, _, _)| account).collect::<BTreeSet<_>>().len() != entries.len() {
+        if entries.iter().map(|(account, _, _)| account).collect::<Set<_>>().len() != entries.len() {
             return Err(Refusal::DuplicateAccountIds);
         }
         if self.tls_keys().len() != entries.len() {
@@ -135,7 +134,7 @@ impl Parameters {
         next.validate()?;
         let old = &self.participants;
         let mut kept = 0;
-        let mut new_ids = BTreeSet::new();
+        let mut new_ids = Set::default();
         for (account_id, id, info) in &next.participants.participants {
             let account_id = account_id.clone();
             match old.find(&account_id) {

@@ -4,8 +4,6 @@
 //! Running → (all of the proposed set vote for it) → Resharing → (all vote, domain by domain) → Running, next epoch.
 //! Keys that exist go on signing meanwhile: neither changes them.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use near_sdk::serde::Serialize;
 use near_sdk::{near, AccountId};
 
@@ -14,13 +12,14 @@ use crate::errors::Refusal;
 use crate::key_events::{KeyEvent, KeyEventId, VoteResult};
 use crate::keys::Key;
 use crate::participants::{validate_threshold, Parameters, ParticipantId, Participants, ProposedParameters};
+use crate::tables::{Set, Table};
 
 /// Votes by account, in the shape of `state`.
 #[near(serializers = [borsh])]
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(crate = "near_sdk::serde")]
 pub struct ParametersVotes {
-    pub proposal_by_account: BTreeMap<AccountId, ProposedParameters>,
+    pub proposal_by_account: Table<AccountId, ProposedParameters>,
 }
 
 /// Votes by participant, in the shape of `state`.
@@ -28,7 +27,7 @@ pub struct ParametersVotes {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(crate = "near_sdk::serde")]
 pub struct AddDomainsVotes {
-    pub proposal_by_account: BTreeMap<ParticipantId, Vec<DomainConfig>>,
+    pub proposal_by_account: Table<ParticipantId, Vec<DomainConfig>>,
 }
 
 #[near(serializers = [borsh])]
@@ -51,7 +50,7 @@ pub struct Initializing {
     pub epoch_id: u64,
     pub generated_keys: Vec<KeyForDomain>,
     pub generating_key: KeyEvent,
-    pub cancel_votes: BTreeSet<ParticipantId>,
+    pub cancel_votes: Set<ParticipantId>,
     /// Carried through, so that no epoch that was ever tried is tried again.
     #[serde(skip)]
     pub cancelled_epoch_id: Option<u64>,
@@ -64,8 +63,8 @@ pub struct Resharing {
     pub previous_running_state: Running,
     pub reshared_keys: Vec<KeyForDomain>,
     pub resharing_key: KeyEvent,
-    pub cancellation_requests: BTreeSet<AccountId>,
-    pub per_domain_thresholds: BTreeMap<DomainId, u64>,
+    pub cancellation_requests: Set<AccountId>,
+    pub per_domain_thresholds: Table<DomainId, u64>,
 }
 
 /// Everything that the participants agree about; serialised, it is what `state` answers.
@@ -132,7 +131,7 @@ impl Running {
         ProtocolState::Resharing(Resharing {
             resharing_key: KeyEvent::new(epoch_id, first, proposal.parameters),
             reshared_keys: Vec::new(),
-            cancellation_requests: BTreeSet::new(),
+            cancellation_requests: Set::default(),
             per_domain_thresholds: proposal.per_domain_thresholds,
             previous_running_state: self,
         })
@@ -143,7 +142,7 @@ impl Running {
         let mut next = Running::new(domains, keyset, parameters);
         next.add_domains_votes = self.add_domains_votes.clone();
         let participants = &next.parameters.participants;
-        next.add_domains_votes.proposal_by_account.retain(|id, _| participants.contains_id(*id));
+        next.add_domains_votes.proposal_by_account.retain(|id| participants.contains_id(*id));
         next
     }
 }
@@ -240,7 +239,7 @@ impl ProtocolState {
                 epoch_id,
                 generated_keys: running.keyset.domains.clone(),
                 generating_key: KeyEvent::new(epoch_id, first, running.parameters.clone()),
-                cancel_votes: BTreeSet::new(),
+                cancel_votes: Set::default(),
                 cancelled_epoch_id: running.previously_cancelled_resharing_epoch_id,
             });
         }
@@ -302,7 +301,7 @@ impl ProtocolState {
             Some(domain) => {
                 let parameters = initializing.generating_key.parameters.clone();
                 initializing.generating_key = KeyEvent::new(initializing.epoch_id, domain, parameters);
-                initializing.cancel_votes.clear();
+                initializing.cancel_votes = Set::default();
             }
             None => *self = Self::Running(initializing.finish()),
         }
@@ -401,12 +400,13 @@ impl ProtocolState {
         }
         validate_threshold(count, threshold, max_threshold(&running.domains.domains))?;
         let epoch_id = running.next_epoch_id();
-        let proposal = ProposedParameters { parameters, per_domain_thresholds: BTreeMap::new() };
+        let proposal = ProposedParameters { parameters, per_domain_thresholds: Table::default() };
         *self = running.clone().reshare(proposal, epoch_id);
         Ok(())
     }
 
-    /// At the threshold of the previous set, handing on ends and everything is as before; its epoch is never tried again.
+    /// At the threshold of the previous set, handing on ends and everything is as before; its epoch is never tried
+    /// again.
     pub fn vote_cancel_resharing(&mut self, voter: &AccountId) -> Result<(), Refusal> {
         let resharing = self.resharing_mut()?;
         let previous = &resharing.previous_running_state;

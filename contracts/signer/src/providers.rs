@@ -3,15 +3,14 @@
 //! A chain is available when the participants have voted for its providers, and as many active nodes as sign
 //! report that they serve it.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use near_sdk::borsh;
-use near_sdk::{env, near};
+use near_sdk::{env, near, AccountId};
 
 use crate::encodings::{Hash256, Hex, NodeKey};
 use crate::errors::Refusal;
 use crate::foreign::ForeignChain;
 use crate::participants::{ParticipantId, Participants};
+use crate::tables::{Set, Table};
 
 /// How a provider is told who asks.
 #[near(serializers = [borsh])]
@@ -44,7 +43,7 @@ pub struct ProviderConfig {
 #[near(serializers = [borsh])]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainEntry {
-    pub providers: BTreeMap<String, ProviderConfig>,
+    pub providers: Table<String, ProviderConfig>,
     pub quorum: u64,
 }
 
@@ -55,18 +54,25 @@ pub struct RpcProvider {
     pub rpc_url: String,
 }
 
+/// What each participant's node serves, as it is shown.
+#[near(serializers = [json])]
+#[derive(Debug, Clone)]
+pub struct SupportByNode {
+    pub foreign_chain_support_by_node: Table<AccountId, Set<ForeignChain>>,
+}
+
 /// Reports of nodes by TLS key, the voted providers, and open votes as hashes of what they ask for.
 #[near(serializers = [borsh])]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ForeignChains {
-    pub reports: BTreeMap<NodeKey, BTreeSet<ForeignChain>>,
-    pub providers: BTreeMap<ForeignChain, ChainEntry>,
-    pub votes: BTreeMap<(ParticipantId, ForeignChain), Hash256>,
+    pub reports: Table<NodeKey, Set<ForeignChain>>,
+    pub providers: Table<ForeignChain, ChainEntry>,
+    pub votes: Table<(ParticipantId, ForeignChain), Hash256>,
 }
 
 impl ChainEntry {
     pub fn validate(&self) -> Result<(), Refusal> {
-        let count = self.providers.len() as u64;
+        let count = self.providers.keys().count() as u64;
         if self.quorum == 0 {
             return Err(Refusal::malformed("ChainEntry.quorum must be >= 1"));
         }
@@ -99,7 +105,7 @@ impl ForeignChains {
     pub fn vote(
         &mut self,
         id: ParticipantId,
-        votes: BTreeMap<ForeignChain, ChainEntry>,
+        votes: Table<ForeignChain, ChainEntry>,
         participants: &Participants,
         threshold: u64,
     ) -> Result<Vec<ForeignChain>, Refusal> {
@@ -108,7 +114,7 @@ impl ForeignChains {
         }
         votes.values().try_for_each(ChainEntry::validate)?;
         let mut applied = Vec::new();
-        for (chain, entry) in votes {
+        for (chain, entry) in votes.into_entries() {
             let bytes = borsh::to_vec(&entry).unwrap_or_else(|_| env::panic_str("an entry has a borsh form"));
             let hash = Hex(env::sha256_array(bytes));
             self.votes.insert((id, chain), hash);
@@ -116,7 +122,7 @@ impl ForeignChains {
                 *other == chain && **vote == hash && participants.contains_id(*voter)
             });
             if agreeing.count() as u64 >= threshold {
-                self.votes.retain(|(_, other), _| *other != chain);
+                self.votes.retain(|(_, other)| *other != chain);
                 self.providers.insert(chain, entry);
                 applied.push(chain);
             }
@@ -125,7 +131,7 @@ impl ForeignChains {
     }
 
     /// Chains with providers that at least so many of these nodes serve; none where the network signs for no chain.
-    pub fn list_available(&self, tls_keys: &BTreeSet<NodeKey>, required: Option<u64>) -> Vec<ForeignChain> {
+    pub fn list_available(&self, tls_keys: &Set<NodeKey>, required: Option<u64>) -> Vec<ForeignChain> {
         let Some(required) = required else {
             return Vec::new();
         };
@@ -139,7 +145,7 @@ impl ForeignChains {
     /// Forget who no longer takes part.
     pub fn retain(&mut self, participants: &Participants) {
         let keys = participants.tls_keys();
-        self.reports.retain(|key, _| keys.contains(key));
-        self.votes.retain(|(id, _), _| participants.contains_id(*id));
+        self.reports.retain(|key| keys.contains(key));
+        self.votes.retain(|(id, _)| participants.contains_id(*id));
     }
 }

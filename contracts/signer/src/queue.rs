@@ -1,13 +1,13 @@
 //! Waiting requests: equal ones share a queue, and an answer serves all of it.
 
-use near_sdk::borsh::{BorshDeserialize, BorshSerialize};
+use near_sdk::borsh::BorshSerialize;
 use near_sdk::serde::{de::DeserializeOwned, Serialize};
 use near_sdk::serde_json;
-use near_sdk::store::LookupMap;
 use near_sdk::{env, near, CryptoHash, Gas, GasWeight, PromiseIndex};
 
 use crate::errors::{unwrap_or_panic, Refusal};
 use crate::refusals::Refused;
+use crate::tables::Records;
 
 /// How many equal requests one answer serves.
 pub const EQUAL_REQUESTS_MAX: usize = 128;
@@ -24,7 +24,7 @@ pub struct YieldIndex {
 
 /// The yields that wait for an answer to each request, oldest first. Nodes read these records from the state: their
 /// key is the map's prefix and the request.
-pub type Queue<K> = LookupMap<K, Vec<YieldIndex>>;
+pub type Queue<K> = Records<K, Vec<YieldIndex>>;
 
 /// JSON of what always has one.
 pub fn to_json(value: &impl Serialize) -> Vec<u8> {
@@ -32,31 +32,31 @@ pub fn to_json(value: &impl Serialize) -> Vec<u8> {
 }
 
 /// Suspend the caller until the request is answered.
-pub fn wait<K>(queue: &mut Queue<K>, request: K, callback: &str, callback_gas: Gas) -> PromiseIndex
+pub fn wait<K>(queue: &mut Queue<K>, request: &K, callback: &str, callback_gas: Gas) -> PromiseIndex
 where
-    K: BorshSerialize + BorshDeserialize + Serialize + Clone + Ord,
+    K: BorshSerialize + Serialize,
 {
-    let mut waiting = queue.get(&request).cloned().unwrap_or_default();
+    let mut waiting = queue.get(request).unwrap_or_default();
     if waiting.len() >= EQUAL_REQUESTS_MAX {
         env::panic_str(&Refusal::PendingRequestQueueFull { limit: EQUAL_REQUESTS_MAX }.to_string());
     }
-    let arguments = to_json(&(&request,));
+    let arguments = to_json(&(request,));
     let promise =
         env::promise_yield_create(callback, &arguments, callback_gas, GasWeight(0), DATA_ID_REGISTER);
     let data_id = env::read_register(DATA_ID_REGISTER)
         .and_then(|bytes| bytes.try_into().ok())
         .unwrap_or_else(|| env::panic_str("the yield has no data id"));
     waiting.push(YieldIndex { data_id });
-    queue.insert(request, waiting);
+    queue.insert(request, &waiting);
     promise
 }
 
 /// Resume all who wait for this with the same bytes.
 pub fn answer<K>(queue: &mut Queue<K>, request: &K, bytes: &[u8]) -> Result<(), Refusal>
 where
-    K: BorshSerialize + BorshDeserialize + Clone + Ord,
+    K: BorshSerialize,
 {
-    let waiting = queue.remove(request).ok_or(Refusal::RequestNotFound)?;
+    let waiting = queue.take(request).ok_or(Refusal::RequestNotFound)?;
     for index in waiting {
         // One that lapsed in this very block is answered by its time-out.
         env::promise_yield_resume(&index.data_id, bytes);
@@ -67,23 +67,23 @@ where
 /// The first of those who wait.
 pub fn first<K>(queue: &Queue<K>, request: &K) -> Option<YieldIndex>
 where
-    K: BorshSerialize + BorshDeserialize + Clone + Ord,
+    K: BorshSerialize,
 {
-    queue.get(request).and_then(|waiting| waiting.first()).cloned()
+    queue.get(request).and_then(|waiting| waiting.first().cloned())
 }
 
 /// Forget the oldest: equal requests time out in the order in which they came. True when none is left.
 pub fn drop_oldest<K>(queue: &mut Queue<K>, request: &K) -> bool
 where
-    K: BorshSerialize + BorshDeserialize + Clone + Ord,
+    K: BorshSerialize,
 {
-    let Some(mut waiting) = queue.remove(request) else {
+    let Some(mut waiting) = queue.take(request) else {
         return true;
     };
     waiting.remove(0);
     let is_empty = waiting.is_empty();
     if !is_empty {
-        queue.insert(request.clone(), waiting);
+        queue.insert(request, &waiting);
     }
     is_empty
 }

@@ -3,7 +3,6 @@
 //! A request fails once so many holders of shares have refused it that the others are too few to answer. They could
 //! have caused as much by silence: a refusal gives nobody a power that it did not have.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use near_sdk::borsh;
@@ -15,6 +14,7 @@ use crate::errors::Refusal;
 use crate::foreign::ForeignRequest;
 use crate::participants::{ParticipantId, Participants};
 use crate::requests::SignatureRequest;
+use crate::tables::Table;
 
 pub const DETAIL_BYTES_MAX: usize = 256;
 
@@ -65,7 +65,7 @@ pub struct Refused {
 }
 
 /// Who refused a request and why.
-pub type Refusals = BTreeMap<ParticipantId, RefusalReason>;
+pub type Refusals = Table<ParticipantId, RefusalReason>;
 
 impl fmt::Display for RefusalReason {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

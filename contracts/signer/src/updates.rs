@@ -1,13 +1,11 @@
 //! Proposed updates of code and settings, and the votes about them.
 
-use std::collections::BTreeMap;
-
-use near_sdk::store::LookupMap;
 use near_sdk::{env, near, AccountId, NearToken};
 
 use crate::config::Config;
 use crate::errors::Refusal;
 use crate::queue::to_json;
+use crate::tables::{Records, Table};
 
 pub type UpdateId = u64;
 
@@ -43,8 +41,8 @@ pub enum UpdateHash {
 #[near(serializers = [borsh, json])]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct UpdateList {
-    pub votes: BTreeMap<AccountId, UpdateId>,
-    pub updates: BTreeMap<UpdateId, UpdateHash>,
+    pub votes: Table<AccountId, UpdateId>,
+    pub updates: Table<UpdateId, UpdateHash>,
 }
 
 /// The list in one record, each update's content in its own.
@@ -52,7 +50,7 @@ pub struct UpdateList {
 pub struct Updates {
     pub next_id: UpdateId,
     pub list: UpdateList,
-    contents: LookupMap<UpdateId, Update>,
+    contents: Records<UpdateId, Update>,
 }
 
 impl ProposeUpdateArguments {
@@ -80,7 +78,7 @@ pub fn compute_deposit(size: usize) -> NearToken {
 
 impl Updates {
     pub fn new(prefix: crate::StorageKey) -> Self {
-        Self { next_id: 0, list: UpdateList::default(), contents: LookupMap::new(prefix) }
+        Self { next_id: 0, list: UpdateList::default(), contents: Records::new(prefix) }
     }
 
     pub fn propose(&mut self, update: Update) -> UpdateId {
@@ -91,7 +89,7 @@ impl Updates {
             Update::Config(config) => UpdateHash::Config(env::sha256_array(to_json(config))),
         };
         self.list.updates.insert(id, hash);
-        self.contents.insert(id, update);
+        self.contents.insert(&id, &update);
         id
     }
 
@@ -106,7 +104,7 @@ impl Updates {
 
     /// Take an update out for launching; all other proposals and votes go with it.
     pub fn take(&mut self, id: UpdateId) -> Result<Update, Refusal> {
-        let update = self.contents.remove(&id).ok_or(Refusal::UpdateNotFound)?;
+        let update = self.contents.take(&id).ok_or(Refusal::UpdateNotFound)?;
         for other in self.list.updates.keys() {
             self.contents.remove(other);
         }

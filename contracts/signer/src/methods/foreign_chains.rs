@@ -1,16 +1,14 @@
 //! Which foreign chains the network confirms. Older and newer registration write the same reports; both lists of
 //! chains answer from the same rule.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use near_sdk::serde_json::{json, Value};
 use near_sdk::{near, AccountId};
 
 use crate::domains::DomainPurpose;
 use crate::encodings::NodeKey;
 use crate::errors::Refusal;
 use crate::foreign::ForeignChain;
-use crate::providers::{ChainEntry, RpcProvider};
+use crate::providers::{ChainEntry, RpcProvider, SupportByNode};
+use crate::tables::{Set, Table};
 use crate::{SignerContract, SignerContractExt};
 
 #[near]
@@ -19,7 +17,7 @@ impl SignerContract {
     #[handle_result]
     pub fn register_foreign_chain_support(
         &mut self,
-        foreign_chain_support: BTreeSet<ForeignChain>,
+        foreign_chain_support: Set<ForeignChain>,
     ) -> Result<(), Refusal> {
         let (account_id, _) = self.get_voter()?;
         let found = self.protocol.acting().participants.find(&account_id);
@@ -33,16 +31,16 @@ impl SignerContract {
     #[handle_result]
     pub fn register_foreign_chain_config(
         &mut self,
-        foreign_chain_configuration: BTreeMap<ForeignChain, Vec<RpcProvider>>,
+        foreign_chain_configuration: Table<ForeignChain, Vec<RpcProvider>>,
     ) -> Result<(), Refusal> {
-        self.register_foreign_chain_support(foreign_chain_configuration.into_keys().collect())
+        self.register_foreign_chain_support(foreign_chain_configuration.keys().copied().collect())
     }
 
     /// Report the chains that the calling node serves, by its own key: also before it takes part.
     #[handle_result]
     pub fn register_foreign_chains_config(
         &mut self,
-        foreign_chains_config: BTreeSet<ForeignChain>,
+        foreign_chains_config: Set<ForeignChain>,
     ) -> Result<(), Refusal> {
         let account_id = Self::get_signer()?;
         let signer_key = Self::get_signer_key().ok_or(Refusal::SignerKeyNotEd25519)?;
@@ -61,7 +59,7 @@ impl SignerContract {
     #[handle_result]
     pub fn vote_update_foreign_chain_providers(
         &mut self,
-        #[serializer(borsh)] votes: BTreeMap<ForeignChain, ChainEntry>,
+        #[serializer(borsh)] votes: Table<ForeignChain, ChainEntry>,
     ) -> Result<Vec<ForeignChain>, Refusal> {
         let (_, id) = self.get_voter()?;
         let acting = self.protocol.acting();
@@ -79,7 +77,7 @@ impl SignerContract {
 
     /// The voted providers.
     #[result_serializer(borsh)]
-    pub fn allowed_foreign_chain_providers(&self) -> BTreeMap<ForeignChain, ChainEntry> {
+    pub fn allowed_foreign_chain_providers(&self) -> Table<ForeignChain, ChainEntry> {
         self.foreign.providers.clone()
     }
 
@@ -94,21 +92,21 @@ impl SignerContract {
     }
 
     /// What each participant's node reports, by account.
-    pub fn get_foreign_chain_support_by_node(&self) -> Value {
+    pub fn get_foreign_chain_support_by_node(&self) -> SupportByNode {
         let participants = &self.protocol.active().participants.participants;
-        let reports: BTreeMap<&AccountId, _> = participants
+        let reports: Table<AccountId, Set<ForeignChain>> = participants
             .iter()
             .filter_map(|(account, _, info)| {
-                self.foreign.reports.get(&info.tls_public_key).map(|chains| (account, chains))
+                let chains = self.foreign.reports.get(&info.tls_public_key)?;
+                Some((account.clone(), chains.clone()))
             })
             .collect();
-        json!({"foreign_chain_support_by_node": reports})
+        SupportByNode { foreign_chain_support_by_node: reports }
     }
 
     /// The same by TLS key, also of nodes that do not take part yet.
-    pub fn get_foreign_chains_configs(&self) -> BTreeMap<String, BTreeSet<ForeignChain>> {
-        let reports = self.foreign.reports.iter();
-        reports.map(|(key, chains)| (NodeKey::to_text(*key), chains.clone())).collect()
+    pub fn get_foreign_chains_configs(&self) -> Table<NodeKey, Set<ForeignChain>> {
+        self.foreign.reports.clone()
     }
 }
 

@@ -1,15 +1,13 @@
 //! Votes about what nodes may run, and about who judges their hardware.
 
-use std::collections::BTreeMap;
-
 use near_sdk::borsh;
-use near_sdk::serde_json::{json, Value};
 use near_sdk::{env, near, AccountId};
 
 use crate::encodings::{Hash256, Hex};
 use crate::errors::Refusal;
-use crate::measurements::{AllowedImage, Measurement, VoteAction, Votes};
+use crate::measurements::{Actions, AllowedImage, Measurement, Proposals, VoteAction, Votes};
 use crate::participants::{Parameters, ParticipantId};
+use crate::tables::Table;
 use crate::{SignerContract, SignerContractExt};
 
 #[near]
@@ -146,16 +144,16 @@ impl SignerContract {
         self.measurements.systems.clone()
     }
 
-    pub fn code_hash_votes(&self) -> Value {
-        json!({"proposal_by_account": self.measurements.image_votes.by_participant})
+    pub fn code_hash_votes(&self) -> Proposals {
+        Proposals { proposal_by_account: self.measurements.image_votes.by_participant.clone() }
     }
 
-    pub fn launcher_hash_votes(&self) -> Value {
-        json!({"vote_by_account": self.measurements.launcher_votes.by_participant})
+    pub fn launcher_hash_votes(&self) -> Actions<Hash256> {
+        Actions { vote_by_account: self.measurements.launcher_votes.by_participant.clone() }
     }
 
-    pub fn os_measurement_votes(&self) -> Value {
-        json!({"vote_by_account": self.measurements.system_votes.by_participant})
+    pub fn os_measurement_votes(&self) -> Actions<Measurement> {
+        Actions { vote_by_account: self.measurements.system_votes.by_participant.clone() }
     }
 
     pub fn tee_verifier_account_id(&self) -> Option<AccountId> {
@@ -163,12 +161,11 @@ impl SignerContract {
     }
 
     /// Who voted for which candidate, by the hash of account and code hash.
-    pub fn tee_verifier_votes(&self) -> Value {
-        let mut votes: BTreeMap<String, Vec<ParticipantId>> = BTreeMap::new();
-        for (id, hash) in &self.verifier.votes.by_participant {
-            votes.entry(crate::encodings::encode_hex(&hash.0)).or_default().push(*id);
-        }
-        json!(votes)
+    pub fn tee_verifier_votes(&self) -> Table<Hash256, Vec<ParticipantId>> {
+        let votes = &self.verifier.votes.by_participant;
+        let voters_of =
+            |hash: &Hash256| votes.iter().filter(|(_, vote)| *vote == hash).map(|(id, _)| *id).collect();
+        votes.values().map(|hash| (*hash, voters_of(hash))).collect()
     }
 }
 

@@ -67,10 +67,10 @@ impl SignerContract {
             return Err(Refusal::RequestNotFound);
         }
         let key = request.compute_id();
-        let mut refusals = self.refusals.get(&key).cloned().unwrap_or_default();
+        let mut refusals = self.refusals.get(&key).unwrap_or_default();
         refusals.insert(id, reason.clone());
         if !refusals::is_final(&refusals, domain, holders) {
-            self.refusals.insert(key, refusals);
+            self.refusals.insert(&key, &refusals);
             return Ok(false);
         }
         self.refusals.remove(&key);
@@ -87,9 +87,9 @@ impl SignerContract {
 impl SignerContract {
     fn is_pending(&self, request: &AnyRequest) -> bool {
         match request {
-            AnyRequest::Sign(request) => self.requests.contains_key(request),
-            AnyRequest::Ckd(request) => self.ckd_requests.contains_key(request),
-            AnyRequest::ForeignTx(request) => self.foreign_requests.contains_key(request),
+            AnyRequest::Sign(request) => self.requests.contains(request),
+            AnyRequest::Ckd(request) => self.ckd_requests.contains(request),
+            AnyRequest::ForeignTx(request) => self.foreign_requests.contains(request),
         }
     }
 }

@@ -63,7 +63,7 @@ impl SignerContract {
         if account_id != env::current_account_id() && !participants.contains(&account_id) {
             return Err(Refusal::NotParticipant { account_id });
         }
-        self.updates.get_mut().list.votes.retain(|account, _| participants.contains(account));
+        self.updates.get_mut().list.votes.retain(|account| participants.contains(account));
         Ok(())
     }
 
@@ -79,6 +79,12 @@ impl SignerContract {
     }
 }
 
+/// The arguments of `update_config`.
+#[near(serializers = [json])]
+struct UpdateConfigArguments {
+    config: Config,
+}
+
 impl SignerContract {
     /// Deploy and migrate in one receipt: code whose migration fails is not deployed.
     fn launch(&self, update: Update) {
@@ -89,7 +95,7 @@ impl SignerContract {
                 (promise.deploy_contract(code), "migrate", Vec::new(), tera_gas)
             }
             Update::Config(config) => {
-                let arguments = to_json(&near_sdk::serde_json::json!({ "config": config }));
+                let arguments = to_json(&UpdateConfigArguments { config });
                 (promise, "update_config", arguments, UPDATE_CONFIG_TERA_GAS)
             }
         };

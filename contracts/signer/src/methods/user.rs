@@ -31,7 +31,7 @@ impl SignerContract {
         let callback_gas = self.config.return_signature_and_clean_state_on_success_call_tera_gas;
         let promise = queue::wait(
             &mut self.requests,
-            SignatureRequest { tweak, payload, domain_id },
+            &SignatureRequest { tweak, payload, domain_id },
             "return_signature_and_clean_state_on_success",
             Gas::from_tgas(callback_gas),
         );
@@ -52,7 +52,7 @@ impl SignerContract {
         ));
         let promise = queue::wait(
             &mut self.ckd_requests,
-            CkdRequest { app_public_key, app_id, domain_id },
+            &CkdRequest { app_public_key, app_id, domain_id },
             "return_ck_and_clean_state_on_success",
             Gas::from_tgas(self.config.return_ck_and_clean_state_on_success_call_tera_gas),
         );
@@ -74,7 +74,7 @@ impl SignerContract {
         let callback_gas = self.config.return_signature_and_clean_state_on_success_call_tera_gas;
         let promise = queue::wait(
             &mut self.foreign_requests,
-            request,
+            &request,
             "return_verify_foreign_tx_and_clean_state_on_success",
             Gas::from_tgas(callback_gas),
         );

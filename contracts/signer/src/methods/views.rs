@@ -66,7 +66,7 @@ impl SignerContract {
 
     /// Which participants have refused a request that waits, and why.
     pub fn get_refusals(&self, request: AnyRequest) -> Refusals {
-        self.refusals.get(&request.compute_id()).cloned().unwrap_or_default()
+        self.refusals.get(&request.compute_id()).unwrap_or_default()
     }
 
     /// The network's state, in the shape of NEAR's signer contract.

@@ -1,0 +1,105 @@
+"""The signer contract's interface is NEAR's, method by method; where it deviates, the table says why."""
+
+import dataclasses
+import re
+
+import pytest
+
+from tests.signer_interface import (
+    PAGE,
+    ROOT,
+    Function,
+    make_page,
+    parse_method,
+    read_data,
+    read_exports,
+    read_ours,
+    read_refusals,
+    read_theirs,
+)
+
+DATA = read_data()
+DEPLOYED, HEAD = 80, 81
+LEFT_OUT = {"metrics"}
+
+
+def compare(theirs: Function, ours: Function | None) -> str | None:
+    """How ours differs in what a caller must know."""
+    if ours is None:
+        return f"{theirs.name} is missing"
+    if ours.interface != theirs.interface:
+        return f"{ours.interface} is not {theirs.interface}"
+    return None
+
+
+def test_the_table_is_whole() -> None:
+    """As many functions as the deployed contract and its newer code have, each once."""
+    names = [entry["name"] for entry in DATA["functions"]]
+    assert names == sorted(set(names))
+    assert sum(entry["deployed"] for entry in DATA["functions"]) == DEPLOYED
+    assert sum(entry["head"] for entry in DATA["functions"]) == HEAD
+    assert {entry["name"] for entry in DATA["functions"] if not entry["head"]} == LEFT_OUT
+
+
+def test_every_method_has_the_interface_of_nears_contract() -> None:
+    """Name, kind, payable, private, names of arguments, encodings; ours has no other than those listed as added."""
+    ours = read_ours()
+    wanted = [entry for entry in DATA["functions"] if entry["name"] not in LEFT_OUT] + DATA["extensions"]
+    complaints = [compare(read_theirs(entry), ours.get(entry["name"])) for entry in wanted]
+    assert [complaint for complaint in complaints if complaint] == []
+    assert set(ours) == {entry["name"] for entry in wanted}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kind": "view"},
+        {"modifiers": ()},
+        {"arguments": ("requests",)},
+        {"encoding": "borsh"},
+        {"is_result_borsh": True},
+    ],
+)
+def test_a_difference_is_seen(change: dict[str, object]) -> None:
+    """Each part of an interface counts."""
+    sign = read_ours()["sign"]
+    assert compare(sign, sign) is None
+    assert compare(sign, dataclasses.replace(sign, **change)) is not None  # type: ignore[arg-type]
+    assert compare(sign, None) == "sign is missing"
+
+
+def test_methods_are_read_as_they_are_written() -> None:
+    """Attributes, callbacks, encodings."""
+    text = """    /// Words.
+    #[private]
+    pub fn resolve(&mut self, #[serializer(borsh)] context: A, #[callback_result] result: B) -> C {
+        body"""
+    expected = Function("resolve", "call", ("private",), ("context",), "borsh", False, "the contract")
+    assert parse_method(text) == expected
+
+
+def test_the_wasm_exports_what_the_source_says() -> None:
+    """The committed program, not only its source."""
+    assert read_exports() - {"__getrandom_custom"} == set(read_ours())
+
+
+def test_every_deviation_names_a_test() -> None:
+    """That is there."""
+    for row in DATA["deviations"]:
+        path, _, name = row["test"].partition("::")
+        assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8"), row["test"]
+
+
+def test_every_refusal_is_met_in_a_test() -> None:
+    """By its name, in a test that holds the contract's words against the table's."""
+    files = [*ROOT.glob("tests/e2e/contracts/test_signer_*.py")]
+    text = "".join(file.read_text(encoding="utf-8") for file in files)
+    names = [name for name, _ in read_refusals()]
+    assert len(names) == len(set(names)) > 80
+    assert [name for name in names if not re.search(rf'"{name}"', text)] == []
+
+
+def test_the_page_is_up_to_date() -> None:
+    """`python tests/signer_interface.py --write` writes its tables."""
+    page = PAGE.read_text(encoding="utf-8")
+    assert make_page(page) == page
