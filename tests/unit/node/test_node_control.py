@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -24,7 +25,7 @@ from hither.node.control import INTERVAL_MS_MAX, MINED_BLOCKS_MAX, SKIPPED_HEIGH
 from hither.node.home import BEGUN_FILE, HomeProblem, init_home, read_home
 from hither.node.node import Node, NodeOptions
 from hither.primitives.transaction import SignedTransaction
-from hither.primitives.types import Signature
+from hither.primitives.types import BlockHeight, Signature
 from tests.unit.chain.chains import sign_transfer
 
 FINAL = ExecutionStatus.FINAL
@@ -83,6 +84,50 @@ def test_a_submission_that_cannot_be_checked_is_answered(
         assert await node.control.submit(many[0]) == PooledTransaction(many[0].hash, True)
 
     run(make_home(tmp_path), scenario)
+
+
+def test_signatures_are_checked_while_other_threads_are_busy(tmp_path: Path) -> None:
+    """Views that run long take all of the loop's own threads; transactions do not wait for them."""
+
+    async def scenario(node: Node) -> None:
+        gate = threading.Event()
+        busy = [asyncio.create_task(asyncio.to_thread(gate.wait)) for _ in range(64)]
+        await asyncio.sleep(0)
+        try:
+            many = [transfer(node, "alice.near", "bob.near", at) for at in range(1, 5)]
+            answers = await asyncio.wait_for(node.control.submit_many(many), 10)
+            assert answers == [PooledTransaction(signed.hash, True) for signed in many]
+        finally:
+            gate.set()
+            await asyncio.gather(*busy)
+
+    run(make_home(tmp_path), scenario)
+
+
+def test_the_chain_goes_back_when_its_observers_have(tmp_path: Path) -> None:
+    """Until then, what they look at is on disk."""
+
+    async def scenario(node: Node) -> None:
+        snapshot = await node.control.snapshot()
+        height = (await node.control.mine(3)).height
+        seen: list[bool] = []
+
+        def look(_head: object, _blocks: object, going_back: threading.Event | None) -> None:
+            if going_back is None:
+                return
+
+            def take_a_while() -> None:
+                time.sleep(0.1)
+                seen.append(node._engine.storage.get_block(BlockHeight(height)) is not None)
+                going_back.set()
+
+            threading.Thread(target=take_a_while).start()
+
+        node.control.observe(look)
+        assert (await node.control.revert(snapshot)).height < height
+        assert seen == [True, False], "told before and after"
+
+    run(make_home(tmp_path), scenario, NodeOptions(mode=BlockMode.MANUAL))
 
 
 async def wait_for_height(node: Node, height: int) -> None:
