@@ -4,9 +4,10 @@
 //! transaction itself, so that a signature can only ever be for what was voted on. It asks the signer contract, puts
 //! the signatures in place and returns the transaction as it is sent; whoever likes may send it.
 //!
-//! Who executes brings what a contract cannot know: prices, coins, a recent blockhash. None of it can pay anybody else
-//! or more than the voted fee. Nonces on EVM chains are counted here, since nobody else can use these addresses; a
-//! bitcoin coin is spent by one payment alone. So a payment can be signed again with a higher fee, but never paid twice.
+//! Who executes brings what a contract cannot know: prices, coins, a recent blockhash. None of it can pay anybody
+//! else or more than the voted fee. Nonces on EVM chains are counted here, since nobody else can use these addresses;
+//! a bitcoin coin is spent by one payment alone. So a payment can be signed again with a higher fee, but never paid
+//! twice.
 
 mod payment;
 

@@ -15,6 +15,7 @@ from hither.client.actions import parse_account_id
 from hither.codec import base58
 from hither.foreign.adapter import Adapter, Scheme
 from hither.foreign.caip import ChainId, parse_chain_id
+from hither.foreign.engines.faucet import fund
 from hither.foreign.errors import ForeignError, InvalidAmount, TransactionDropped, TransactionFailed
 from hither.foreign.evm import EvmAdapter
 from hither.foreign.evm_abi import encode_call
@@ -292,6 +293,13 @@ class OnChain:
             )
             return state.nonce
         return await self._account.get_adapter(self.chain).fetch_nonce(await self.address())
+
+    async def fund(self, amount: Amount) -> None:
+        """Coins for nothing, from the faucet of a development chain. Raises ``ForeignError`` elsewhere."""
+        if self._is_home:
+            raise NotOnThisChain("an account of our chain is paid when it is made; others can send to it")
+        url = self._account.network.endpoints[self.chain].url
+        await fund(self.chain, url, await self.address(), self._parse(amount))
 
     async def send(
         self, receiver: str, amount: Amount, *, reference: str | None = None, progress: Progress = say_nothing

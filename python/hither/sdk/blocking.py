@@ -132,6 +132,10 @@ class BlockingOnChain:
         """As ``OnChain.nonce``."""
         return self._loop.run(self._inner.nonce())
 
+    def fund(self, amount: Amount) -> None:
+        """As ``OnChain.fund``."""
+        self._loop.run(self._inner.fund(amount))
+
     def send(
         self, receiver: str, amount: Amount, *, reference: str | None = None, progress: Progress = say_nothing
     ) -> Sent:

@@ -8,7 +8,6 @@ from hither.client import AsyncClient, Signer
 from hither.crypto.keys import public_key_to_str
 from hither.crypto.signing import secret_key_from_seed
 from hither.foreign.adapter import Adapter
-from hither.foreign.bitcoin import BITCOIN
 from hither.foreign.caip import ChainId
 from hither.foreign.engines.faucet import fund
 from hither.foreign.engines.token_faucet import issue_token
@@ -72,7 +71,7 @@ async def show_treasury(stage: Stage, chain: ChainId, keys: dict[str, str]) -> t
     """A contract of three owners pays a bitcoin address after two of them agreed."""
     contract_id = f"treasury-{secrets.token_hex(4)}.{PARENT_ID}"
     own = Signer(contract_id, secret_key_from_seed(ED25519, secrets.token_bytes(32)))
-    adapter = stage.account.get_adapter(chain)
+    on, adapter = stage.account.on(chain), stage.account.get_adapter(chain)
     receiver = await stage.receiver.on(chain).address()
     async with AsyncClient(stage.network.rpc_url) as client:
         treasury = Treasury(stage.network, client, contract_id)
@@ -95,8 +94,8 @@ async def show_treasury(stage: Stage, chain: ChainId, keys: dict[str, str]) -> t
         address=address,
         account_nonce_before=0,
         sign_tx=(asked_by,),
-        amount=BITCOIN.format(PAID_SATOSHIS),
-        fee="unknown" if status.fee is None else BITCOIN.format(status.fee),
+        amount=on.format(PAID_SATOSHIS),
+        fee="unknown" if status.fee is None else on.format(status.fee),
         total_ms=(time.monotonic() - started) * 1000,
         **facts,
     )
