@@ -1,14 +1,17 @@
-"""Bitcoin: transfers from P2WPKH addresses to any address, through a node that speaks Bitcoin Core's JSON-RPC.
+"""Bitcoin, Litecoin and Dogecoin: transfers from a key's address to any, through a node that speaks Core's JSON-RPC.
 
 ``bitcoin_addresses`` knows networks and addresses, ``bitcoin_transactions`` the bytes, ``bitcoin_coins`` fees and the
 choice of coins; here is what asks the node. Only confirmed coins are spent, so that nobody's replacement of an earlier
 transaction can undo a later one.
 
 The node finds a confirmed transaction by its id with ``txindex``, and without while one of its outputs is unspent.
+Dogecoin's has no pass over all coins (``scantxoutset``): it lists those of addresses that it was told to watch
+(``importaddress``), and it must have ``txindex``, as coins without witnesses are spent by the transactions that made them.
 """
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
@@ -31,7 +34,6 @@ from hither.foreign.adapter import (
     must_match,
 )
 from hither.foreign.bitcoin_addresses import (
-    REGTEST,
     BitcoinNetwork,
     derive_address,
     derive_script,
@@ -52,7 +54,6 @@ from hither.foreign.errors import (
 )
 from hither.foreign.transport import JsonRpc
 
-BITCOIN: Final = adapter.Coin("BTC", 8)
 COINBASE_DEPTH: Final = 100
 FEE_TARGET_BLOCKS: Final = 6
 
@@ -64,13 +65,17 @@ class BitcoinAdapter:
     """One Bitcoin network behind one node. Raises ``InvalidChainId`` for an unknown one."""
 
     scheme: Final = Scheme.ECDSA
-    coin: Final = BITCOIN
 
     def __init__(self, chain: ChainId, rpc: JsonRpc, *, confirmations: int | None = None) -> None:
         self._network: BitcoinNetwork = get_network(chain)
         self._confirmations = confirmations or self._network.confirmations
         self._rpc = rpc
         self._is_chain_checked = False
+
+    @property
+    def coin(self) -> adapter.Coin:
+        """What fees are paid in."""
+        return self._network.coin
 
     @property
     def chain(self) -> ChainId:
@@ -84,7 +89,7 @@ class BitcoinAdapter:
     # Bytes in, bytes out
 
     def derive_address(self, public_key: bytes) -> str:
-        """P2WPKH."""
+        """P2WPKH; P2PKH on Dogecoin."""
         return derive_address(public_key, self._network)
 
     def parse_address(self, text: str) -> str:
@@ -109,7 +114,7 @@ class BitcoinAdapter:
     def inspect(self, unsigned: UnsignedTransaction) -> Transfer:
         """What leaves the sender, and to whom; several receivers are listed with commas."""
         draft = self._decode(unsigned)
-        own = derive_script(unsigned.public_key)
+        own = derive_script(unsigned.public_key, self._network)
         paid = [output for output in draft.outputs if output.script != own] or list(draft.outputs[:1])
         receivers = ", ".join(self._name_output(output) for output in paid)
         sender = self.derive_address(unsigned.public_key)
@@ -124,7 +129,12 @@ class BitcoinAdapter:
 
         Raises ``InvalidAmount`` when nodes would not take it, ``InsufficientFunds`` when the change is too small.
         """
-        draft = bitcoin_coins.replace_draft(self._decode(unsigned), derive_script(unsigned.public_key), rate)
+        draft = bitcoin_coins.replace_draft(
+            self._decode(unsigned),
+            derive_script(unsigned.public_key, self._network),
+            rate,
+            terms=self._network.terms,
+        )
         return UnsignedTransaction(self.chain, unsigned.public_key, codec.encode_draft(draft))
 
     def sign_psbt(self, unsigned: UnsignedTransaction, signatures: Sequence[Signature]) -> bytes:
@@ -178,13 +188,15 @@ class BitcoinAdapter:
 
     async def fetch_rate(self, target_blocks: int = FEE_TARGET_BLOCKS) -> int:
         """Satoshis for 1,000 virtual bytes, to be in one of the next so many blocks: by default in an hour."""
+        if self._network.terms.is_legacy:
+            return self._network.terms.rate_min  # What Dogecoin's wallets pay, whatever waits.
         answer = await self._rpc.call("estimatesmartfee", [target_blocks])
         if "feerate" not in answer:
-            if self._network is REGTEST:
-                return bitcoin_coins.RATE_MIN
+            if self._network.is_regtest:
+                return self._network.terms.rate_min
             raise EndpointError(f"{self._rpc.host} cannot estimate a fee yet: {answer.get('errors')}")
-        rate = max(_read_amount(answer["feerate"]), bitcoin_coins.RATE_MIN)
-        if rate > bitcoin_coins.RATE_MAX:
+        rate = max(_read_amount(answer["feerate"]), self._network.terms.rate_min)
+        if rate > self._network.terms.rate_max:
             raise LyingEndpoint(f"{self._rpc.host} asks {rate} satoshis for 1,000 virtual bytes")
         return rate
 
@@ -205,15 +217,16 @@ class BitcoinAdapter:
         outputs = [Output(amount, parse_address(receiver, self._network)) for receiver, amount in payments]
         if data:
             outputs.append(Output(0, codec.make_data_script(data)))
-        bitcoin_coins.validate_outputs(outputs)
+        bitcoin_coins.validate_outputs(outputs, self._network.terms)
         await self._check_chain()
-        own = derive_script(public_key)
+        own = derive_script(public_key, self._network)
         coins = await self.fetch_coins(self.derive_address(public_key))
         rate = rate or await self.fetch_rate()
         while True:
-            draft = bitcoin_coins.select_coins(coins, outputs, own, rate, strategy)
+            draft = bitcoin_coins.select_coins(coins, outputs, own, rate, strategy, self._network.terms)
             spent = await self._list_spent(draft.coins)
             if not spent:
+                draft = await self._add_parents(draft)
                 return UnsignedTransaction(self.chain, public_key, codec.encode_draft(draft))
             coins = [coin for coin in coins if coin not in spent]
 
@@ -225,11 +238,12 @@ class BitcoinAdapter:
         coins = await self.fetch_coins(self.derive_address(unsigned.public_key))
         taken = await self._list_spent(coins)
         free = [coin for coin in coins if coin not in taken]
-        size = bitcoin_coins.compute_size(len(draft.coins), draft.outputs)
-        least = -(-(draft.fee * 1_000) // size) + 2 * bitcoin_coins.RATE_MIN
+        size = bitcoin_coins.compute_size(len(draft.coins), draft.outputs, self._network.terms)
+        least = -(-(draft.fee * 1_000) // size) + 2 * self._network.terms.rate_min
         rate = rate or max(await self.fetch_rate(1), least)
-        own = derive_script(unsigned.public_key)
-        second = bitcoin_coins.replace_draft(draft, own, rate, free)
+        own = derive_script(unsigned.public_key, self._network)
+        second = bitcoin_coins.replace_draft(draft, own, rate, free, self._network.terms)
+        second = await self._add_parents(second)
         return UnsignedTransaction(self.chain, unsigned.public_key, codec.encode_draft(second))
 
     async def build_child(
@@ -244,7 +258,7 @@ class BitcoinAdapter:
         found = await self._fetch_transaction(name)
         if found is None or int(found.get("confirmations") or 0) > 0:
             raise InvalidInput(f"{name} does not wait for a block")
-        own = derive_script(public_key)
+        own = derive_script(public_key, self._network)
         indexes = [output["n"] for output in found["vout"] if output["scriptPubKey"]["hex"] == own.hex()]
         unspent = [
             (index, coin)
@@ -261,7 +275,9 @@ class BitcoinAdapter:
             int(entry["ancestorsize"]),
             own,
             rate or await self.fetch_rate(1),
+            self._network.terms,
         )
+        draft = await self._add_parents(draft)
         return UnsignedTransaction(self.chain, public_key, codec.encode_draft(draft))
 
     async def broadcast(self, signed: SignedTransaction) -> None:
@@ -305,16 +321,45 @@ class BitcoinAdapter:
 
     async def _scan(self, script: bytes) -> dict[str, Any]:
         """The address's coins by a pass over all coins there are; on the main network that takes a minute."""
+        if self._network.terms.is_legacy:
+            return await self._list_watched(script)
         found = await self._rpc.call("scantxoutset", ["start", [f"raw({script.hex()})"]])
         if not found.get("success"):
             raise EndpointError(f"{self._rpc.host} could not list the coins of an address")
         return dict(found)
 
+    async def _list_watched(self, script: bytes) -> dict[str, Any]:
+        """The same of a node that knows the coins of the addresses that it watches."""
+        address = format_script(script, self._network)
+        height = int(await self._rpc.call("getblockcount"))
+        found = await self._rpc.call("listunspent", [1, 9_999_999, [address]])
+        coins = [
+            {
+                "txid": one["txid"],
+                "vout": one["vout"],
+                "scriptPubKey": one["scriptPubKey"],
+                "amount": one["amount"],
+                "height": height - int(one["confirmations"]) + 1,
+            }
+            for one in found
+        ]
+        total = sum(_read_amount(one["amount"]) for one in coins)
+        return {"unspents": coins, "height": height, "total_amount": total / 10**8}
+
+    async def _add_parents(self, draft: Draft) -> Draft:
+        """To coins that are spent without a witness, the transactions that made them."""
+        if not self._network.terms.is_legacy:
+            return draft
+        requests = (self._rpc.call("getrawtransaction", [coin.transaction_id, 0]) for coin in draft.coins)
+        parents = [bytes.fromhex(text) for text in await asyncio.gather(*requests)]
+        coins = tuple(replace(coin, parent=parent) for coin, parent in zip(draft.coins, parents, strict=True))
+        return replace(draft, coins=coins)
+
     async def _list_spent(self, coins: Sequence[Coin]) -> set[Coin]:
-        """Those that a transaction in the node's pool spends already."""
+        """Those that a transaction in the node's pool spends already, and miners' coins that are too fresh."""
         requests = (self._rpc.call("gettxout", [coin.transaction_id, coin.index, True]) for coin in coins)
         answers = await asyncio.gather(*requests)
-        return {coin for coin, answer in zip(coins, answers, strict=True) if answer is None}
+        return {coin for coin, answer in zip(coins, answers, strict=True) if not _is_spendable(answer)}
 
     async def _fetch_transaction(self, transaction_id: str) -> dict[str, Any] | None:
         try:
@@ -350,6 +395,13 @@ class BitcoinAdapter:
         if codec.compute_transaction_id(transaction) != signed.transaction_id:
             raise MalformedTransaction("the bytes are not those of this transaction id")
         return transaction
+
+
+def _is_spendable(output: dict[str, Any] | None) -> bool:
+    """In the next block. Not every node's list of coins says which of them are miners'."""
+    if output is None:
+        return False
+    return not output.get("coinbase") or int(output["confirmations"]) >= COINBASE_DEPTH
 
 
 def _read_amount(bitcoins: Any) -> int:

@@ -11,15 +11,16 @@ from typing import Final
 
 from btclib.exceptions import BTClibException
 from btclib.script.witness import Witness
-from btclib.tx import Tx
+from btclib.tx import Tx, TxIn
 
-from hither.foreign.bitcoin_addresses import derive_script
+from hither.foreign.bitcoin_addresses import is_script_of
 from hither.foreign.errors import InvalidPublicKey, MalformedTransaction, WrongSignature
 
 MAGIC: Final = b"psbt\xff"
 
 UNSIGNED_TRANSACTION: Final = b"\x00"
 VERSION: Final = b"\xfb"
+PARENT: Final = b"\x00"
 WITNESS_COIN: Final = b"\x01"
 PARTIAL_SIGNATURE: Final = 0x02
 SIGHASH_TYPE: Final = b"\x03"
@@ -92,27 +93,43 @@ def combine(first: Psbt, *others: Psbt) -> Psbt:
 
 
 def finalize(psbt: Psbt) -> Psbt:
-    """Signatures of P2WPKH inputs become witnesses; inputs that are final stay. Raises ``WrongSignature`` for a gap."""
-    return replace(psbt, inputs=tuple(_finalize_input(index, one) for index, one in enumerate(psbt.inputs)))
+    """Signatures become witnesses of P2WPKH and scripts of P2PKH; inputs that are final stay.
+
+    Raises ``WrongSignature`` for a gap.
+    """
+    entries = zip(psbt.transaction.vin, psbt.inputs, strict=True)
+    return replace(psbt, inputs=tuple(_finalize_input(index, *pair) for index, pair in enumerate(entries)))
 
 
-def _finalize_input(index: int, notes: Notes) -> Notes:
+def _finalize_input(index: int, entry: TxIn, notes: Notes) -> Notes:
     if FINAL_WITNESS in notes or FINAL_SCRIPT in notes:
         return notes
-    script = read_witness_coin(notes)[1]
+    _, script = read_coin(entry, notes)
     for key, signature in notes.items():
         if key[0] == PARTIAL_SIGNATURE and _is_script_of(script, key[1:]):
-            witness = Witness([signature, key[1:]], check_validity=False)
             kept = {name: value for name, value in notes.items() if name[0] not in _SIGNERS_NOTES}
+            if is_legacy(script):
+                return _sort({**kept, FINAL_SCRIPT: make_legacy_script(signature, key[1:])})
+            witness = Witness([signature, key[1:]], check_validity=False)
             return _sort({**kept, FINAL_WITNESS: witness.serialize(check_validity=False)})
     raise WrongSignature(f"input {index} has no signature of the key that it pays to")
 
 
 def _is_script_of(script: bytes, public_key: bytes) -> bool:
     try:
-        return derive_script(public_key) == script
+        return is_script_of(script, public_key)
     except InvalidPublicKey:
         return False
+
+
+def is_legacy(script: bytes) -> bool:
+    """Whether it pays to a key's hash without a witness (P2PKH)."""
+    return script[:3] == b"\x76\xa9\x14"
+
+
+def make_legacy_script(signature: bytes, public_key: bytes) -> bytes:
+    """What an input that spends such an output holds."""
+    return bytes((len(signature),)) + signature + bytes((len(public_key),)) + public_key
 
 
 def extract(psbt: Psbt) -> Tx:
@@ -139,6 +156,26 @@ def read_witness_coin(notes: Notes) -> tuple[int, bytes]:
     script = reader.read_sized()
     reader.must_be_at_end()
     return amount, script
+
+
+def read_coin(entry: TxIn, notes: Notes) -> tuple[int, bytes]:
+    """Amount and script of what an input spends, by the rules of its kind. Raises ``MalformedTransaction``.
+
+    A signature without a witness does not cover the amount, so that the whole transaction that made the coin is needed.
+    """
+    if PARENT not in notes:
+        amount, script = read_witness_coin(notes)
+        if is_legacy(script):
+            raise MalformedTransaction("an input without a witness needs the transaction that it spends from")
+        return amount, script
+    parent = parse_transaction(notes[PARENT])
+    if parent.id != entry.prev_out.tx_id or entry.prev_out.vout >= len(parent.vout):
+        raise MalformedTransaction("the PSBT holds another transaction than the one that an input names")
+    output = parent.vout[entry.prev_out.vout]
+    found = output.value, output.script_pub_key.script
+    if WITNESS_COIN in notes and read_witness_coin(notes) != found:
+        raise MalformedTransaction("the PSBT says two things of what an input spends")
+    return found
 
 
 def encode_witness_coin(amount: int, script: bytes) -> bytes:

@@ -18,7 +18,7 @@ from hither.crypto.keys import SECP256K1, Signature
 from hither.crypto.signing import are_valid_signatures
 from hither.foreign import bitcoin_psbt as psbt
 from hither.foreign.adapter import EcdsaSignature
-from hither.foreign.bitcoin_addresses import GROUP_ORDER, derive_script
+from hither.foreign.bitcoin_addresses import GROUP_ORDER, is_script_of
 from hither.foreign.errors import InvalidInput, MalformedTransaction, WrongSignature
 from hither.foreign.secp256k1 import decompress_key
 
@@ -33,13 +33,17 @@ DATA_SIZE_BYTES_MAX: Final = 80
 
 @dataclass(frozen=True, slots=True)
 class Coin:
-    """An output that can be spent. ``transaction_id`` is as people write it; ``height`` is none while unconfirmed."""
+    """An output that can be spent. ``transaction_id`` is as people write it; ``height`` is none while unconfirmed.
+
+    ``parent`` is the whole transaction that made it, for coins that are spent without a witness.
+    """
 
     transaction_id: str
     index: int
     amount: int
     script: bytes
     height: int | None = None
+    parent: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,12 @@ def encode_draft(draft: Draft) -> bytes:
     """As a PSBT."""
     sighash = SIGHASH_ALL.to_bytes(4, "little")
     inputs = tuple(
-        {psbt.WITNESS_COIN: psbt.encode_witness_coin(coin.amount, coin.script), psbt.SIGHASH_TYPE: sighash}
+        {psbt.PARENT: coin.parent, psbt.SIGHASH_TYPE: sighash}
+        if psbt.is_legacy(coin.script)
+        else {
+            psbt.WITNESS_COIN: psbt.encode_witness_coin(coin.amount, coin.script),
+            psbt.SIGHASH_TYPE: sighash,
+        }
         for coin in draft.coins
     )
     return psbt.encode_psbt(psbt.Psbt(make_transaction(draft), {}, inputs, ({},) * len(draft.outputs)))
@@ -116,26 +125,29 @@ def _read_coin(entry: TxIn, notes: psbt.Notes) -> Coin:
     kind = notes.get(psbt.SIGHASH_TYPE, SIGHASH_ALL.to_bytes(4, "little"))
     if kind != SIGHASH_ALL.to_bytes(4, "little"):
         raise MalformedTransaction("only signatures over everything (SIGHASH_ALL) are made")
-    amount, script = psbt.read_witness_coin(notes)
-    return Coin(entry.prev_out.tx_id.hex(), entry.prev_out.vout, amount, script)
+    amount, script = psbt.read_coin(entry, notes)
+    parent = notes[psbt.PARENT] if psbt.is_legacy(script) else b""
+    return Coin(entry.prev_out.tx_id.hex(), entry.prev_out.vout, amount, script, parent=parent)
 
 
 @lru_cache(maxsize=256)
 def compute_digests(draft: Draft, public_key: bytes) -> tuple[bytes, ...]:
     """What the key must sign, one digest an input. Raises ``MalformedTransaction`` for a coin that it cannot spend."""
-    script = derive_script(public_key)
     for coin in draft.coins:
-        if coin.script != script:
+        if not is_script_of(coin.script, public_key):
             raise MalformedTransaction(f"{coin.transaction_id}:{coin.index} is not a coin of this key")
     transaction = make_transaction(draft)
     spent = [TxOut(coin.amount, coin.script, check_validity=False) for coin in draft.coins]
     shared = sig_hash.PrecomputedTxData(transaction, spent)
-    # What a P2WPKH input is hashed with is the script of the old kind for the same key hash.
-    script_code = b"\x76\xa9\x14" + script[2:] + b"\x88\xac"
-    return tuple(
-        sig_hash.segwit_v0(script_code, transaction, index, SIGHASH_ALL, coin.amount, shared)
-        for index, coin in enumerate(draft.coins)
-    )
+    digests = []
+    for index, coin in enumerate(draft.coins):
+        if psbt.is_legacy(coin.script):
+            digests.append(sig_hash.legacy(coin.script, transaction, index, SIGHASH_ALL))
+            continue
+        # What a P2WPKH input is hashed with is the script of the old kind for the same key hash.
+        script_code = b"\x76\xa9\x14" + coin.script[2:] + b"\x88\xac"
+        digests.append(sig_hash.segwit_v0(script_code, transaction, index, SIGHASH_ALL, coin.amount, shared))
+    return tuple(digests)
 
 
 # Signed
@@ -155,8 +167,11 @@ def attach(draft: Draft, public_key: bytes, signatures: Sequence[EcdsaSignature]
         if not is_good:
             raise WrongSignature(f"signature {index} is not this key's, or was made for other bytes")
     transaction = make_transaction(draft)
-    for entry, signature in zip(transaction.vin, signatures, strict=True):
+    for entry, coin, signature in zip(transaction.vin, draft.coins, signatures, strict=True):
         encoded = encode_signature(signature)
+        if psbt.is_legacy(coin.script):
+            entry.script_sig = psbt.make_legacy_script(encoded, public_key)
+            continue
         entry.script_witness = Witness([encoded, public_key], check_validity=False)
     return transaction
 

@@ -171,7 +171,7 @@ def test_networks_are_named_by_their_genesis_block() -> None:
     assert get_network(parse_chain_id("bip122:000000000019d6689c085ae165831e93")) is MAINNET
     assert get_network(parse_chain_id("bip122:0f9188f13cb7b2c71f2a335e3a4fc328")) is REGTEST
     with pytest.raises(InvalidChainId):
-        get_network(ChainId("bip122", "12a765e31ffd4059bada1e25190f6e98"))
+        get_network(ChainId("bip122", "12a765e31ffd4059bada1e25190f6e99"))
 
 
 # Bytes

@@ -60,10 +60,15 @@ class FullNode:
         self._child = child
         self._rpc: JsonRpc | None = None
 
-    async def call(self, method: str, *params: Any) -> Any:
-        """Its JSON-RPC. Raises ``EndpointError``."""
+    @property
+    def rpc(self) -> JsonRpc:
+        """Its JSON-RPC, with the credentials that it made."""
         assert self._rpc is not None, "made when it was ready"
-        return await self._rpc.call(method, params, is_repeatable=False)
+        return self._rpc
+
+    async def call(self, method: str, *params: Any) -> Any:
+        """One request. Raises ``EndpointError``."""
+        return await self.rpc.call(method, params, is_repeatable=False)
 
     async def wait_until_ready(self) -> None:
         """Raises ``EngineError``."""
