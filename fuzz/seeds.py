@@ -7,6 +7,8 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fuzz.targets import EVM_ROW
+from hither.foreign import evm_abi, evm_transactions
 from hither.primitives import state_record as records
 from hither.primitives.receipt import encode_queued_receipt, encode_receipt
 from hither.primitives.transaction import encode_signed_transaction
@@ -39,6 +41,53 @@ _records = st.one_of(
 )
 
 
+_evm_numbers = st.integers(0, 2**64 - 1)
+_evm_common = (_evm_numbers, st.binary(min_size=20, max_size=20), st.integers(0, 2**256 - 1), wire.data)
+_evm_accesses = st.lists(
+    st.tuples(
+        st.binary(min_size=20, max_size=20),
+        st.lists(st.binary(min_size=32, max_size=32), max_size=2).map(tuple),
+    ),
+    max_size=2,
+).map(tuple)
+_evm_authorizations = st.lists(
+    st.builds(
+        evm_transactions.SignedAuthorization,
+        st.builds(
+            evm_transactions.Authorization, _evm_numbers, st.binary(min_size=20, max_size=20), _evm_numbers
+        ),
+        st.integers(0, 1),
+        _evm_numbers,
+        _evm_numbers,
+    ),
+    min_size=1,
+    max_size=2,
+).map(tuple)
+_evm_transactions = st.one_of(
+    st.builds(evm_transactions.LegacyTransaction, *[_evm_numbers] * 3, *_evm_common),
+    st.builds(evm_transactions.AccessListTransaction, *[_evm_numbers] * 3, *_evm_common, _evm_accesses),
+    st.builds(evm_transactions.FeeMarketTransaction, *[_evm_numbers] * 4, *_evm_common, _evm_accesses),
+    st.builds(
+        evm_transactions.SetCodeTransaction,
+        *[_evm_numbers] * 4,
+        *_evm_common,
+        _evm_accesses,
+        _evm_authorizations,
+    ),
+)
+_evm_rows = st.tuples(
+    _evm_numbers,
+    st.lists(st.tuples(wire.data, st.text(max_size=40), st.booleans()), max_size=3),
+    st.lists(st.lists(st.integers(-128, 127), min_size=2, max_size=2), max_size=3),
+    st.binary(min_size=20, max_size=20).map(lambda address: "0x" + address.hex()),
+    st.binary(min_size=4, max_size=4),
+)
+
+
+def _sign_evm(transaction: evm_transactions.EvmTransaction) -> bytes:
+    return evm_transactions.encode_signed(transaction, 1, 2**255, 2**200)
+
+
 def _record_to_json(record: Any) -> bytes:
     return msgspec.json.encode(records.state_record_to_json(record))
 
@@ -49,6 +98,11 @@ _SOURCES: Final[dict[str, tuple[tuple[st.SearchStrategy[Any], Callable[[Any], by
     "planted": ((wire.any_receipts, encode_receipt),),
     "state-init": ((_states, encode_universal_state),),
     "request": ((_requests, msgspec.json.encode),),
+    "evm-transaction": (
+        (_evm_transactions, evm_transactions.encode_unsigned),
+        (_evm_transactions, _sign_evm),
+    ),
+    "evm-result": ((_evm_rows, lambda row: evm_abi.encode(EVM_ROW, row)),),
     "state-record": ((_records, _record_to_json),),
 }
 

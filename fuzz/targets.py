@@ -6,6 +6,8 @@ from typing import Any, Final
 import msgspec
 
 from hither.codec.borsh import InvalidBorsh
+from hither.foreign import evm_abi, evm_transactions
+from hither.foreign.errors import InvalidArguments, MalformedTransaction
 from hither.primitives.action import has_one_encoding
 from hither.primitives.receipt import (
     decode_queued_receipt,
@@ -109,6 +111,36 @@ def check_state_record(data: bytes) -> None:
         raise BrokenPromise(f"{data!r} has no settled form")
 
 
+def check_evm_transaction(data: bytes) -> None:
+    """A transaction of an EVM chain, before and after signing: one encoding each."""
+    try:
+        unsigned = evm_transactions.decode_unsigned(data)
+    except MalformedTransaction:
+        pass
+    else:
+        if evm_transactions.encode_unsigned(unsigned) != data:
+            raise BrokenPromise(f"{data.hex()} is not how this transaction is hashed")
+    try:
+        signed = evm_transactions.decode_signed(data)
+    except MalformedTransaction:
+        return
+    if evm_transactions.encode_signed(*signed) != data:
+        raise BrokenPromise(f"{data.hex()} is not how this transaction is sent")
+
+
+EVM_ROW: Final = evm_abi.parse_type("(uint64,(bytes,string,bool)[],int8[2][],address,bytes4)")
+
+
+def check_evm_result(data: bytes) -> None:
+    """What a contract returns: offsets may be others than ours, the values are not."""
+    try:
+        values = evm_abi.decode(EVM_ROW, data)
+    except InvalidArguments:
+        return
+    if evm_abi.decode(EVM_ROW, evm_abi.encode(EVM_ROW, values)) != values:
+        raise BrokenPromise(f"{data.hex()} is read, written and read as something else")
+
+
 def check_planted(data: bytes) -> None:
     """The receipts' decoder with a bug that has to be found: an option's tag of 2 is read as none at the end."""
 
@@ -124,5 +156,7 @@ TARGETS: Final[dict[str, Target]] = {
     "state-init": check_state_init,
     "request": check_request,
     "state-record": check_state_record,
+    "evm-transaction": check_evm_transaction,
+    "evm-result": check_evm_result,
 }
 PLANTED: Final = "planted"
