@@ -103,6 +103,7 @@ def init(
         read_config,
         write_config,
     )
+    from hither.mpc.development import make_identity
 
     config = NodeConfig(
         contract_id=contract_id,
@@ -116,20 +117,34 @@ def init(
     with _problems():
         parse_address(listen)
         write_config(folder / CONFIG_FILE, config)
-        _show_keys(folder, read_config(folder / CONFIG_FILE))
+        home = read_config(folder / CONFIG_FILE)
+        with home.open_store() as store:
+            make_identity(store, account_id)
+        _show_keys(folder, home)
 
 
 def _show_keys(folder: Path, home: Any) -> None:
     from hither.crypto.keys import public_key_to_str
     from hither.mpc.contract import tls_key_to_text
     from hither.mpc.development import make_identity
+    from hither.mpc.store import NodeStore
 
-    with home.open_store() as store:
+    with NodeStore(home.store_path, home.read_key(), is_shared=True) as store:
         identity = make_identity(store, home.config.account_id)
     click.echo(f"node       {folder}")
     click.echo(f"account    {home.config.account_id}")
     click.echo(f"its key    {public_key_to_str(identity.account.public_key)}")
     click.echo(f"TLS key    {tls_key_to_text(identity.tls_key)}")
+
+
+@command.command("keys")
+@home_option
+def keys(folder: Path) -> None:
+    """Show the node's public keys again, also while it runs."""
+    from hither.mpc.config import CONFIG_FILE, read_config
+
+    with _problems():
+        _show_keys(folder, read_config(folder / CONFIG_FILE))
 
 
 @command.command("run")
