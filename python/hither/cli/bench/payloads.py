@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from hither.cli.bench.evm import make_senders
+from hither.cli.bench.keys import compress
 from hither.cli.bench.options import BenchmarkFailed, BenchOptions, Figures
+from hither.cli.bench.payloads_bitcoin import BitcoinPayloads
 from hither.crypto.hashing import keccak256
-from hither.crypto.keys import SecretKey
-from hither.crypto.signing import compute_public_key, sign
+from hither.crypto.signing import sign
 from hither.foreign.adapter import EcdsaSignature, UnsignedTransaction
 from hither.foreign.evm import EvmAdapter
 from hither.foreign.evm_chains import get_evm_chain, make_evm_chain_id
@@ -30,7 +31,7 @@ def measure(options: BenchOptions) -> Figures:
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(cores)})
     try:
-        return _measure_evm(options.seconds / 2)
+        return {**_measure_evm(options.seconds / 2), **_measure_bitcoin(options.seconds / 2)}
     finally:
         os.sched_setaffinity(0, cores)
 
@@ -45,6 +46,11 @@ def measure_rate(work: Callable[[int], None], count: int, seconds: float) -> tup
         elapsed = time.perf_counter() - started
         if elapsed >= seconds:
             return done, elapsed
+
+
+def _measure_bitcoin(seconds: float) -> Figures:
+    payloads = BitcoinPayloads()
+    return payloads.report(*measure_rate(payloads.work, len(payloads.cases), seconds))
 
 
 # EVM
@@ -78,7 +84,7 @@ def _measure_evm(seconds: float) -> Figures:
 
 def _prepare_evm() -> Sequence[_Case]:
     senders = make_senders(SENDERS)
-    keys = [_compress(sender.secret) for sender in senders]
+    keys = [compress(sender.secret) for sender in senders]
     cases = []
     for index in range(PREPARED):
         sender, key = senders[index % SENDERS], keys[index % SENDERS]
@@ -92,8 +98,3 @@ def _prepare_evm() -> Sequence[_Case]:
         signature = EcdsaSignature(bytes((2 + parity,)) + made[:32], made[32:64], parity)
         cases.append(_Case(key, sender.address, transaction, signature))
     return cases
-
-
-def _compress(secret: SecretKey) -> bytes:
-    point = compute_public_key(secret).data
-    return bytes((2 + (point[63] & 1),)) + point[:32]
