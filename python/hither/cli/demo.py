@@ -3,13 +3,14 @@
 import asyncio
 import dataclasses
 import json
-import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 
 from hither.cli.problems import home_option, stop
+from hither.cli.progress import Progress
 from hither.client import ClientError
 from hither.foreign.errors import ForeignError
 from hither.mpc.client import SigningFailed
@@ -34,15 +35,26 @@ def command(is_json: bool, home: str | None) -> None:
     if "mpc" not in endpoints:
         stop("no signing network runs there", "start it with `hither up`, without `--mpc none`")
     try:
-        rows = asyncio.run(run_demo(endpoints, resolve_home(home), show_progress)).rows
+        rows = asyncio.run(show_demo(endpoints, resolve_home(home), Progress()))
     except PROBLEMS as problem:
         stop(f"the demonstration failed: {problem}", getattr(problem, "hint", None))
     click.echo(json.dumps([dataclasses.asdict(row) for row in rows]) if is_json else format_table(rows))
 
 
-def show_progress(text: str) -> None:
-    """What happens, apart from the result."""
-    click.echo(text, file=sys.stderr)
+async def show_demo(endpoints: Mapping[str, Any], home: Path, progress: Progress) -> tuple[Row, ...]:
+    """Run it, with progress; raises what PROBLEMS names."""
+    try:
+        report = await run_demo(
+            endpoints, home, progress.say, on_row=lambda row: progress.note(format_row_done(row))
+        )
+    finally:
+        progress.close()
+    return report.rows
+
+
+def format_row_done(row: Row) -> str:
+    """One line for a row that is final and not read again yet."""
+    return f"✓ {row.chain}: {row.deed}, {row.amount} for {row.fee}, final after {row.total_ms:.0f} ms"
 
 
 def format_table(rows: Sequence[Row]) -> str:

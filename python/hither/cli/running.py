@@ -184,11 +184,11 @@ async def _cancel(task: asyncio.Task[Any]) -> None:
 
 async def _show_demo(endpoints: dict[str, Any], home: Path, demo: Demo) -> None:
     """One account on every chain. Its failure ends the program only if nothing else was asked for."""
-    from hither.cli.demo import PROBLEMS, format_table
-    from hither.sdk.demo import run_demo
+    from hither.cli.demo import PROBLEMS, format_table, show_demo
+    from hither.cli.progress import Progress
 
     try:
-        click.echo(format_table((await run_demo(endpoints, home, click.echo)).rows))
+        click.echo(format_table(await show_demo(endpoints, home, Progress(sys.stdout))))
     except PROBLEMS as problem:
         if demo is Demo.THEN_EXIT:
             raise DemoUnsuccessful(str(problem)) from problem

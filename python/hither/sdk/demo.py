@@ -8,7 +8,7 @@ pay a bitcoin address (``demo_acts``). In the end each row is read again by a cl
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -54,10 +54,21 @@ def say_nothing(_text: str) -> None:
     """Progress for nobody."""
 
 
+def show_nobody(_row: Row) -> None:
+    """Rows for nobody, until all are there."""
+
+
 async def run_demo(
-    endpoints: Mapping[str, Any], home: Path, say: Say = say_nothing, *, has_acts: bool = True
+    endpoints: Mapping[str, Any],
+    home: Path,
+    say: Say = say_nothing,
+    *,
+    on_row: Callable[[Row], None] = show_nobody,
+    has_acts: bool = True,
 ) -> Report:
     """All rows, our chain first, each read again in the end; without acts, transfers alone.
+
+    ``on_row`` gets each row when it is final, before it was read again.
 
     Raises DemoFailed, NotVerified, ForeignError, SigningFailed, ClientError, KeyError.
     """
@@ -75,10 +86,15 @@ async def run_demo(
         Account(network, Signer(RECEIVER_ID, keys[RECEIVER_ID])) as receiver,
     ):
         stage = Stage(network, account, receiver, say)
-        made = [await _show_transfer(stage, chain) for chain in account.chains]
+        made: list[tuple[Row, Claim]] = []
+        for chain in account.chains:
+            made.append(await _show_transfer(stage, chain))
+            on_row(made[-1][0])
         final = time.monotonic()
         if has_acts:
-            made += [row async for row in _show_acts(stage, keys)]
+            async for row, claim in _show_acts(stage, keys):
+                made.append((row, claim))
+                on_row(row)
     say("every row is final; independent clients read them again")
     reading = time.monotonic()
     facts = await verify([claim for _, claim in made])

@@ -1,0 +1,245 @@
+"""How one transfer goes on when something is lost: a chain, a signing network and a journal made of plain objects."""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hither.client import Signer, TransactionResult, UnknownTransaction
+from hither.crypto.signing import secret_key_from_seed
+from hither.foreign.adapter import (
+    EddsaSignature,
+    Payload,
+    Scheme,
+    Signature,
+    SignedTransaction,
+    State,
+    TransactionStatus,
+    UnsignedTransaction,
+)
+from hither.foreign.caip import ChainId
+from hither.foreign.errors import (
+    BroadcastRefused,
+    InsufficientFunds,
+    TransactionFailed,
+    TransportError,
+)
+from hither.mpc.client import Signed
+from hither.primitives import transaction as wire
+from hither.primitives.types import ED25519, AccountId, CryptoHash, Nonce
+from hither.sdk.events import say_nothing
+from hither.sdk.journal import Entry, Journal
+from hither.sdk.transfers import Means, Transfer
+
+KEY = b"\x07" * 32
+DEED = {"kind": "send", "receiver": "bob", "amount": 5}
+SIGNER = Signer("alice.near", secret_key_from_seed(ED25519, KEY))
+
+
+@dataclass
+class FakeChain:
+    """An adapter whose chain does what a test says. ``verdicts`` answer the first broadcasts; then all are taken."""
+
+    chain: ChainId
+    verdicts: list[Exception] = field(default_factory=list)
+    dropped: set[bytes] = field(default_factory=set)
+    failure: str | None = None
+    balance: int = 100
+    built: int = 0
+    taken: list[bytes] = field(default_factory=list)
+    scheme: Scheme = Scheme.EDDSA
+
+    def derive_address(self, _key: bytes) -> str:
+        return "alice"
+
+    def list_payloads(self, unsigned: UnsignedTransaction) -> tuple[Payload, ...]:
+        return (Payload(Scheme.EDDSA, 1, unsigned.body),)
+
+    def attach(self, unsigned: UnsignedTransaction, signatures: Sequence[Signature]) -> SignedTransaction:
+        (signature,) = signatures
+        assert isinstance(signature, EddsaSignature)
+        raw = unsigned.body + signature.signature
+        return SignedTransaction(self.chain, hashlib.sha256(raw).hexdigest(), raw)
+
+    def describe(self, _unsigned: UnsignedTransaction) -> str:
+        return "Send 5."
+
+    async def build_transfer(self, key: bytes, _receiver: str, amount: int) -> UnsignedTransaction:
+        if amount > self.balance:
+            raise InsufficientFunds("too little", balance=self.balance, needed=amount)
+        self.built += 1
+        return UnsignedTransaction(self.chain, key, b"transaction %d" % self.built)
+
+    async def broadcast(self, signed: SignedTransaction) -> None:
+        if self.verdicts:
+            raise self.verdicts.pop(0)
+        self.taken.append(signed.raw)
+
+    async def fetch_status(self, signed: SignedTransaction) -> TransactionStatus:
+        if any(signed.raw.startswith(body) for body in self.dropped):
+            return TransactionStatus(State.DROPPED)
+        if signed.raw in self.taken:
+            return TransactionStatus(State.FINAL, 1, 9, 2, self.failure)
+        return TransactionStatus(State.UNKNOWN)
+
+
+class FakeSigning:
+    """Signs as the network does: a request is a transaction of ours, whose answer can be read again."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.answers: dict[str, bytes] = {}
+        self.is_answer_lost = False
+
+    async def derive_key(self, *_arguments: Any) -> bytes:
+        return KEY
+
+    async def sign(self, signer: Signer, _path: str, payload: Any, _domain_id: int, on_signed: Any) -> Signed:
+        lane = signer.lanes[0]
+        block_hash = CryptoHash(bytes(32))
+        nonce = Nonce(len(self.asked) + 1)
+        request = signer.sign_transaction(lane, nonce, AccountId("signer.near"), block_hash, ())
+        on_signed(request)
+        self.asked.append(str(len(self.asked)))
+        signature = hashlib.sha512(payload.message + bytes([len(self.asked)])).digest()
+        self.answers[request.hash.hex()] = signature
+        if self.is_answer_lost:
+            raise TransportError("the answer was lost")
+        return Signed(EddsaSignature(signature), f"request {len(self.asked)}")
+
+    async def read_answer(self, result: TransactionResult, *_arguments: Any) -> Signed:
+        return Signed(EddsaSignature(self.answers[result.hash]), result.hash)
+
+
+class FakeClient:
+    """Our chain: it knows the requests that arrived."""
+
+    def __init__(self, signing: FakeSigning) -> None:
+        self.signing = signing
+        self.forgets = False
+        self.submitted = 0
+
+    async def wait_for(self, hash_: str, _account_id: str) -> TransactionResult:
+        from hither.codec import base58
+
+        key = base58.decode(hash_).hex()
+        if self.forgets or key not in self.signing.answers:
+            raise UnknownTransaction({"cause": {"name": "UNKNOWN_TRANSACTION"}}, 200)
+        return TransactionResult({}, key)
+
+    async def submit(self, signed: wire.SignedTransaction) -> TransactionResult:
+        self.submitted += 1
+        return TransactionResult({}, signed.hash.hex())
+
+
+@dataclass
+class Stage:
+    """One transfer on a chain of a family."""
+
+    journal: Journal
+    chain: FakeChain
+    signing: FakeSigning
+    client: FakeClient
+    entry: Entry
+
+    def open(self) -> Transfer:
+        means = Means(self.client, self.signing, SIGNER)  # type: ignore[arg-type]
+        return Transfer(means, self.chain, self.entry, say_nothing)  # type: ignore[arg-type]
+
+    def again(self) -> Transfer:
+        """As another process would."""
+        transfer_id = self.entry.record.id
+        self.entry.close()
+        self.entry = self.journal.open(transfer_id)
+        return self.open()
+
+
+def make_stage(folder: Path, family: str) -> Stage:
+    journal, signing = Journal(folder, "alice.near"), FakeSigning()
+    chain = FakeChain(ChainId(family, "1"))
+    return Stage(
+        journal, chain, signing, FakeClient(signing), journal.begin(chain.chain, "path", dict(DEED), None)
+    )
+
+
+async def perform(transfer: Transfer) -> Any:
+    await transfer.bring_to_chain()
+    return await transfer.follow()
+
+
+def test_expired_bytes_are_built_anew_on_solana(tmp_path: Path) -> None:
+    """What was signed before the blockhash was too old can never come; the same deed is signed under a new one."""
+    stage = make_stage(tmp_path, "solana")
+    stage.chain.verdicts = [BroadcastRefused("BlockhashNotFound")]
+    stage.chain.dropped = {b"transaction 1"}
+    asyncio.run(perform(stage.open()))
+    assert [raw[:13] for raw in stage.chain.taken] == [b"transaction 2"]
+    assert len(stage.signing.asked) == 2
+    assert stage.entry.record.step == "final"
+
+
+@pytest.mark.parametrize("family", ["eip155", "bip122"])
+def test_dropped_bytes_are_never_built_anew_elsewhere(tmp_path: Path, family: str) -> None:
+    """Something else has their nonce or coins, perhaps this very transfer with a higher fee."""
+    stage = make_stage(tmp_path, family)
+    stage.chain.verdicts = [BroadcastRefused("nonce too low")]
+    stage.chain.dropped = {b"transaction 1"}
+    with pytest.raises(BroadcastRefused):
+        asyncio.run(perform(stage.open()))
+    assert (stage.chain.built, stage.chain.taken, stage.entry.record.step) == (1, [], "dropped")
+
+
+def test_refusal_that_may_pass_leaves_the_bytes(tmp_path: Path) -> None:
+    """A full pool: the next attempt sends the same transaction, and asks for no further signature."""
+    stage = make_stage(tmp_path, "eip155")
+    stage.chain.verdicts = [BroadcastRefused("the pool is full"), TransportError("away")]
+    for error in (BroadcastRefused, TransportError):
+        with pytest.raises(error):
+            asyncio.run(perform(stage.again()))
+    asyncio.run(perform(stage.again()))
+    assert (stage.chain.built, len(stage.chain.taken), len(stage.signing.asked)) == (1, 1, 1)
+
+
+def test_lost_answer_is_read_again(tmp_path: Path) -> None:
+    """The request arrived, its answer did not: it is not asked twice."""
+    stage = make_stage(tmp_path, "eip155")
+    stage.signing.is_answer_lost = True
+    with pytest.raises(TransportError):
+        asyncio.run(perform(stage.open()))
+    stage.signing.is_answer_lost = False
+    asyncio.run(perform(stage.again()))
+    assert (len(stage.signing.asked), stage.client.submitted, len(stage.chain.taken)) == (1, 0, 1)
+
+
+def test_request_that_did_not_leave_is_sent_as_it_was(tmp_path: Path) -> None:
+    """The very same transaction of ours, which cannot run twice."""
+    stage = make_stage(tmp_path, "eip155")
+    stage.signing.is_answer_lost = True
+    with pytest.raises(TransportError):
+        asyncio.run(perform(stage.open()))
+    stage.client.forgets = True
+    asyncio.run(perform(stage.again()))
+    assert (len(stage.signing.asked), stage.client.submitted, len(stage.chain.taken)) == (1, 1, 1)
+
+
+def test_what_cannot_be_paid_ends_before_anything_is_built(tmp_path: Path) -> None:
+    """Nothing hangs that would be sent later by surprise."""
+    stage = make_stage(tmp_path, "eip155")
+    stage.chain.balance = 4
+    with pytest.raises(InsufficientFunds):
+        asyncio.run(perform(stage.open()))
+    assert stage.entry.record.step == "abandoned"
+    assert stage.signing.asked == []
+
+
+def test_included_without_effect_is_an_end(tmp_path: Path) -> None:
+    """It was paid for; another attempt would be another transfer."""
+    stage = make_stage(tmp_path, "eip155")
+    stage.chain.failure = "reverted"
+    with pytest.raises(TransactionFailed):
+        asyncio.run(perform(stage.open()))
+    assert stage.entry.record.step == "failed"
