@@ -154,6 +154,7 @@ class Anvil:
         receipt = await self._rpc.call("eth_sendTransactionSync", [transfer], is_repeatable=False)
         if receipt["status"] != "0x1":
             raise EngineError(f"anvil's faucet did not pay {amount} wei to {address}")
+        await self._keep()
         return str(receipt["transactionHash"])
 
     async def _get_funder(self) -> str:
@@ -163,6 +164,12 @@ class Anvil:
     async def mine(self, blocks: int = 1) -> None:
         """Make blocks at once."""
         await self._rpc.call("anvil_mine", [hex(blocks)], is_repeatable=False)
+        await self._keep()
+
+    async def _keep(self) -> None:
+        """Before we tell of a block it is in the journal."""
+        if self._keeper is not None:
+            await self._keeper.append_new()
 
     async def snapshot(self, name: str) -> None:
         """Remember the present under a name; with a folder, over a stop too."""
@@ -224,10 +231,11 @@ def _start_child(options: AnvilOptions, port: int, beginning: Sequence[str]) -> 
 def _find_beginning(options: AnvilOptions) -> Iterator[Sequence[str]]:
     """How anvil is told its state, else its genesis; the file is there while it starts."""
     state_path = None if options.folder is None else options.folder / "state.json"
-    genesis = write_genesis(get_evm_chain(options.chain), int(time.time()))
     if state_path is not None and state_path.exists():
         yield ["--load-state", str(state_path)]
-    elif genesis is None:
+        return
+    genesis = write_genesis(get_evm_chain(options.chain), int(time.time()))
+    if genesis is None:
         yield []
     else:
         with tempfile.NamedTemporaryFile(prefix="hither-genesis-", suffix=".json") as file:

@@ -50,6 +50,7 @@ class AnvilKeeper:
         self._rpc = rpc
         self._journal = Journal(folder / "blocks", _MARK, entry_bytes_max=ENTRY_BYTES_MAX)
         self._kept_height = 0
+        self._kept_hash: str | None = None
         self._changed_at: float | None = None
         self._dirty_since: float | None = None
         self._turn = asyncio.Lock()
@@ -58,6 +59,7 @@ class AnvilKeeper:
     async def restore(self) -> int:
         """Replay what the journal has beyond the loaded state; how many blocks that were."""
         self._kept_height = read_quantity(await self._rpc.call("eth_blockNumber"))
+        self._kept_hash = await self._fetch_kept_hash()
         entries = (msgspec.msgpack.decode(entry, type=Block) for entry in self._journal.read())
         blocks = [block for block in entries if block.height > self._kept_height]
         if not blocks:
@@ -114,16 +116,21 @@ class AnvilKeeper:
         """Append the blocks that the journal lacks."""
         async with self._turn:
             newest = read_quantity(await self._rpc.call("eth_blockNumber"))
-            if newest < self._kept_height:  # A client took the chain back.
-                await self._write_state()
+            if newest < self._kept_height or await self._fetch_kept_hash() != self._kept_hash:
+                await self._write_state()  # A client took the chain back.
                 return
             for height in range(self._kept_height + 1, newest + 1):
                 block = await self._fetch(height)
                 self._journal.append(msgspec.msgpack.encode(block))
                 self._kept_height = height
+                self._kept_hash = await self._fetch_kept_hash()
                 now = asyncio.get_running_loop().time()
                 self._changed_at = now
                 self._dirty_since = self._dirty_since or now
+
+    async def _fetch_kept_hash(self) -> str | None:
+        block = await self._rpc.call("eth_getBlockByNumber", [hex(self._kept_height), False])
+        return None if block is None else str(block["hash"])
 
     async def _fetch(self, height: int) -> Block:
         block = await self._rpc.call("eth_getBlockByNumber", [hex(height), False])
@@ -150,6 +157,7 @@ class AnvilKeeper:
     async def _write_state(self) -> None:
         self._changed_at = self._dirty_since = None
         state, self._kept_height = await dump_state(self._rpc)
+        self._kept_hash = await self._fetch_kept_hash()
         replace_file(self.state_path, state)
         # A crash in between leaves blocks that the state has already; a start passes over them.
         self._journal.replace(())
