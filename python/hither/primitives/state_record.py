@@ -7,7 +7,7 @@ bytes base64, hashes base58. Receipts waiting in state (``PostponedReceipt``,
 
 import base64
 import binascii
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -29,6 +29,9 @@ from hither.primitives.account import (
     UninitialisedAccount,
 )
 from hither.primitives.types import ZERO_HASH, AccountId, Balance, CryptoHash, Nonce
+
+
+_NO_CODE: Final = base58.encode(ZERO_HASH)
 
 
 class InvalidStateRecord(ValueError):
@@ -95,7 +98,9 @@ def _parse_account(fields: dict[str, Any]) -> Account | UninitialisedAccount:
     if fields.get("state", "initialized") != "initialized":
         nonce = Nonce(int(fields["bootstrap_nonce"]))
         return UninitialisedAccount(amount, storage_usage, nonce)
-    code_hash = CryptoHash(base58.decode(fields["code_hash"]))
+    # A genesis may hold a million accounts without code.
+    code_hash = fields["code_hash"]
+    code_hash = ZERO_HASH if code_hash == _NO_CODE else CryptoHash(base58.decode(code_hash))
     by_account, by_hash = fields.get("global_contract_account_id"), fields.get("global_contract_hash")
     contracts: list[Contract] = []
     if code_hash != ZERO_HASH:
