@@ -7,6 +7,8 @@
 mod client;
 mod desk;
 mod frames;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use client::Client;
