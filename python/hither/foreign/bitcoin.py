@@ -6,7 +6,8 @@ transaction can undo a later one.
 
 The node finds a confirmed transaction by its id with ``txindex``, and without while one of its outputs is unspent.
 Dogecoin's has no pass over all coins (``scantxoutset``): it lists those of addresses that it was told to watch
-(``importaddress``), and it must have ``txindex``, as coins without witnesses are spent by the transactions that made them.
+(``importaddress``), and it must have ``txindex``, as coins without witnesses are spent by the transactions that made
+them.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """Networks of Bitcoin's family, and addresses as the scripts that they stand for. No I/O.
 
-Bitcoin, Litecoin and Dogecoin, each with its test networks. An address of another network is refused by its prefix. Test
-networks share prefixes (``tb1`` is testnet, testnet4 and signet; old addresses of regtest are testnet's too), so between
-those only the endpoint's genesis block tells. Coins are received by P2WPKH; Dogecoin has no witnesses: P2PKH.
+Bitcoin, Litecoin and Dogecoin, each with its test networks. An address of another network is refused by its prefix.
+Test networks share prefixes (``tb1`` is testnet, testnet4 and signet; old addresses of regtest are testnet's too), so
+between those only the endpoint's genesis block tells. Coins are received by P2WPKH; Dogecoin has no witnesses: P2PKH.
 """
 
 from dataclasses import dataclass
@@ -161,7 +161,7 @@ def get_network(chain: ChainId) -> BitcoinNetwork:
 
 @lru_cache(maxsize=4096)
 def derive_script(public_key: bytes, network: BitcoinNetwork = REGTEST) -> bytes:
-    """The output script that pays to the key's hash, by its witness where there are any. Raises ``InvalidPublicKey``."""
+    """The output script that pays to the key's hash, by its witness if there are any. Raises ``InvalidPublicKey``."""
     decompress_key(public_key)
     digest = hash160(public_key)
     if network.prefix is None:

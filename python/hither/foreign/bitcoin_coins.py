@@ -1,7 +1,9 @@
 """Which coins pay for a transfer, and what it costs. Pure, and the same answer for the same coins in any order.
 
-A set of coins that pays exactly, so that no change is made, is looked for first (Murch's branch and bound, as in Bitcoin
-Core); else few large coins pay, and the rest comes back. ``Strategy`` asks for something else. Fees are whole satoshis for so many virtual bytes, rounded up as Bitcoin Core rounds; rates are satoshis for 1,000
+A set of coins that pays exactly, so that no change is made, is looked for first (branch and bound, as in Bitcoin Core);
+else few large coins pay, and the rest comes back. ``Strategy`` asks for something else.
+
+Fees are whole satoshis for so many virtual bytes, rounded up as Bitcoin Core rounds; rates are satoshis for 1,000
 virtual bytes. Change that would not be relayed (dust), or is not worth its own cost, goes to the fee.
 """
 

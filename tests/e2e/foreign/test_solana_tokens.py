@@ -1,4 +1,4 @@
-"""Tokens, memos, priority fees, nonces and lookup tables on the Solana chain, sent by our adapter, read by solana-py."""
+"""Tokens, memos, priority fees, nonces and lookup tables on Solana, sent by our adapter, read by solana-py."""
 
 import asyncio
 from hashlib import sha256

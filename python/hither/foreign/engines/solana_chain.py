@@ -2,8 +2,8 @@
 
 LiteSVM knows one blockhash and no blocks, so its own check is off: the window of 150 is kept here, and so are durable
 nonces. A slot passes every 400 ms and with every transaction, which is alone in its block; nobody can vote otherwise,
-so a block is final at once. Accounts and history are written down as they come about (``solana_journal``); a snapshot is
-a place in what was written, and to go back is to begin again from there.
+so a block is final at once. Accounts and history are written down as they come about (``solana_journal``); a snapshot
+is a place in what was written, and to go back is to begin again from there.
 """
 
 import json
