@@ -251,10 +251,11 @@ impl Attestations {
         Ok(())
     }
 
-    /// Whether the attestation under this TLS key holds now.
-    pub fn check(&self, tls_public_key: &NodeKey, rules: &Rules) -> Result<(), Refusal> {
-        match self.stored.get(tls_public_key) {
-            Some(entry) => entry.attestation.check(rules),
+    /// Whether this account has an attestation under this TLS key that holds now.
+    pub fn check(&self, account_id: &AccountId, tls_key: &NodeKey, rules: &Rules) -> Result<(), Refusal> {
+        match self.stored.get(tls_key) {
+            Some(entry) if entry.node.account_id == *account_id => entry.attestation.check(rules),
+            Some(_) => refuse("the TLS key was attested by another account"),
             None => refuse("participant has no attestation"),
         }
     }

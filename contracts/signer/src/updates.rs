@@ -51,6 +51,8 @@ pub struct Updates {
     pub next_id: UpdateId,
     pub list: UpdateList,
     contents: Records<UpdateId, Update>,
+    /// Contents that nobody can vote for any more, still to be removed.
+    orphans: Vec<UpdateId>,
 }
 
 impl ProposeUpdateArguments {
@@ -78,7 +80,7 @@ pub fn compute_deposit(size: usize) -> NearToken {
 
 impl Updates {
     pub fn new(prefix: crate::StorageKey) -> Self {
-        Self { next_id: 0, list: UpdateList::default(), contents: Records::new(prefix) }
+        Self { next_id: 0, list: UpdateList::default(), contents: Records::new(prefix), orphans: Vec::new() }
     }
 
     pub fn propose(&mut self, update: Update) -> UpdateId {
@@ -105,10 +107,16 @@ impl Updates {
     /// Take an update out for launching; all other proposals and votes go with it.
     pub fn take(&mut self, id: UpdateId) -> Result<Update, Refusal> {
         let update = self.contents.take(&id).ok_or(Refusal::UpdateNotFound)?;
-        for other in self.list.updates.keys() {
-            self.contents.remove(other);
-        }
+        self.orphans.extend(self.list.updates.keys().filter(|other| **other != id));
         self.list = UpdateList::default();
         Ok(update)
+    }
+
+    /// Remove one content that nobody can vote for. One a call: a call may touch 4 MB of state, and however many were
+    /// proposed, none shall keep an update from being launched.
+    pub fn sweep(&mut self) {
+        if let Some(id) = self.orphans.pop() {
+            self.contents.remove(&id);
+        }
     }
 }

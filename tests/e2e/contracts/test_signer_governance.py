@@ -270,6 +270,7 @@ def test_a_participant_joins_and_one_leaves(signer: SignerNetwork) -> None:
         ("NewParticipantIdsNotContiguous", {"ids": (0, 1, 2, 4), "next_id": 5}),
         ("NotParticipant", {"names": (ALICE, CAROL, JOINER), "threshold": 2}),
         ("InvalidTeeRemoteAttestation", {"unknown": True}),
+        ("InvalidTeeRemoteAttestation", {"stolen": True}),
     ],
 )
 def test_parameters_that_cannot_follow_are_refused(
@@ -294,6 +295,10 @@ def test_parameters_that_cannot_follow_are_refused(
         entries[3][2]["tls_public_key"] = entries[2][2]["tls_public_key"]
     if "url" in change:
         entries[0][2]["url"] = change["url"]
+    if "stolen" in change:
+        entries[3][2]["tls_public_key"] = make_tls_key("another's")
+        signer.call(CALLER, "prepay_attestation_storage", account_id=STRANGER, grants=1, deposit=FEE)
+        signer.attest(STRANGER, tls_key=make_tls_key("another's"))
     if "unknown" in change:
         entries[3][2]["tls_public_key"] = make_tls_key("nobody")
     with signer.refused(name):
@@ -483,3 +488,19 @@ def test_keys_that_exist_can_be_begun_with(signer: SignerNetwork, name: str, cha
     assert owner.view(FRESH_CONTRACT, "state").json()["Running"]["keyset"] == keyset
     with pytest.raises(ExecutionFailed, match="already been initialized"):
         owner.call(FRESH_CONTRACT, "init_running", start, gas="100 Tgas")
+
+
+def test_the_gas_that_nears_client_attaches_is_enough(signer: SignerNetwork) -> None:
+    """Also for the vote that decides, with a newcomer: 22 Tgas for votes, 5 to cancel."""
+    domains, little = {"domains": [make_domain(3)]}, {"next_domain_id": 4}
+    for node in PARTICIPANTS:
+        signer.send(node, "vote_add_domains", domains, gas="22 Tgas")
+    for node in PARTICIPANTS[:2]:
+        signer.send(node, "vote_cancel_keygen", little, gas="5 Tgas")
+    admit(signer)
+    proposal = {"prospective_epoch_id": 1, "proposal": make_proposal(FOUR, 3)}
+    for node in FOUR:
+        signer.send(node, "vote_new_parameters", proposal, gas="22 Tgas")
+    for node in PARTICIPANTS[:2]:
+        signer.send(node, "vote_cancel_resharing", {}, gas="5 Tgas")
+    assert signer.view("state")["Running"]["previously_cancelled_resharing_epoch_id"] == 1

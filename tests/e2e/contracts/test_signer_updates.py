@@ -8,6 +8,7 @@ import pytest
 
 from hither.client import ContractFailed, ExecutionFailed
 from hither.mpc.development import read_contract
+from hither.testing.network import LocalNetwork
 from tests.e2e.contracts.signer_network import (
     CALLER,
     CONTRACT_ID,
@@ -84,12 +85,30 @@ def test_voted_code_is_deployed_and_migrates(signer: SignerNetwork) -> None:
     assert signer.view("proposed_updates")["votes"] == {ALICE: id_}
     signer.call(ALICE, "remove_update_vote")
     assert signer.call(BOB, "vote_update", id=id_) is False
-    assert signer.call(CAROL, "vote_update", id=id_) is True
+    assert signer.call(CAROL, "vote_update", id=id_, gas="260 Tgas") is True
     settle(signer)
     assert signer.connect(CALLER).get_code(CONTRACT_ID).code == code
     assert signer.view("state") == before
     assert signer.view("proposed_updates") == {"votes": {}, "updates": {}}
     assert propose_code(signer, b"again") == 2
+
+
+def test_many_proposals_keep_no_update_from_being_launched(signer: SignerNetwork) -> None:
+    """Six of them are more state than one call may touch; what is left of them goes call by call."""
+    code, client = read_contract(), signer.connect(CALLER)
+    before = client.get_account(CONTRACT_ID).storage_usage
+    others = [propose_code(signer, code + b"\x00\x02\x01" + bytes([number])) for number in range(6)]
+    id_ = propose_code(signer, add_section(code))
+    for node in (ALICE, BOB):
+        is_launched = signer.call(node, "vote_update", id=id_, gas="260 Tgas")
+    assert is_launched is True
+    settle(signer)
+    assert client.get_code(CONTRACT_ID).code == add_section(code)
+    assert client.get_account(CONTRACT_ID).storage_usage - before > 5 * len(code)
+    settings = signer.send(ALICE, "propose_update", encode_config(signer.view("config")), deposit="1 N")
+    for _ in others:
+        signer.call(ALICE, "vote_update", id=settings.value_json())
+    assert client.get_account(CONTRACT_ID).storage_usage - before < len(code)
 
 
 @pytest.mark.parametrize("code", [b"no program", (ROOT / "contracts/nft/nft.wasm").read_bytes()])
@@ -191,6 +210,15 @@ def test_init_refuses_bad_parameters_and_settings(signer: SignerNetwork) -> None
         owner.view("sybil.near", "state")
     with pytest.raises(ExecutionFailed, match="already been initialized"):
         signer.call(CONTRACT_ID, "init", parameters=make_parameters())
+
+
+@pytest.mark.parametrize("version", [86, 87])
+def test_the_wasm_links_at_older_protocol_versions(version: int) -> None:
+    """It imports nothing that NEAR's networks do not have yet."""
+    with LocalNetwork(protocol_version=version) as network, network.connect("sybil.near") as owner:
+        owner.deploy(read_contract())
+        owner.call("sybil.near", "init", {"parameters": make_parameters()}, gas=GAS)
+        assert "Running" in owner.view("sybil.near", "state").json()
 
 
 def test_version_and_source_are_told(signer: SignerNetwork) -> None:

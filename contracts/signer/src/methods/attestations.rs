@@ -100,9 +100,9 @@ impl SignerContract {
         self.measurements.get_mut().clean_expired(self.config.tee_upgrade_deadline_duration_seconds);
         let mut holding = current.clone();
         let rules = self.rules();
-        holding
-            .participants
-            .retain(|(_, _, info)| self.attestations.check(&info.tls_public_key, &rules).is_ok());
+        holding.participants.retain(|(account, _, info)| {
+            self.attestations.check(account, &info.tls_public_key, &rules).is_ok()
+        });
         self.accept_requests = holding == current || self.exclude_others(holding).is_ok();
         if !self.accept_requests {
             env::log_str("too few participants hold a valid attestation: requests are not accepted");

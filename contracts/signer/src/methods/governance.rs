@@ -24,8 +24,9 @@ impl SignerContract {
         proposal: ProposedParameters,
     ) -> Result<(), Refusal> {
         let voter = Self::get_signer()?;
+        proposal.parameters.participants.validate()?;
         for (account_id, _, info) in &proposal.parameters.participants.participants {
-            let found = self.attestations.check(&info.tls_public_key, &self.rules());
+            let found = self.attestations.check(account_id, &info.tls_public_key, &self.rules());
             found.map_err(|refusal| Refusal::InvalidTeeRemoteAttestation {
                 reason: format!("{account_id}: {refusal}"),
             })?;

@@ -76,7 +76,7 @@ impl SignerContract {
             return Err(Refusal::AccountPublicKeyMismatch { found, expected: signer_account_pk.to_text() });
         }
         let new_key = destination_node_info.tls_public_key;
-        let attested = self.attestations.check(&new_key, &self.rules());
+        let attested = self.attestations.check(&account_id, &new_key, &self.rules());
         attested.map_err(|refusal| Refusal::InvalidTeeRemoteAttestation { reason: refusal.to_string() })?;
         self.protocol
             .running_mut()?

@@ -23,7 +23,9 @@ impl SignerContract {
         let (proposer, _) = self.get_voter()?;
         let (update, size) = args.validate()?;
         Self::take_deposit(compute_deposit(size))?;
-        let id = self.updates.get_mut().propose(update);
+        let updates = self.updates.get_mut();
+        let id = updates.propose(update);
+        updates.sweep();
         env::log_str(&format!("propose_update: signer={proposer}, id={id}"));
         Ok(id)
     }
@@ -35,6 +37,7 @@ impl SignerContract {
         let running = self.protocol.running().map_err(|_| Refusal::UpdateNeedsRunning)?;
         let updates = self.updates.get_mut();
         updates.vote(&voter, id)?;
+        updates.sweep();
         let participants = &running.parameters.participants;
         let votes = updates.list.votes.iter();
         let agreeing = votes.filter(|(account, vote)| **vote == id && participants.contains(account));
