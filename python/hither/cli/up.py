@@ -1,8 +1,11 @@
 """``hither up``: a development network in the foreground, until Ctrl-C."""
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -78,6 +81,11 @@ DETACH_WAIT_S_MAX = 60
     callback=lambda _context, _parameter, text: read_domains(text),
     help="More that the network signs, separated by commas: robust (ECDSA), app-keys (confidential keys).",
 )
+@click.option(
+    "--while-stdin",
+    is_flag=True,
+    help="Stop when the standard input ends: for programs that start a network and may be killed.",
+)
 @protocol_version_option
 @block_time_option
 @single_option
@@ -94,6 +102,7 @@ def command(
     evm: tuple[int, ...],
     mpc: str,
     domains: tuple[str, ...],
+    while_stdin: bool,
     protocol_version: int | None,
     block_time: str,
     is_single: bool,
@@ -112,6 +121,8 @@ def command(
         )
     folder, port = resolve_home(home), DEFAULT_PORT + port_offset
     started = time.monotonic()
+    if while_stdin:
+        threading.Thread(target=stop_at_end_of_input, name="input", daemon=True).start()
     must_be_free(port)
     if detach:
         start_detached(folder)
@@ -151,6 +162,13 @@ def command(
             )
     except HomeProblem as problem:
         stop(str(problem))
+
+
+def stop_at_end_of_input() -> None:
+    """Ask this process to end as Ctrl-C does once whoever holds the other end of its input has let go."""
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def read_chain_ids(text: str) -> tuple[int, ...]:

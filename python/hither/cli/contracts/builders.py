@@ -47,7 +47,7 @@ def get_cache() -> Path:
 
 
 def install_toolchain(language: str) -> None:
-    """Make the tools of a language unless they are there; says on the standard error what it does. Raises BuildFailed."""
+    """Make the tools of a language unless they are there, and say so on the standard error. Raises BuildFailed."""
     environment = os.environ | {"HITHER_CACHE": str(get_cache()), "PYTHON": sys.executable}
     result = subprocess.run(
         ["bash", TOOLCHAINS / language], env=environment, stdin=subprocess.DEVNULL, check=False

@@ -1,0 +1,107 @@
+// The libraries that people use already, on networks that this package starts; Node's own test runner.
+import assert from "node:assert/strict"
+import { after, before, describe, test } from "node:test"
+
+import { contracts, chainAdapters } from "chainsig.js"
+import { start } from "hither"
+import { Account, JsonRpcProvider, KeyPairSigner, nearToYocto } from "near-api-js"
+import { Near } from "near-kit"
+import { createPublicClient, formatEther, http } from "viem"
+
+describe("our chain alone", () => {
+  let network
+  before(async () => {
+    network = await start({ shards: 2, protocolVersion: 86 })
+  })
+  after(() => network.stop())
+
+  test("is what was asked for", async () => {
+    assert.equal((await network.call("status", [])).protocol_version, 86)
+    assert.equal((await network.call("block", { finality: "final" })).chunks.length, 2)
+    assert.equal(network.signerContractId, null)
+    assert.throws(() => network.foreign("eip155:1"), /without other chains/)
+    assert.throws(() => network.account("nobody"), /there are .*alice\.near/)
+  })
+
+  test("near-kit sends, and an anchor takes it back", async () => {
+    const { accountId, secretKey } = network.account("alice")
+    const near = new Near({
+      network: { rpcUrl: network.url, networkId: network.chainId },
+      keyStore: { [accountId]: secretKey },
+      defaultSignerId: accountId,
+      defaultWaitUntil: "FINAL",
+    })
+    const balance = async () => BigInt((await network.call("query", {
+      request_type: "view_account", finality: "optimistic", account_id: "bob.near",
+    })).amount)
+    const before = await balance()
+    await network.anchor(async () => {
+      await near.transaction(accountId).transfer("bob.near", "2 NEAR").send()
+      assert.equal(await balance(), before + 2n * 10n ** 24n)
+    })
+    assert.equal(await balance(), before)
+  })
+
+  test("near-api-js sends", async () => {
+    const { accountId, secretKey } = network.account("carol")
+    const provider = new JsonRpcProvider({ url: network.url })
+    const carol = new Account(accountId, provider, KeyPairSigner.fromSecretKey(secretKey))
+    const sent = await carol.transfer({ receiverId: "bob.near", amount: nearToYocto("1") })
+    assert.equal(sent.transaction.receiver_id, "bob.near")
+  })
+
+  test("time and blocks are told what to do", async () => {
+    const first = await network.head()
+    await network.advance({ blocks: 5, seconds: 86_400 })
+    const then = await network.head()
+    assert.ok(then.height >= first.height + 6)
+    assert.ok(then.timestampNs - first.timestampNs >= 86_400n * 10n ** 9n)
+    await network.setTime(new Date("2100-01-01"))
+    await network.mine()
+    assert.ok((await network.head()).timestampNs >= 4_102_444_800n * 10n ** 9n)
+    await network.setBlockMode("manual")
+    const { height } = await network.head()
+    await new Promise((resolve) => setTimeout(resolve, 800))
+    assert.equal((await network.head()).height, height)
+    await network.setBlockMode("instant")
+  })
+
+  test("state is patched", async () => {
+    await network.patchState([{ Account: { account_id: "bob.near", account: {
+      amount: "7000000000000000000000000", locked: "0", code_hash: "11111111111111111111111111111111", storage_usage: 182,
+    } } }])
+    const bob = await network.call("query", { request_type: "view_account", finality: "optimistic", account_id: "bob.near" })
+    assert.equal(bob.amount, "7000000000000000000000000")
+  })
+
+  test("refusals carry NEAR's names", async () => {
+    await assert.rejects(network.call("no_such_method"), { name: "RpcError", code: "METHOD_NOT_FOUND" })
+    await assert.rejects(network.revert("0123456789abcdef"), { name: "RpcError" })
+  })
+})
+
+describe("all chains", () => {
+  let network
+  before(async () => {
+    network = await start({ otherChains: true, evm: ["base"] })
+  })
+  after(() => network.stop())
+
+  test("viem reads the EVM chain, and chainsig.js derives addresses on it", async () => {
+    const client = createPublicClient({ transport: http(network.foreign("eip155:8453").url) })
+    assert.equal(await client.getChainId(), 8453)
+    const contract = new contracts.ChainSignatureContract({
+      networkId: "testnet",
+      contractId: network.signerContractId,
+      fallbackRpcUrls: [network.url],
+    })
+    const evm = new chainAdapters.evm.EVM({ publicClient: client, contract })
+    const { address } = await evm.deriveAddressAndPublicKey("alice.near", "any")
+    assert.match(address, /^0x[0-9a-f]{40}$/i)
+    assert.equal(formatEther(await client.getBalance({ address })), "0")
+  })
+})
+
+test("a network that cannot start says why", async () => {
+  await assert.rejects(start({ shards: 99 }), (error) => error.name === "HitherError" && /shards/.test(error.message))
+})

@@ -1,0 +1,84 @@
+"""The npm package `packages/hither`: its own tests, under Node's runner and Vitest, and its types."""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+pytestmark = pytest.mark.slow
+PACKAGE = Path(__file__).resolve().parents[3] / "packages/hither"
+TIMEOUT_S = 240
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that has installed the package and the libraries: the package's own tests."""
+    lock = (PACKAGE / "test/package-lock.json").read_bytes()
+    cache = Path(os.environ.get("HITHER_CACHE") or Path.home() / ".cache/hither")
+    libraries = cache / "typescript" / hashlib.sha256(lock).hexdigest()[:16]
+    assert (libraries / "complete").exists(), "the libraries are not installed: run `make setup`"
+    folder = tmp_path_factory.mktemp("project")
+    shutil.copytree(PACKAGE / "test", folder, dirs_exist_ok=True)
+    modules = folder / "node_modules"
+    modules.mkdir()
+    for library in (libraries / "node_modules").iterdir():
+        (modules / library.name).symlink_to(library)
+    shutil.copytree(PACKAGE, modules / "hither", ignore=shutil.ignore_patterns("test"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def environment() -> dict[str, str]:
+    return os.environ | {"HITHER_PROGRAM": str(Path(sys.executable).parent / "hither")}
+
+
+def must_run(project: Path, environment: dict[str, str], *command: str) -> str:
+    result = subprocess.run(
+        command, cwd=project, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+    )
+    assert result.returncode == 0, result.stdout[-6000:] + result.stderr[-2000:]
+    return result.stdout
+
+
+def test_libraries_run_on_networks_that_the_package_starts(
+    project: Path, environment: dict[str, str]
+) -> None:
+    """near-kit, near-api-js, viem, chainsig.js."""
+    output = must_run(project, environment, "node", "--test", "--test-reporter=tap", "libraries.test.js")
+    assert "# fail 0" in output
+    assert "# skipped 0" in output
+
+
+def test_vitest_gives_each_test_the_chain_as_it_was(project: Path, environment: dict[str, str]) -> None:
+    """Through the fixture of `hither/vitest`."""
+    output = must_run(project, environment, "node_modules/.bin/vitest", "run", "vitest.spec.js")
+    assert "2 passed" in output
+
+
+def test_types_are_what_they_promise(project: Path, environment: dict[str, str]) -> None:
+    """The TypeScript compiler, strictly; a wrong use is refused."""
+    must_run(project, environment, "node_modules/.bin/tsc", "--project", "tsconfig.json")
+
+
+def test_network_ends_with_a_process_that_is_killed(project: Path, environment: dict[str, str]) -> None:
+    """SIGKILL leaves nothing behind."""
+    command = ["node", "killed.mjs"]
+    with subprocess.Popen(
+        command, cwd=project, env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        started = json.loads(process.stdout.readline())
+        assert httpx.get(f"{started['url']}/status").status_code == 200
+        process.send_signal(signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while Path(f"/proc/{started['pid']}").exists():
+        assert time.monotonic() < deadline, "the network still runs"
+        time.sleep(0.05)
