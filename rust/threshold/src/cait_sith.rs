@@ -5,7 +5,8 @@
 //! checked, the account's tweak, and rerandomisation with entropy that nobody knew when the presignature was
 //! made (eprint 2021/1330), so that a stock of presignatures does not help a forger who chooses what is signed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{catch_unwind, AssertUnwindSafe};
 
 use cait_sith::protocol::{Action as TheirAction, Participant, Protocol as TheirProtocol};
 use cait_sith::triples::{TripleGenerationOutput, TriplePub, TripleShare};
@@ -24,8 +25,25 @@ type TheirCurve = k256::Secp256k1;
 
 const RERANDOMISATION: &[u8] = b"hither presignature rerandomisation v1";
 
-/// Nobody needs to send more in one run of the largest protocol (a triple), with a margin.
-const RECEIVED_BYTES_MAX: usize = 4 << 20;
+/// In front of every message: the library's channel (20 bytes) and the point in it. Each is used once by each sender.
+const HEADER_BYTES: usize = 28;
+
+/// What one participant may send another in one run.
+#[derive(Clone, Copy)]
+struct Limits {
+    messages_max: usize,
+    bytes_max: usize,
+}
+
+impl Limits {
+    /// 128 base transfers, and ten more; 91 kB, of which only the commitments grow with the participants.
+    fn of_triple(participants: usize) -> Self {
+        Self { messages_max: 138, bytes_max: (128 << 10) + 1024 * participants }
+    }
+
+    const OF_PRESIGN: Self = Self { messages_max: 2, bytes_max: 1024 };
+    const OF_SIGN: Self = Self { messages_max: 1, bytes_max: 256 };
+}
 
 /// A multiplication made beforehand, shared. Two make a presignature.
 #[derive(Clone)]
@@ -122,7 +140,7 @@ pub fn generate_triple(
         cait_sith::triples::generate_triple::<TheirCurve>(&theirs(&participants), me.into(), threshold)
             .map_err(|error| BadParameters(error.to_string()))?;
     let finish = |(share, public): TripleGenerationOutput<TheirCurve>| Ok(Triple { share, public });
-    Ok(Adapter::new(inner, &participants, me, finish))
+    Ok(Adapter::new(inner, &participants, me, Limits::of_triple(participants.len()), finish))
 }
 
 /// Turn two triples into a presignature of these signers.
@@ -153,7 +171,7 @@ pub fn presign(
     let finish = move |output: cait_sith::PresignOutput<TheirCurve>| {
         Ok(Presignature { big_r: output.big_r, k: output.k, sigma: output.sigma, signers: set.clone() })
     };
-    Ok(Adapter::new(inner, &signers, me, finish))
+    Ok(Adapter::new(inner, &signers, me, Limits::OF_PRESIGN, finish))
 }
 
 /// Sign. The presignature is used up, whatever comes of it.
@@ -187,24 +205,33 @@ pub fn sign(
     let finish = move |full: cait_sith::FullSignature<TheirCurve>| {
         finish_signature(&full.big_r.into(), &full.s, &derived_key, &message)
     };
-    Ok(Adapter::new(inner, &signers, me, finish))
+    Ok(Adapter::new(inner, &signers, me, Limits::OF_SIGN, finish))
 }
 
 fn theirs(ids: &[ParticipantId]) -> Vec<Participant> {
     ids.iter().map(|id| Participant::from(*id)).collect()
 }
 
-/// The library's protocol behind our trait: who may send is checked, and how much.
+/// The library's protocol behind our trait: who may send is checked, what twice, and how much.
 struct Adapter<P, F> {
     inner: P,
     finish: F,
-    received_bytes: BTreeMap<ParticipantId, usize>,
+    limits: Limits,
+    received: BTreeMap<ParticipantId, Received>,
+    is_over: bool,
+}
+
+#[derive(Default)]
+struct Received {
+    bytes: usize,
+    headers: BTreeSet<[u8; HEADER_BYTES]>,
 }
 
 impl<P, F> Adapter<P, F> {
-    fn new(inner: P, participants: &[ParticipantId], me: ParticipantId, finish: F) -> Self {
-        let received_bytes = participants.iter().filter(|id| **id != me).map(|id| (*id, 0)).collect();
-        Self { inner, finish, received_bytes }
+    fn new(inner: P, participants: &[ParticipantId], me: ParticipantId, limits: Limits, finish: F) -> Self {
+        let others = participants.iter().filter(|id| **id != me);
+        let received = others.map(|id| (*id, Received::default())).collect();
+        Self { inner, finish, limits, received, is_over: false }
     }
 }
 
@@ -216,25 +243,41 @@ where
     type Output = T;
 
     fn poke(&mut self) -> Result<Action<T>, Failure> {
-        let action = self.inner.poke().map_err(|error| Failure::unattributed(error.to_string()))?;
-        Ok(match action {
+        if self.is_over {
+            return Err(Failure::unattributed("the protocol run is over"));
+        }
+        // Over unless it says otherwise, also when the library panics at what somebody sent.
+        self.is_over = true;
+        let poked = catch_unwind(AssertUnwindSafe(|| self.inner.poke()))
+            .map_err(|_| Failure::unattributed("a message made the library panic"))?;
+        let action = match poked.map_err(|error| Failure::unattributed(error.to_string()))? {
             TheirAction::Wait => Action::Wait,
             TheirAction::SendMany(data) => Action::SendMany(data),
             TheirAction::SendPrivate(to, data) => Action::SendPrivate(to.into(), data),
-            TheirAction::Return(output) => Action::Return((self.finish)(output)?),
-        })
+            TheirAction::Return(output) => return Ok(Action::Return((self.finish)(output)?)),
+        };
+        self.is_over = false;
+        Ok(action)
     }
 
     fn message(&mut self, from: ParticipantId, data: &[u8]) -> Result<(), Refused> {
-        let received = self.received_bytes.get_mut(&from).ok_or(Refused::NotAParticipant(from))?;
-        if *received + data.len() > RECEIVED_BYTES_MAX {
-            return Err(Refused::TooLarge {
-                from,
-                size_bytes: data.len(),
-                size_bytes_max: RECEIVED_BYTES_MAX - *received,
-            });
+        let Limits { messages_max, bytes_max } = self.limits;
+        let received = self.received.get_mut(&from).ok_or(Refused::NotAParticipant(from))?;
+        let Some((header, _)) = data.split_first_chunk::<HEADER_BYTES>() else {
+            return Err(Refused::NoSuchRound(from));
+        };
+        if received.headers.contains(header) {
+            return Err(Refused::Duplicate(from));
         }
-        *received += data.len();
+        if received.headers.len() == messages_max {
+            return Err(Refused::NoSuchRound(from));
+        }
+        let left = bytes_max - received.bytes;
+        if data.len() > left {
+            return Err(Refused::TooLarge { from, size_bytes: data.len(), size_bytes_max: left });
+        }
+        received.bytes += data.len();
+        received.headers.insert(*header);
         self.inner.message(from.into(), data.to_vec());
         Ok(())
     }

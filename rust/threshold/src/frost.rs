@@ -8,17 +8,22 @@ use std::collections::BTreeMap;
 
 use frost_ed25519 as frost;
 use rand_core::CryptoRngCore;
+use sha2::{Digest, Sha256};
 use zeroize::Zeroize;
 
 use crate::encoding::{write_number, Malformed, Reader};
 use crate::group::{Ed25519, Group};
 use crate::keygen::KeyShare;
 use crate::protocol::{
-    validate_participants, BadParameters, Failure, Inbox, Outgoing, ParticipantId, Protocol, RoundDriver,
-    Rounds, Step,
+    check_sizes, validate_participants, BadParameters, Failure, Inbox, Outgoing, ParticipantId, Protocol,
+    RoundDriver, Rounds, Step,
 };
 
 const COMMITMENTS_BYTES_MAX: usize = 128;
+/// The view, then the share.
+const SHARE_BYTES: usize = 32 + 32;
+
+type Hash = [u8; 32];
 
 /// What is to be signed and by whom; the same at every signer.
 #[derive(Debug, Clone)]
@@ -93,8 +98,7 @@ pub fn sign(
 ) -> Result<impl Protocol<Output = [u8; 64]>, BadParameters> {
     let (me, signers, key) = validate_request(share, &request)?;
     let first = Presign { nonces: Some(commit(share, &mut *rng)), me };
-    let rounds =
-        Sign { first: Some(first), presignature: None, key, message: request.message, package: None };
+    let rounds = Sign { first: Some(first), presignature: None, key, message: request.message, sent: None };
     Ok(RoundDriver::new(rounds, me, &signers))
 }
 
@@ -109,7 +113,7 @@ pub fn sign_presigned(
         return Err(BadParameters("the presignature is of other signers".into()));
     }
     let rounds =
-        Sign { first: None, presignature: Some(presignature), key, message: request.message, package: None };
+        Sign { first: None, presignature: Some(presignature), key, message: request.message, sent: None };
     Ok(RoundDriver::new(rounds, me, &signers))
 }
 
@@ -241,9 +245,7 @@ impl Presign {
     }
 
     fn encode(&self) -> Result<Outgoing, Failure> {
-        let bytes =
-            self.commitments().serialize().map_err(|error| Failure::unattributed(error.to_string()))?;
-        Ok(Outgoing::to_all(bytes))
+        Ok(Outgoing::to_all(self.commitments().serialize().map_err(unattributed)?))
     }
 }
 
@@ -273,7 +275,14 @@ struct Sign {
     presignature: Option<Presignature>,
     key: DerivedKey,
     message: Vec<u8>,
-    package: Option<(frost::SigningPackage, frost::round2::SignatureShare)>,
+    sent: Option<SentShare>,
+}
+
+/// What was signed, and a name for it: a share that was made for something else proves nothing against its sender.
+struct SentShare {
+    package: frost::SigningPackage,
+    share: frost::round2::SignatureShare,
+    view: Hash,
 }
 
 impl Sign {
@@ -281,17 +290,29 @@ impl Sign {
         let Presignature { nonces, commitments } =
             self.presignature.take().expect("made in the round before");
         let package = frost::SigningPackage::new(commitments, &self.message);
-        let share = frost::round2::sign(&package, &nonces, &self.key.package)
-            .map_err(|error| Failure::unattributed(error.to_string()))?;
-        self.package = Some((package, share));
-        Ok(Outgoing::to_all(share.serialize()))
+        let share = frost::round2::sign(&package, &nonces, &self.key.package).map_err(unattributed)?;
+        let view = self.hash_view(&package)?;
+        let message = [view.as_slice(), &share.serialize()].concat();
+        self.sent = Some(SentShare { package, share, view });
+        Ok(Outgoing::to_all(message))
+    }
+
+    fn hash_view(&self, package: &frost::SigningPackage) -> Result<Hash, Failure> {
+        let mut hasher = Sha256::new_with_prefix(b"hither EdDSA view v1");
+        hasher.update(self.key.package.verifying_key().serialize().map_err(unattributed)?);
+        hasher.update(package.serialize().map_err(unattributed)?);
+        Ok(hasher.finalize().into())
     }
 
     fn aggregate(&self, inbox: &Inbox) -> Result<[u8; 64], Failure> {
-        let (package, own) = self.package.as_ref().expect("made in the round before");
+        let SentShare { package, share: own, view } = self.sent.as_ref().expect("made in the round before");
+        check_sizes(inbox, SHARE_BYTES)?;
+        if inbox.values().any(|bytes| bytes[..32] != *view) {
+            return Err(Failure::unattributed("the signers see different requests or commitments"));
+        }
         let mut shares = BTreeMap::from([(*self.key.package.identifier(), *own)]);
         for (id, bytes) in inbox {
-            let share = frost::round2::SignatureShare::deserialize(bytes)
+            let share = frost::round2::SignatureShare::deserialize(&bytes[32..])
                 .map_err(|_| Failure::of(*id, "the signature share is malformed"))?;
             shares.insert(identifier(*id), share);
         }
@@ -299,9 +320,13 @@ impl Sign {
             culprit: error.culprits().first().copied().and_then(participant),
             reason: format!("the signature shares do not fit: {error}"),
         })?;
-        let bytes = signature.serialize().map_err(|error| Failure::unattributed(error.to_string()))?;
+        let bytes = signature.serialize().map_err(unattributed)?;
         bytes.try_into().map_err(|_| Failure::unattributed("a signature is not 64 bytes"))
     }
+}
+
+fn unattributed(error: frost::Error) -> Failure {
+    Failure::unattributed(error.to_string())
 }
 
 impl Rounds for Sign {
@@ -315,8 +340,12 @@ impl Rounds for Sign {
         }
     }
 
-    fn size_bytes_max(&self, _round: u8) -> usize {
-        COMMITMENTS_BYTES_MAX
+    fn size_bytes_max(&self, round: u8) -> usize {
+        if round + 1 == self.rounds() {
+            SHARE_BYTES
+        } else {
+            COMMITMENTS_BYTES_MAX
+        }
     }
 
     fn start(&mut self) -> Result<Outgoing, Failure> {

@@ -18,8 +18,8 @@ use zeroize::Zeroize;
 use crate::group::Group;
 use crate::polynomial::{evaluate_commitment, lagrange, x_coordinate, Polynomial};
 use crate::protocol::{
-    validate_participants, BadParameters, Failure, Inbox, Outgoing, ParticipantId, Protocol, RoundDriver,
-    Rounds, Step,
+    check_sizes, validate_participants, BadParameters, Failure, Inbox, Outgoing, ParticipantId, Protocol,
+    RoundDriver, Rounds, Step,
 };
 
 type Hash = [u8; 32];
@@ -74,6 +74,8 @@ pub struct OldKey<G: Group> {
     pub public_key: G::Point,
     /// None for a participant that joins.
     pub secret_share: Option<G::Scalar>,
+    /// What its own old share tells about the others': empty for a participant that joins.
+    pub public_shares: BTreeMap<ParticipantId, G::Point>,
 }
 
 /// Make a new key.
@@ -122,7 +124,11 @@ pub fn reshare<G: Group>(
     }
     let constant =
         old.secret_share.map_or(G::scalar_from_u64(0), |share| share * lagrange::<G>(&staying, me));
-    let public = OldPublic { staying, threshold: old.threshold, public_key: old.public_key };
+    let constants = staying
+        .iter()
+        .filter_map(|id| Some((*id, G::multiply(old.public_shares.get(id)?, &lagrange::<G>(&staying, *id)))))
+        .collect();
+    let public = OldPublic { staying, threshold: old.threshold, public_key: old.public_key, constants };
     let rounds =
         Keygen::<G>::new(parameters.context, &participants, me, threshold, constant, Some(public), rng);
     Ok(RoundDriver::new(rounds, me, &participants))
@@ -144,6 +150,8 @@ struct OldPublic<G: Group> {
     staying: Vec<ParticipantId>,
     threshold: usize,
     public_key: G::Point,
+    /// What each old member must deal, as far as one knows.
+    constants: BTreeMap<ParticipantId, G::Point>,
 }
 
 /// A dealer's public part: commitments to all coefficients, and that it knows the constant.
@@ -247,10 +255,10 @@ impl<G: Group> Keygen<G> {
     }
 
     fn check_dealing(&self, id: ParticipantId, bytes: &[u8]) -> Result<Dealing<G>, Failure> {
+        let dealing = self.decode_dealing(id, bytes)?;
         if self.commitment_hashes[&id] != hash_commitments(&self.session, id, bytes) {
             return Err(Failure::of(id, "commitments differ from their hash"));
         }
-        let dealing = self.decode_dealing(id, bytes)?;
         if let Some((nonce_point, response)) = &dealing.proof {
             let constant = &dealing.commitment[0];
             let challenge = compute_challenge::<G>(&self.session, id, constant, nonce_point);
@@ -259,6 +267,10 @@ impl<G: Group> Keygen<G> {
             }
             if self.old.is_none() && *constant == G::identity() {
                 return Err(Failure::of(id, "the dealt secret is zero"));
+            }
+            let expected = self.old.as_ref().and_then(|old| old.constants.get(&id));
+            if expected.is_some_and(|expected| expected != constant) {
+                return Err(Failure::of(id, "the dealt secret is not of the old share"));
             }
         }
         Ok(dealing)
@@ -286,14 +298,18 @@ impl<G: Group> Keygen<G> {
         hasher.finalize().into()
     }
 
-    fn finish_commitments(&mut self) -> Result<Outgoing, Failure> {
-        let values = std::mem::take(&mut self.values);
-        self.transcript = hash_values(&self.session, &values);
-        for (id, bytes) in &values {
+    /// What is wrong with a dealing by itself proves who dealt it, so that is looked at before agreement.
+    fn read_dealings(&mut self) -> Result<(), Failure> {
+        for (id, bytes) in &self.values {
             let dealing = self.check_dealing(*id, bytes)?;
             self.public_key = self.public_key + dealing.commitment[0];
             self.dealings.insert(*id, dealing);
         }
+        Ok(())
+    }
+
+    fn deal_shares(&mut self) -> Result<Outgoing, Failure> {
+        self.transcript = hash_values(&self.session, &std::mem::take(&mut self.values));
         if self.public_key == G::identity() {
             return Err(Failure::unattributed("the key would be zero"));
         }
@@ -343,6 +359,7 @@ impl<G: Group> Keygen<G> {
 
     /// Second step of a broadcast: everyone must have received the same values.
     fn check_agreement(&self, inbox: &Inbox) -> Result<(), Failure> {
+        check_sizes(inbox, 32)?;
         let own = hash_values(&self.session, &self.values);
         // A differing hash proves that somebody lied, not who: the value's author or the hash's.
         if inbox.values().any(|hash| *hash != own) {
@@ -382,14 +399,14 @@ impl<G: Group> Rounds for Keygen<G> {
     fn finish_round(&mut self, round: u8, inbox: Inbox) -> Result<Step<KeyShare<G>>, Failure> {
         let outgoing = match round {
             0 => {
-                if let Some(id) = inbox.iter().find_map(|(id, value)| (value.len() != 32).then_some(*id)) {
-                    return Err(Failure::of(id, "session randomness must be 32 bytes"));
-                }
-                self.collect(inbox)
+                check_sizes(&inbox, 32)?;
+                self.values.extend(inbox);
+                // From here on everything is bound to what the run is about: who takes it for another run is no liar.
+                self.session = self.bind_session();
+                Outgoing::to_all(hash_values(&self.session, &self.values).to_vec())
             }
             1 => {
                 self.check_agreement(&inbox)?;
-                self.session = self.bind_session();
                 let dealing = self.encode_dealing();
                 let hash = hash_commitments(&self.session, self.me, &dealing);
                 self.commitment_hashes.insert(self.me, hash.to_vec());
@@ -397,17 +414,23 @@ impl<G: Group> Rounds for Keygen<G> {
                 Outgoing::to_all(hash.to_vec())
             }
             2 => {
+                check_sizes(&inbox, 32)?;
                 self.commitment_hashes.extend(inbox);
                 Outgoing::to_all(self.values[&self.me].clone())
             }
-            3 => self.collect(inbox),
+            3 => {
+                let agreement = self.collect(inbox);
+                self.read_dealings()?;
+                agreement
+            }
             4 => {
                 self.check_agreement(&inbox)?;
-                self.finish_commitments()?
+                self.deal_shares()?
             }
             5 => self.finish_shares(inbox)?,
             _ => {
                 let own = self.encode_confirmation();
+                check_sizes(&inbox, own.len())?;
                 if inbox.values().any(|confirmation| *confirmation != own) {
                     return Err(Failure::unattributed("participants did not all finish with the same key"));
                 }

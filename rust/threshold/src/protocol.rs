@@ -95,6 +95,14 @@ pub(crate) enum Step<T> {
 /// What the others sent in one round, by sender.
 pub(crate) type Inbox = BTreeMap<ParticipantId, Vec<u8>>;
 
+/// A message of another size than its round's proves that its sender does not follow the protocol.
+pub(crate) fn check_sizes(inbox: &Inbox, size_bytes: usize) -> Result<(), Failure> {
+    match inbox.iter().find(|(_, data)| data.len() != size_bytes) {
+        Some((id, data)) => Err(Failure::of(*id, format!("{} bytes where {size_bytes} belong", data.len()))),
+        None => Ok(()),
+    }
+}
+
 /// A protocol in rounds: in each, everyone sends to everyone that listens, and nobody goes on before all have sent.
 pub(crate) trait Rounds: Send {
     type Output: Send;

@@ -27,8 +27,8 @@ use crate::group::{Group, Secp256k1};
 use crate::keygen::KeyShare;
 use crate::polynomial::{lagrange, x_coordinate, Polynomial};
 use crate::protocol::{
-    validate_participants, BadParameters, Failure, Inbox, Outgoing, ParticipantId, Protocol, RoundDriver,
-    Rounds, Step,
+    check_sizes, validate_participants, BadParameters, Failure, Inbox, Outgoing, ParticipantId, Protocol,
+    RoundDriver, Rounds, Step,
 };
 
 const RERANDOMISATION: &[u8] = b"hither robust ECDSA rerandomisation v1";
@@ -357,6 +357,7 @@ impl Rounds for Presign {
             0 => Ok(Step::Next(self.finish_dealing(inbox)?)),
             1 => Ok(Step::Next(self.finish_points(&inbox)?)),
             _ => {
+                check_sizes(&inbox, 32)?;
                 let presignature = self.presignature.take().expect("made in the round before");
                 if inbox.values().any(|id| *id != presignature.id) {
                     return Err(Failure::unattributed(
@@ -412,6 +413,7 @@ struct Sign {
 
 impl Sign {
     fn finish_views(&self, inbox: &Inbox) -> Result<Outgoing, Failure> {
+        check_sizes(inbox, 32)?;
         // Which of the two is wrong, only the chain can tell.
         if inbox.values().any(|view| *view != self.view) {
             return Err(Failure::unattributed(OTHER_VIEW));

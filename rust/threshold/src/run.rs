@@ -53,7 +53,7 @@ impl<P: Protocol, F: Fn(P::Output) -> Vec<u8> + Send> Protocol for Encoded<P, F>
     }
 }
 
-fn encoded<P, F>(inner: P, encode: F) -> Run
+pub(crate) fn encoded<P, F>(inner: P, encode: F) -> Run
 where
     P: Protocol + 'static,
     F: Fn(P::Output) -> Vec<u8> + Send + 'static,
@@ -104,6 +104,7 @@ fn start_keygen_in<G: Group>(
         threshold: old.threshold,
         public_key: G::decode_point(old.public_key).ok_or(Malformed("public key"))?,
         secret_share: share.as_ref().map(|share| share.secret_share),
+        public_shares: share.as_ref().map(|share| share.public_shares.clone()).unwrap_or_default(),
     };
     Ok(encoded(keygen::reshare::<G>(parameters, old, system_randomness())?, encode))
 }

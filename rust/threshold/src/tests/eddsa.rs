@@ -98,7 +98,7 @@ fn a_wrong_signature_share_names_its_sender() {
     let shares = make_key::<Ed25519>(&[0, 1, 2], 2, 4);
     let change = |index, _to, mut data: Vec<u8>| {
         if index == 1 {
-            data[1] ^= 1;
+            data[1 + 32] ^= 1;
         }
         data
     };

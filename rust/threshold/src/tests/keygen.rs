@@ -71,6 +71,7 @@ pub(super) fn start_reshare<G: Group>(
                 threshold: any.threshold,
                 public_key: any.public_key,
                 secret_share: old.get(id).map(|share| share.secret_share),
+                public_shares: old.get(id).map(|share| share.public_shares.clone()).unwrap_or_default(),
             };
             let run =
                 reshare::<G>(parameters(ids, *id, threshold), old_key, rng(100 + u64::from(*id))).unwrap();
@@ -103,6 +104,7 @@ fn a_refresh_changes_every_share_and_may_not_lower_the_threshold() {
         threshold: 3,
         public_key: old[&0].public_key,
         secret_share: Some(old[&0].secret_share),
+        public_shares: BTreeMap::new(),
     };
     let refused = reshare::<Ed25519>(parameters(&[0, 1, 2], 0, 2), old_key, rng(1)).err();
     assert_eq!(refused, Some(BadParameters("a refresh must not lower the threshold".into())));
@@ -126,7 +128,7 @@ const LIES: [(usize, &str, Option<ParticipantId>); 8] = [
     (0, "participants did not all receive the same broadcast", None),
     (1, "participants did not all receive the same broadcast", None),
     (2, "commitments differ from their hash", Some(2)),
-    (3, "participants did not all receive the same broadcast", None),
+    (3, "commitments are malformed", Some(2)),
     (4, "participants did not all receive the same broadcast", None),
     (5, "the share does not fit the commitments", Some(2)),
     (6, "the share does not fit the commitments", Some(2)),
@@ -243,6 +245,7 @@ fn a_dealer_with_two_faces_cannot_spoil_a_reshare_of_three() {
             threshold: 2,
             public_key: old[&2].public_key,
             secret_share: Some(old[&2].secret_share),
+            public_shares: old[&2].public_shares.clone(),
         };
         Box::new(reshare::<Secp256k1>(parameters(&[0, 1, 2], 2, 2), old_key, Box::new(rng)).unwrap())
             as Boxed<_>

@@ -1,5 +1,6 @@
 //! The protocols run among participants of one process, and liars among them.
 
+mod attacks;
 mod ckd;
 mod ecdsa;
 mod eddsa;
