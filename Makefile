@@ -3,7 +3,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/hither/target
 export HITHER_CACHE ?= $(HOME)/.cache/hither
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up check test test-all bench wheel contracts native lock format status
+.PHONY: help setup up check test test-all bench docs wheel contracts native lock format status
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ test-all: ## The same, and the long tests: fuzzing, every contract rebuilt, 200 
 
 bench: setup ## Every benchmark, one JSON object each (hither bench NAME)
 	@for name in start transfers tokens rpc growth payloads; do .venv/bin/hither bench $$name --json || exit 1; done
+
+docs: setup ## The documents as a site in site/, links checked
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
 
 wheel: setup ## A wheel in dist/ that installs without a compiler
 	@scripts/wheel
