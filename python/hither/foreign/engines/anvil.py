@@ -22,6 +22,7 @@ from hither.foreign.caip import ChainId
 from hither.foreign.engines import UnknownSnapshot
 from hither.foreign.engines.anvil_genesis import write_genesis
 from hither.foreign.engines.anvil_journal import AnvilKeeper, dump_state, replace_file
+from hither.foreign.engines.anvil_relay import Relay
 from hither.foreign.engines.process import LOOPBACK, Child, must_be_free, start_child
 from hither.foreign.errors import EngineError, TransportError
 from hither.foreign.evm_chains import Family, get_evm_chain, read_chain_number
@@ -100,6 +101,7 @@ class Anvil:
         self._child: Child | None = None
         self._rpc = JsonRpc("http://127.0.0.1")
         self._keeper: AnvilKeeper | None = None
+        self._relay: Relay | None = None
         self._files = None if options.folder is None else _SnapshotFiles(options.folder)
         # Of this process: name -> anvil's own number for it, and how many came before.
         self._live: dict[str, str] = {}
@@ -117,25 +119,33 @@ class Anvil:
 
     async def start(self) -> None:
         """Run the program and wait until it answers, at the present that the folder keeps. Raises ``EngineError``."""
+        has_folder = self._options.folder is not None
+        if has_folder and self._relay is None:
+            self._relay = Relay(self.port, self._keep)
+            self.port = self._relay.port
         with _find_beginning(self._options) as beginning:
-            self._child = _start_child(self._options, self.port, beginning)
+            self._child = _start_child(self._options, 0 if has_folder else self.port, beginning)
             output = await self._child.wait_until(
                 lambda text: _LISTENING.search(text) is not None, READY_SECONDS_MAX
             )
         listening = _LISTENING.search(output)
         assert listening is not None, "waited for"
-        self.port = int(listening[1])
+        port = int(listening[1])
         self.development_keys = tuple(bytes.fromhex(key[2:]) for key in _KEY.findall(output))
         await self._rpc.close()
         # It is on this machine: either it answers or it is gone.
-        self._rpc = JsonRpc(self.url, policy=RetryPolicy(attempts=1), timeout_seconds=60.0)
+        policy = RetryPolicy(attempts=1)
+        self._rpc = JsonRpc(f"http://{LOOPBACK}:{port}", policy=policy, timeout_seconds=60.0)
         if not await self.is_healthy():
             await self.stop()
             raise EngineError(f"anvil does not answer as {self.chain}")
-        if self._options.folder is not None:
-            self._keeper = AnvilKeeper(self._options.folder, self._rpc)
-            await self._keeper.restore()
-            await self._keeper.watch(self.url.replace("http", "ws", 1))
+        if self._options.folder is None or self._relay is None:
+            self.port = port
+            return
+        self._keeper = AnvilKeeper(self._options.folder, self._rpc, port)
+        await self._keeper.restore()
+        await self._keeper.watch(f"ws://{LOOPBACK}:{port}")
+        await self._relay.start(port)
 
     async def is_healthy(self) -> bool:
         """Whether it answers, and as this chain."""
@@ -169,7 +179,7 @@ class Anvil:
     async def _keep(self) -> None:
         """Before we tell of a block it is in the journal."""
         if self._keeper is not None:
-            await self._keeper.append_new()
+            await self._keeper.keep_present()
 
     async def snapshot(self, name: str) -> None:
         """Remember the present under a name; with a folder, over a stop too."""
@@ -209,6 +219,8 @@ class Anvil:
         """End it and wait until it has ended."""
         if self._keeper is not None and await self.is_healthy():
             await self._keeper.write_state()
+        if self._relay is not None:
+            await self._relay.stop()
         await self._end()
         await self._rpc.close()
 
