@@ -42,11 +42,15 @@ class _Ended(Generic[T]):
 
 
 class JobFailed(Exception):
-    """No result came of a job. ``culprit`` is named where the protocol's transcript proves it."""
+    """No result came of a job. ``culprit`` is named where the protocol's transcript proves it.
 
-    def __init__(self, reason: str, culprit: int | None = None) -> None:
+    ``is_silence``: somebody is not to be reached, or did not answer.
+    """
+
+    def __init__(self, reason: str, culprit: int | None = None, *, is_silence: bool = False) -> None:
         super().__init__(reason if culprit is None else f"{reason} (participant {culprit})")
         self.culprit = culprit
+        self.is_silence = is_silence
 
 
 class Channel:
@@ -148,7 +152,7 @@ class Channels:
         """A participant is not to be reached any more: jobs with it will not end."""
         for channel in list(self._open.values()):
             if participant in channel.others:
-                channel.end(JobFailed(f"participant {participant} is not to be reached"))
+                channel.end(JobFailed(f"participant {participant} is not to be reached", is_silence=True))
 
     def end_all(self) -> None:
         """This node stops."""
@@ -193,7 +197,7 @@ class Channels:
             try:
                 self._send(other, frame)
             except PeerUnavailable as error:
-                raise JobFailed(str(error)) from error
+                raise JobFailed(str(error), is_silence=True) from error
 
     def confirm(self, channel: Channel) -> None:
         """Tell the others that this node has what the job made."""

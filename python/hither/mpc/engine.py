@@ -27,6 +27,9 @@ REFUSE_AFTER_MS = 600
 TURN_MS = 1_000
 """So long the others wait for a leader that can be reached but does not answer."""
 
+BUSY_REQUESTS = 8
+"""Every so many requests that wait at once lengthen a turn by itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -216,6 +219,8 @@ def order_participants(participants: Sequence[int], request_id: bytes) -> tuple[
 def choose_order(state: State, pending: Pending) -> tuple[int, ...]:
     """Those to be reached, in the order of the request, the one whose turn it is first."""
     everyone = order_participants(state.participants, pending.request.id)
+    if not everyone:
+        return ()  # The contract has not been read yet.
     turn = pending.turn % len(everyone)
     order = everyone[turn:] + everyone[:turn]
     return tuple(participant for participant in order if participant in state.alive)
@@ -261,7 +266,9 @@ def _take_turn(state: State, pending: Pending, now_ms: int) -> tuple[State, list
     order = choose_order(state, pending)
     leader = order[0] if order else None
     if leader not in state.mine or leader is None:
-        waiting = replace(pending, phase=Phase.WAITING, turn_until_ms=now_ms + TURN_MS)
+        # With much to do every leader is slower: who takes over too soon makes it worse.
+        turn_ms = TURN_MS * (1 + len(state.pending) // BUSY_REQUESTS)
+        waiting = replace(pending, phase=Phase.WAITING, turn_until_ms=now_ms + turn_ms)
         return _with(state, waiting), []
     if pending.signature is not None:
         effect: Effect = SendResponse(pending.request, pending.signature, leader)

@@ -55,6 +55,8 @@ from hither.mpc.transport import Mesh, Peer, PeerUnavailable
 logger = logging.getLogger(__name__)
 
 SIGN_S_MAX: Final = 1.2
+BUSY_SIGNATURES: Final = 8
+"""Every so many signatures under way at once lengthen the time for one by itself."""
 PRESIGN_S_MAX: Final = 30.0
 KEY_S_MAX: Final = 15.0
 REQUEST_WAIT_S_MAX: Final = 1.0
@@ -113,6 +115,7 @@ class Node:
         self._in_use: set[bytes] = set()
         self._making: set[bytes] = set()
         self._was_stocked = False
+        self._under_way = 0
         self._retry_s: dict[tuple[int, tuple[int, ...]], float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -314,7 +317,7 @@ class Node:
                     await keep(channel, result)
                 return result
         except TimeoutError:
-            failure = JobFailed("the others did not answer in time")
+            failure = JobFailed("the others did not answer in time", is_silence=True)
             raise failure from None
         except JobFailed as error:
             failure = error
@@ -348,8 +351,9 @@ class Node:
             assert answer is not None, "the leader gets the answer"
             return answer
         except (JobFailed, ValueError) as error:
-            # Where nobody can be done without, a signer that fails is one that is missing.
-            code = "RobustSetIncomplete" if key.domain.scheme.needs_all else None
+            # Where nobody can be done without, a signer that does not answer is one that is missing.
+            is_missing = isinstance(error, JobFailed) and error.is_silence
+            code = "RobustSetIncomplete" if is_missing and key.domain.scheme.needs_all else None
             raise NotSigned(str(error), code) from error
 
     async def _choose_stock(
@@ -394,14 +398,18 @@ class Node:
             if presignature is None:
                 raise JobFailed("the presignature is not there, or was used")
         member = Member(self.me, share, job.signers, key.domain.threshold, leader)
-        answer: Answer | None = await self._take_part(
-            compute_channel(self.contract_id, leader, begin),
-            begin.epoch_id,
-            job.signers,
-            key.domain.scheme.sign(member, Task(request.request, request.entropy), presignature),
-            SIGN_S_MAX,
-            begin=begin if leader == self.me else None,
-        )
+        self._under_way += 1
+        try:
+            answer: Answer | None = await self._take_part(
+                compute_channel(self.contract_id, leader, begin),
+                begin.epoch_id,
+                job.signers,
+                key.domain.scheme.sign(member, Task(request.request, request.entropy), presignature),
+                SIGN_S_MAX * (1 + self._under_way // BUSY_SIGNATURES),
+                begin=begin if leader == self.me else None,
+            )
+        finally:
+            self._under_way -= 1
         return answer
 
     # Following others.
@@ -454,7 +462,8 @@ class Node:
 
     async def _wait_for_request(self, job: SignJob) -> Request:
         """The request as this node has seen it. Raises JobFailed."""
-        deadline_s = time.monotonic() + REQUEST_WAIT_S_MAX
+        busy = sum(self._following.values()) // BUSY_SIGNATURES
+        deadline_s = time.monotonic() + REQUEST_WAIT_S_MAX * (1 + busy)
         while (request := self._requests.get(job.request_key)) is None:
             left_s = deadline_s - time.monotonic()
             if left_s <= 0:

@@ -17,12 +17,16 @@ from hither.mpc.contract import Key, KeyEvent, NetworkView, Participant
 from hither.mpc.engine import Request
 from hither.mpc.node import Node
 from hither.mpc.requests import (
+    Answer,
+    AppKey,
+    AppKeyRequest,
     EcdsaPayload,
     EcdsaSignature,
     EddsaPayload,
     EddsaSignature,
     Signature,
     SignatureRequest,
+    VerifiableAppPublicKey,
 )
 from hither.mpc.schemes import Domain
 from hither.mpc.signers import KeyFailed
@@ -31,6 +35,8 @@ from hither.mpc.transport import Limits, Mesh
 
 CONTRACT_ID = "signer.test.near"
 ECDSA, EDDSA = Domain(0, "CaitSith", "Sign", 2), Domain(1, "Frost", "Sign", 2)
+ROBUST = Domain(3, "DamgardEtAl", "Sign", 2)
+APP_KEYS = Domain(4, "ConfidentialKeyDerivation", "CKD", 2)
 TWEAK = protocols.compute_tweak("alice.near", "a path")
 QUICK = Limits(silence_s_max=1.5, reconnect_s_max=0.2)
 BECOMES_S_MAX = 30
@@ -150,8 +156,9 @@ class Meshed:
             running.node.note_request(request)
         return request
 
-    def verify(self, request: Request, signature: Signature) -> None:
+    def verify(self, request: Request, signature: Answer) -> None:
         """By an independent library."""
+        assert isinstance(request.request, SignatureRequest)
         root = self.view.keys[request.request.domain_id].public_key
         payload = request.request.payload
         if isinstance(payload, EcdsaPayload):
@@ -172,8 +179,23 @@ class Meshed:
         """A request signed under this order's leader, and verified."""
         request = self.ask(domain)
         signature = await self[order[0]].sign(request, self.view, order)
+        assert isinstance(signature, EcdsaSignature | EddsaSignature)
         self.verify(request, signature)
         return signature
+
+    async def must_derive(self, order: Sequence[int]) -> None:
+        """An app's key, which the app can read and everybody can check."""
+        app_secret, (first, second) = protocols.make_app_secret()
+        app_id = protocols.compute_app_id("alice.near", "vault")
+        asked = AppKeyRequest(VerifiableAppPublicKey(first, second), app_id, APP_KEYS.id)
+        request = Request(os.urandom(32), asked, bytes(32), 1)
+        for running in self.running.values():
+            running.node.note_request(request)
+        answer = await self[order[0]].sign(request, self.view, order)
+        assert isinstance(answer, AppKey)
+        root, blinded = self.view.keys[APP_KEYS.id].public_key, answer.big_y + answer.big_c
+        assert protocols.answers_app_key_request(blinded, root, app_id, (first, second))
+        assert protocols.unmask_app_key(blinded, root, app_id, app_secret) is not None
 
     async def must_stock(self, leader: int, signers: tuple[int, ...], domain: Domain = ECDSA) -> None:
         """One presignature, or a batch, that this leader owns."""

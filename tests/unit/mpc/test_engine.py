@@ -2,6 +2,7 @@
 
 from hither.mpc.engine import (
     ATTEMPTS_MAX,
+    BUSY_REQUESTS,
     LIFE_BLOCKS,
     REFUSE_AFTER_MS,
     TURN_MS,
@@ -198,3 +199,25 @@ def test_the_caller_is_told_of_what_does_not_pass_soon() -> None:
     refused, _ = must_step(refused, Tick(10_000, 101))
     assert fail(refused, 10_001, "RobustSetIncomplete")[1] == [TellPassed]
     assert fail(must_start(), 10_000, None)[1] == [TellPassed]
+
+
+def test_a_turn_is_longer_when_there_is_much_to_do() -> None:
+    """Otherwise all would lead everything as soon as all are slow."""
+    state = make_node(SECOND)
+    others = [
+        Request(number.to_bytes(32, "big"), REQUEST.request, bytes(32), 100)
+        for number in range(1, 2 * BUSY_REQUESTS)
+    ]
+    for other in others:
+        state, _ = step(state, Seen(other, 0))
+    assert len(state.pending) == len(others)
+    state, _ = step(state, Seen(REQUEST, 0))
+    assert StartSigning(REQUEST, (SECOND, THIRD, FIRST)) not in step(state, Tick(TURN_MS, 101))[1]
+    assert StartSigning(REQUEST, (SECOND, THIRD, FIRST)) in step(state, Tick(2 * TURN_MS, 101))[1]
+
+
+def test_a_request_that_is_seen_before_the_members_are_known_waits_for_them() -> None:
+    """A node that has just started reads chain and contract in any order."""
+    state, kinds = must_step(make_state((), ()), Seen(REQUEST, 0), Tick(TURN_MS, 101))
+    assert kinds == []
+    assert must_step(state, Members((0, 1, 2), frozenset({0, 1, 2}), 5))[1] == [StartSigning]

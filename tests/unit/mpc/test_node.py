@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from random import Random, SystemRandom
 from typing import Any
 
 import pytest
@@ -16,9 +17,11 @@ from hither.mpc.messages import Begin, Data, decode_message
 from hither.mpc.schemes import BATCH, Domain
 from hither.mpc.signers import NO_STOCK, KeyFailed, NotSigned
 from hither.mpc.store import make_presignature_id
-from tests.unit.mpc.meshed import ECDSA, EDDSA, Meshed, add_stock, meshed, must_become
+from tests.unit.mpc.meshed import APP_KEYS, ECDSA, EDDSA, ROBUST, Meshed, add_stock, meshed, must_become
 
 Work = Callable[[Meshed], Awaitable[None]]
+ATTEMPTS_MAX = 40
+SEED = SystemRandom().randrange(2**32)
 
 
 def run(folder: Path, work: Work, **options: Any) -> None:
@@ -400,3 +403,106 @@ def test_shares_of_two_epochs_do_not_meet(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(node_module, "SIGN_S_MAX", 0.5)
         run(tmp_path, work, domains=(EDDSA,))
+
+
+def test_the_robust_domain_needs_all_three_and_confidential_keys_any_two(tmp_path: Path) -> None:
+    """With one away the first tells at once whom it lacks, the other goes on; with all there both answer."""
+
+    async def work(network: Meshed) -> None:
+        for _ in range(2):
+            await network.must_stock(1, (0, 1, 2), ROBUST)
+        await network.must_sign((1, 2, 0), ROBUST)
+        await network.must_derive((2, 0))
+        await network.stop(2)
+        await must_become(lambda: network[1].connected == {0}, "noticed")
+        with pytest.raises(NotSigned, match="3 signers are needed, and 2 are to be reached") as caught:
+            await network.must_sign((1, 0), ROBUST)
+        assert caught.value.code == "RobustSetIncomplete"
+        await network.must_derive((0, 1))
+        await network.start(2)
+        await network.connect((0, 1, 2))
+        await network.must_sign((1, 0, 2), ROBUST)
+
+    run(tmp_path, work, domains=(ROBUST, APP_KEYS))
+
+
+def test_a_slow_signer_of_an_exact_set_is_told_of(tmp_path: Path) -> None:
+    """It is connected and does not answer: the reason has the code that the contract passes on."""
+
+    async def work(network: Meshed) -> None:
+        await network.must_stock(0, (0, 1, 2), ROBUST)
+        network.running[2].mesh._receive = lambda _sender, _frame: None
+        with pytest.raises(NotSigned, match="did not answer in time") as caught:
+            await network.must_sign((0, 1, 2), ROBUST)
+        assert caught.value.code == "RobustSetIncomplete"
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(node_module, "SIGN_S_MAX", 0.5)
+        run(tmp_path, work, domains=(ROBUST,))
+
+
+def test_of_five_nodes_one_may_go_for_every_domain(tmp_path: Path) -> None:
+    """Three of five sign in each, also by the robust protocol, with stock of sets that do not have the dead one."""
+    domains = tuple(replace(domain, threshold=3) for domain in (ECDSA, EDDSA, APP_KEYS)) + (ROBUST,)
+
+    async def work(network: Meshed) -> None:
+        for domain in (domains[0], ROBUST):
+            for signers in ((0, 1, 4), (0, 1, 2)):
+                await network.must_stock(0, signers, domain)
+        await network.stop(4)
+        await must_become(lambda: network[0].connected == {1, 2, 3}, "noticed")
+        for domain in (domains[0], domains[1], ROBUST):
+            await network.must_sign((0, 1, 2, 3), domain)
+        await network.must_derive((3, 1, 2))
+
+    run(tmp_path, work, size=5, domains=domains)
+
+
+@pytest.mark.long
+def test_a_network_lives_through_anything_that_happens_to_one_node(tmp_path: Path) -> None:
+    """For a minute, a random node is killed, deafened or cut off, again and again; what is asked is signed all the time."""
+    random = Random(SEED)
+
+    async def must_sign_somehow(network: Meshed, domain: Domain) -> None:
+        """With any leader that is there; attempts may fail, not all of them."""
+        request = network.ask(domain)
+        for _ in range(ATTEMPTS_MAX):
+            leader = random.choice(sorted(network.running))
+            network[leader].note_request(request)
+            for running in network.running.values():
+                running.node.note_request(request)
+            try:
+                network.verify(request, await network[leader].sign(request, network.view, [leader]))
+            except NotSigned:
+                await asyncio.sleep(0.1)
+            else:
+                return
+        raise AssertionError(f"seed {SEED}: not signed in {ATTEMPTS_MAX} attempts")
+
+    async def harm(network: Meshed) -> None:
+        victim = random.randrange(3)
+        kind = random.choice(("kill", "deafen", "cut"))
+        if kind == "kill":
+            await network.stop(victim)
+        elif kind == "deafen":
+            network.running[victim].mesh._receive = lambda _sender, _frame: None
+        else:
+            network.running[victim].mesh.set_peers({})
+        for domain in (ECDSA, EDDSA, ECDSA):
+            await must_sign_somehow(network, domain)
+        if kind == "kill":
+            await network.start(victim)
+        elif kind == "deafen":
+            network.running[victim].mesh._receive = network[victim].receive
+        else:
+            network[victim].set_view(network.view)
+        await network.connect((0, 1, 2))
+
+    async def work(network: Meshed) -> None:
+        await must_become(lambda: all(network[me].is_stocked for me in range(3)), "stocked")
+        until_s = asyncio.get_running_loop().time() + 60
+        while asyncio.get_running_loop().time() < until_s:
+            await harm(network)
+        await must_become(lambda: all(network[me].is_stocked for me in range(3)), "stocked again")
+
+    run(tmp_path, work, stock={"CaitSith": 24, "Frost": 48})
