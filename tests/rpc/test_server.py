@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 
 from hither.chain.reader import BlockMode
@@ -56,6 +57,61 @@ def test_taken_address_is_an_error(running: RunningNode) -> None:
     host, _, port = running.address.rpartition(":")
     with pytest.raises(OSError, match="in use"):
         bind(host, int(port))
+
+
+def ask_both_ways(running: RunningNode, body: bytes, extra: bytes = b"") -> tuple[bytes, bytes]:
+    """The whole answer to a request with its length, which goes the short way, and to the same one in chunks."""
+    head = b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n" + extra
+    plain = talk(running, head + b"content-length: %d\r\n\r\n" % len(body) + body)
+    chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+    chunked = talk(running, head + b"transfer-encoding: chunked\r\n\r\n" + chunk + b"0\r\n\r\n")
+    return plain, chunked
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"jsonrpc":"2.0","id":"x","method":"health","params":[]}', 200),
+        (b'{"jsonrpc":"2.0","id":1,"method":"nothing","params":[]}', 400),
+        (b'{"jsonrpc":"2.0","id":1}', 400),
+        (b"{", 400),
+        (b"", 400),
+    ],
+)
+def test_the_short_way_answers_as_the_long_one(running: RunningNode, body: bytes, status: int) -> None:
+    """To the byte, head included; also when a web page asks."""
+    for extra in (b"", b"origin: http://page.example\r\n"):
+        plain, chunked = ask_both_ways(running, body, extra)
+        assert plain == chunked
+        assert plain.startswith(b"HTTP/1.1 %d " % status)
+        assert b"connection: close" in plain
+
+
+def test_a_failing_method_is_the_server_s_fault_either_way(tmp_path: Path) -> None:
+    """An answer without detail, and the connection ends."""
+    with run_node(tmp_path) as running:
+
+        def fail(context: object, parameters: object) -> None:
+            raise ZeroDivisionError
+
+        methods = running.server.application.dispatcher.methods
+        methods["health"] = msgspec.structs.replace(methods["health"], answer=fail)
+        plain, chunked = ask_both_ways(running, b'{"jsonrpc":"2.0","id":"x","method":"health"}')
+        assert running.must("status")["chain_id"] == "localnet"
+    assert plain.startswith(b"HTTP/1.1 500 ")
+    assert plain.endswith(b"\r\n\r\nInternal Server Error")
+    assert sorted(plain.split(b"\r\n")) == sorted(chunked.split(b"\r\n"))
+
+
+def test_requests_that_come_at_once_are_answered_in_order(running: RunningNode) -> None:
+    """Three before the first is answered, the second of another kind."""
+    head = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+    requests = [b'{"jsonrpc":"2.0","id":%d,"method":"health"}' % at for at in range(2)]
+    first, last = (head % len(request) + request for request in requests)
+    last = last.replace(b"host: x", b"host: x\r\nconnection: close")
+    answer = talk(running, first + b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n" + last)
+    assert answer.count(b"HTTP/1.1 200 OK") == 3
+    assert answer.index(b'"id":0') < answer.index(b"nullHTTP") < answer.index(b'"id":1')
 
 
 def test_body_may_come_in_pieces(running: RunningNode) -> None:

@@ -95,14 +95,19 @@ class Application:
         if method != "POST":
             await _discard(receive)
             return 405, (_ALLOW_POST,), b""
-        if not _is_json(headers.get(b"content-type", b"")):
+        if not is_json(headers.get(b"content-type", b"")):
             await _discard(receive)
             return 415, (_TEXT,), b"Expected request with `Content-Type: application/json`"
         try:
             body = await _read_body(receive)
-            status, answer = await self.dispatcher.answer(body)
         except _TooLarge:
             return 413, (_TEXT,), b"Failed to buffer the request body: length limit exceeded"
+        return await self.answer_call(body)
+
+    async def answer_call(self, body: bytes) -> Answer:
+        """The answer to the whole body of a JSON-RPC request."""
+        try:
+            status, answer = await self.dispatcher.answer(body)
         except InvalidJson as error:
             return 400, (_TEXT,), str(error).encode()
         return status, (_JSON,), answer
@@ -150,7 +155,8 @@ class Application:
         return (*allowed, methods, names, _PREFLIGHT_AGE)
 
 
-def _is_json(content_type: bytes) -> bool:
+def is_json(content_type: bytes) -> bool:
+    """Whether a body of that type is taken for a request."""
     kind = content_type.partition(b";")[0].strip().lower()
     return kind == b"application/json" or (kind.startswith(b"application/") and kind.endswith(b"+json"))
 

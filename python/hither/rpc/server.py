@@ -2,18 +2,19 @@
 
 import asyncio
 import contextlib
+import functools
 import socket
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import msgspec
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from hither.chain.reader import ChainControl, ChainReader
 from hither.rpc.context import Context, RpcSettings
 from hither.rpc.dispatch import Dispatcher
-from hither.rpc.http import Application
+from hither.rpc.http import Application, is_json
 from hither.rpc.methods import make_methods
 from hither.vm import Vm
 
@@ -21,7 +22,8 @@ DEFAULT_HOST: Final = "127.0.0.1"
 BACKLOG: Final = 2048
 SHUTDOWN_TIMEOUT_SECONDS: Final = 5
 KEEP_ALIVE_SECONDS: Final = 75
-REQUEST_LINE_SIZE_MAX: Final = 64 * 1024
+PLAIN_SIZE_MAX: Final = 64 * 1024
+"""Longer bodies go the way on which reading them can be paused."""
 
 
 def make_application(
@@ -54,14 +56,110 @@ def format_address(listener: socket.socket) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-class GatheringProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, but head and body of an answer leave in one system call.
+class _Nobody:
+    """In place of the event that a request's body wakes, where nobody waits for it."""
 
-    A call on a socket takes a third of the time of a short request, and holds the interpreter lock.
+    @staticmethod
+    def set() -> None:
+        """Wake nobody."""
+
+
+class _PlainCycle:
+    """A plain request under way, with what the protocol looks at in any."""
+
+    __slots__ = ("body", "disconnected", "keep_alive", "message_event", "more_body", "response_complete")
+
+    def __init__(self, keep_alive: bool) -> None:
+        self.body = bytearray()
+        self.keep_alive = keep_alive
+        self.more_body = True
+        self.disconnected = False
+        self.response_complete = False
+        self.message_event = _Nobody
+
+
+class LeanProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with a shorter way for plain requests, which nearly all are.
+
+    A short ``POST /`` of JSON that announces its length needs none of ASGI's messages: its body is given
+    to the application as a whole. All other requests go uvicorn's way. On either, head and body of an answer leave
+    in one system call: one takes a third of the time of a short request.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(_GatheringTransport(transport, self.loop))  # type: ignore[arg-type]
+
+    def on_headers_complete(self) -> None:
+        if self.is_plain():
+            self.cycle = _PlainCycle(self.parser.should_keep_alive())  # type: ignore[assignment]
+        else:
+            super().on_headers_complete()
+
+    def is_plain(self) -> bool:
+        """Whether the request whose head was just read goes the shorter way."""
+        application = self.app
+        if self.url != b"/" or not isinstance(application, Application) or not application.allows_any_origin:
+            return False
+        if self.cycle is not None and not self.cycle.response_complete:
+            return False  # Requests that come before the last is answered wait in uvicorn's queue.
+        if self.expect_100_continue or self.flow.write_paused:
+            return False
+        parser = self.parser
+        if parser.get_method() != b"POST" or parser.get_http_version() != "1.1" or parser.should_upgrade():
+            return False
+        length = content_type = b""
+        for name, value in self.headers:
+            if name == b"content-length":
+                length = value
+            elif name == b"content-type":
+                content_type = value
+            elif name == b"transfer-encoding":
+                return False
+        size_max = min(PLAIN_SIZE_MAX, application.announced_size_max)
+        return length.isdigit() and int(length) <= size_max and is_json(content_type)
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        cycle: Any = self.cycle
+        if isinstance(cycle, _PlainCycle) and not cycle.response_complete:
+            task = self.loop.create_task(self.answer_plain(cycle))
+            task.add_done_callback(self.tasks.discard)
+            self.tasks.add(task)
+
+    async def answer_plain(self, cycle: _PlainCycle) -> None:
+        """Give the body to the application and write its answer, or that it has failed."""
+        head, body = FAILURE_HEAD, FAILURE_BODY
+        is_answered = False
+        try:
+            application: Application = self.app
+            status, headers, body = await application.answer_call(bytes(cycle.body))
+            head = _make_head(status, (*headers, *application.make_cors_headers("POST", {})))
+            is_answered = True
+        finally:
+            cycle.keep_alive = cycle.keep_alive and is_answered
+            self.write_plain(cycle, head, body)
+
+    def write_plain(self, cycle: _PlainCycle, head: bytes, body: bytes) -> None:
+        """Write the answer, and go on to the next request or close."""
+        if cycle.disconnected:
+            return
+        cycle.response_complete = True
+        end = b"\r\n\r\n" if cycle.keep_alive else b"\r\nconnection: close\r\n\r\n"
+        self.transport.write_at_once(b"%b%d%b%b" % (head, len(body), end, body))  # type: ignore[attr-defined]
+        if not cycle.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+
+
+@functools.lru_cache(maxsize=64)
+def _make_head(status: int, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """The head of an answer up to where its length stands."""
+    lines = b"".join(b"%b: %b\r\n" % header for header in headers)
+    return STATUS_LINE[status] + lines + b"content-length: "
+
+
+FAILURE_HEAD: Final = _make_head(500, ((b"content-type", b"text/plain; charset=utf-8"),))
+FAILURE_BODY: Final = b"Internal Server Error"
 
 
 class _GatheringTransport:
@@ -80,6 +178,13 @@ class _GatheringTransport:
         if not self._parts:
             self._loop.call_soon(self._flush)
         self._parts.append(data)
+
+    def write_at_once(self, data: bytes) -> None:
+        """Write without waiting for more, but not before what was written earlier."""
+        if self._parts:
+            self._parts.append(data)
+        elif not self._transport.is_closing():
+            self._transport.write(data)
 
     def _flush(self) -> None:
         parts, self._parts = self._parts, []
@@ -104,7 +209,7 @@ class RpcServer:
         config = uvicorn.Config(
             application,
             loop="none",
-            http=GatheringProtocol,
+            http=LeanProtocol,
             ws="none",
             lifespan="off",
             interface="asgi3",

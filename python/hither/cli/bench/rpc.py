@@ -12,7 +12,7 @@ from pathlib import Path
 from hither.cli.bench.load import Sent, send_again, send_once
 from hither.cli.bench.options import BenchmarkFailed, BenchOptions, Figures
 from hither.cli.bench.programs import measure_cpu_s, run_node
-from hither.cli.bench.submission import CONNECTIONS, make_broadcast
+from hither.cli.bench.submission import make_broadcast
 from hither.cli.bench.transfers import get_genesis_hash, measure_durable
 from hither.cli.bench.world import Payment, iterate_payments, make_home, name_account
 from hither.cli.rpc import RpcCaller
@@ -21,6 +21,9 @@ SENDS = 400
 WARM_UP_SENDS = 20
 LOADED_PART = 0.8
 """What part of ``durable_tps`` runs beside the views of ``view_p99_loaded_ms``."""
+
+LOAD_CONNECTIONS = 256
+"""So many that the load's own waiting for answers does not slow it down."""
 
 
 def measure(options: BenchOptions) -> Figures:
@@ -101,4 +104,4 @@ def make_views(accounts: int, count: int = 500) -> list[bytes]:
 
 def _send_beside(url: str, payments: Sequence[Payment], folder: Path, rate: float, seconds: float) -> Sent:
     """Transfers at a steady rate."""
-    return send_once(url, map(make_broadcast, payments), folder, CONNECTIONS, seconds, rate=rate)
+    return send_once(url, map(make_broadcast, payments), folder, LOAD_CONNECTIONS, seconds, rate=rate)
