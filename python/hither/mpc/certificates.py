@@ -2,7 +2,8 @@
 
 A node certifies itself with its own key. Of the others only the keys are known, so an anchor is made for each: a
 certificate of that key, signed by nobody who matters. OpenSSL then accepts exactly the chains that end at one of
-these keys (X509_V_FLAG_PARTIAL_CHAIN), and the handshake proves that the other holds it. Names and dates mean nothing here.
+these keys (X509_V_FLAG_PARTIAL_CHAIN), and the handshake proves that the other holds it. Names and dates mean
+nothing here.
 """
 
 import datetime

@@ -1,8 +1,8 @@
 """Jobs that several nodes run together: whose messages belong to which, and moving a run along with them.
 
 Memory is bounded: an open channel takes so many bytes a sender, and what comes for a channel that is not open yet (the
-sender was quicker to learn of it) waits shortly, within a bound a sender. Everything beyond is dropped and counted; a run
-that misses a message ends by its time-out.
+sender was quicker to learn of it) waits shortly, within a bound a sender. Everything beyond is dropped and counted;
+a run that misses a message ends by its time-out.
 """
 
 import asyncio

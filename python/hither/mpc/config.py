@@ -26,7 +26,8 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """What an operator decides.
 
     ``store_key_environment`` names a variable that holds the store's key in hex, in place of a file. ``addresses``
-    are tried instead of those that the contract has, by account. ``stock`` is how many presignatures the network keeps, by protocol.
+    are tried instead of those that the contract has, by account. ``stock`` is how many presignatures the network
+    keeps, by protocol.
     """
 
     contract_id: str

@@ -61,7 +61,10 @@ class Phase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A request under way. ``turn`` counts leaders, ``failures`` those of ours; ``not_before_ms`` delays the next try."""
+    """A request under way.
+
+    ``turn`` counts leaders, ``failures`` those of ours; ``not_before_ms`` delays the next try.
+    """
 
     request: Request
     phase: Phase = Phase.STARTING

@@ -2,7 +2,8 @@
 
 Each new block's changes of the contract's data are read: a request that appears is one to sign, one that disappears was
 answered. Blocks are not final yet. When the chain goes back, everything that was seen is forgotten and the last
-blocks are read anew; stores never go back. A request is known by the block that it came in, whoever reads it and whenever.
+blocks are read anew; stores never go back. A request is known by the block that it came in, whoever reads it and
+whenever.
 """
 
 import logging

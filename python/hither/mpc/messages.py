@@ -1,4 +1,7 @@
-"""What nodes tell each other, as MessagePack. A frame is one message; one that does not decode is dropped and counted."""
+"""What nodes tell each other, as MessagePack.
+
+A frame is one message; one that does not decode is dropped and counted.
+"""
 
 import hashlib
 from typing import Final

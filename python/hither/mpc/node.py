@@ -1,11 +1,11 @@
 """One participant in a process of its own: jobs with the others over TLS.
 
-A node leads the jobs that it begins and follows those that others begin, if it finds them right by itself: it signs what
-it has seen on chain, with a presignature of the one who leads, with exactly the signers of its set. Nothing that a
+A node leads the jobs that it begins and follows those that others begin, if it finds them right by itself: it signs
+what it has seen on chain, with a presignature of the one who leads, with exactly the signers of its set. Nothing that a
 leader says is signed.
 
-Stock belongs to the node that led its making; that one alone leads with it. Each tells the others from time to time what it
-has; what an owner does not know, or a signer does not hold, is dropped on both sides.
+Stock belongs to the node that led its making; that one alone leads with it. Each tells the others from time to time
+what it has; what an owner does not know, or a signer does not hold, is dropped on both sides.
 """
 
 import asyncio

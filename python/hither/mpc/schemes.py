@@ -1,8 +1,8 @@
 """How each protocol of the contract signs: a table with a row for each, and what a job does at one signer.
 
 A job is a generator: it hands out protocol runs one after another, is sent each run's result, and returns what came of
-it. Who moves the messages of a run is the caller's: natively for nodes of one process, over TLS between processes. A new protocol is
-a row here; nothing else of the node knows their names.
+it. Who moves the messages of a run is the caller's: natively for nodes of one process, over TLS between processes.
+A new protocol is a row here; nothing else of the node knows their names.
 """
 
 from collections.abc import Callable, Generator, Mapping

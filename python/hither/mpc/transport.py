@@ -1,8 +1,8 @@
 """Messages between nodes: one connection each way, mutual TLS, frames with a length before them.
 
 Everything is bounded. A frame over the limit ends its connection; a peer that sends more than its rate is read slower;
-one that does not read what we send loses the connection. There is no queue for a peer that cannot be reached: sending to it
-fails at once. Connections that end are made anew, after pauses that grow, or at once when the peer has found us.
+one that does not read what we send loses the connection. There is no queue for a peer that cannot be reached: sending
+to it fails at once. Connections that end are made anew, after pauses that grow, or at once when the peer has found us.
 """
 
 import asyncio

@@ -248,7 +248,7 @@ def count_events(rows: list[dict[str, Any]], what: str) -> int:
 
 
 def test_nodes_are_stopped_and_started_one_after_the_other(client: Client, running: Network) -> None:
-    """Without the third: sign. Without the second too: no signature. With the third again: another pair, the same key."""
+    """Without the third: sign. Without the second too: none. With the third again: another pair, the same key."""
     rows = running.endpoints["mpc"]["processes"]
     with contextlib.ExitStack() as stack:
         stop(rows[2])

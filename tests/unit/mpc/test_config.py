@@ -1,4 +1,4 @@
-"""A node's configuration and its commands: what is written reads back, and what cannot be used is told in a sentence."""
+"""A node's configuration and commands: what is written reads back, what cannot be used is told in a sentence."""
 
 import stat
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Nodes over TLS: keys, stock and signatures, while one of them is away, slow, killed in any round, or an old copy of itself."""
+"""Nodes over TLS: keys, stock, signatures, while one is away, slow, killed in any round, or an old copy of itself."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -360,7 +360,7 @@ async def must_reshare(network: Meshed, members: list[int], threshold: int, atte
 
 
 def test_keys_move_to_other_members_and_thresholds(tmp_path: Path) -> None:
-    """Three, four, five, three again: the root keys stay, old shares and stock are gone from the disk, all sets sign."""
+    """Three, four, five, three again: root keys stay, old shares and stock are gone from the disk, all sets sign."""
 
     async def work(network: Meshed) -> None:
         network.tls_keys += Meshed(tmp_path, 2).tls_keys
@@ -460,7 +460,7 @@ def test_of_five_nodes_one_may_go_for_every_domain(tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_a_network_lives_through_anything_that_happens_to_one_node(tmp_path: Path) -> None:
-    """For a minute, a random node is killed, deafened or cut off, again and again; what is asked is signed all the time."""
+    """For a minute, a random node is killed, deafened or cut off, again and again; what is asked is always signed."""
     random = Random(SEED)
 
     async def must_sign_somehow(network: Meshed, domain: Domain) -> None:
