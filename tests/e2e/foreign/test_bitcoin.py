@@ -260,6 +260,22 @@ def test_explorers_see_the_same(tmp_path: Path) -> None:
                 assert found["fee"] == (await adapter.fetch_status(signed)).fee
                 assert (await http.get("/v1/fees/recommended")).json()["fastestFee"] == 1
                 assert (await http.get("/blocks/tip/height")).text == str(await engine.call("getblockcount"))
+                block = found["status"]["block_hash"]
+                assert (await http.get(f"/block/{block}")).json()["tx_count"] == 2
+                assert (await http.get(f"/block/{block}/txids")).json()[1] == signed.transaction_id
+                assert (await http.get(f"/block/{block}/txs")).json()[1] == found
+                assert (await http.get(f"/block/{block}/status")).json()["in_best_chain"] is True
+                raw_block = (await http.get(f"/block/{block}/raw")).content
+                assert raw_block.hex() == await engine.call("getblock", block, 0)
+                assert raw_block[:80].hex() == (await http.get(f"/block/{block}/header")).text
+                assert (await http.get(f"/tx/{signed.transaction_id}/raw")).content == signed.raw
+                spends = (await http.get(f"/tx/{found['vin'][0]['txid']}/outspends")).json()
+                assert spends[0]["txid"] == signed.transaction_id
+                assert spends[0]["vin"] == 0
+                own = (await http.get(f"/tx/{signed.transaction_id}/outspends")).json()
+                assert own == [{"spent": False}, {"spent": False}]
+                assert (await http.get("/mempool")).json()["count"] == 0
+                assert (await http.get("/mempool/txids")).json() == []
                 refused = await http.post("/tx", content="00")
                 assert (refused.status_code, "TX decode failed" in refused.text) == (400, True)
                 for path, status in (("/tx/" + "11" * 32, 404), ("/address/nobody", 400), ("/nothing", 404)):

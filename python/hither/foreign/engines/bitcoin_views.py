@@ -296,6 +296,26 @@ def esplora_status(block: Block | None) -> Json:
     }
 
 
+def esplora_block(ledger: Ledger, block: Block) -> Json:
+    """A block without its transactions."""
+    view = view_block(ledger, block, 1)
+    return {
+        "id": view["hash"],
+        "height": block.height,
+        "version": view["version"],
+        "timestamp": block.time,
+        "tx_count": view["nTx"],
+        "size": view["size"],
+        "weight": view["weight"],
+        "merkle_root": view["merkleroot"],
+        "previousblockhash": view.get("previousblockhash"),
+        "mediantime": view["mediantime"],
+        "nonce": view["nonce"],
+        "bits": int(view["bits"], 16),
+        "difficulty": view["difficulty"],
+    }
+
+
 def esplora_statistics(script: bytes, transactions: list[tuple[Tx, tuple[Unspent, ...]]]) -> Json:
     """Sums over the transactions of one script."""
     funded = [
