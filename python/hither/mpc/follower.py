@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from hither.client import AsyncClient, BlockSummary, UnknownBlock
+from hither.client import AsyncClient, UnknownBlock
 from hither.client.operations import Finality
 from hither.codec import base58
 from hither.codec.borsh import InvalidBorsh
@@ -52,49 +52,53 @@ class Follower:
         head = await self._client.get_block(Finality.OPTIMISTIC)
         if head.hash == self._block_hash:
             return head.height
-        if not self._block_hash:
-            await self._begin(head)
-        for height in range(self.height + 1, head.height + 1):
-            block = await self._get_block_optional(height)
-            if block is None:
-                continue  # Heights that were skipped have no block.
-            if block["header"]["prev_hash"] != self._block_hash:
-                break
+        new = await self._find_new(str(head.hash)) if self._block_hash else None
+        if new is None:
+            if self._block_hash:
+                logger.info("the chain went back from height %d and is at %d", self.height, head.height)
+                self._listener.over()
+            new = await self._find_first(str(head.hash), head.height)
+        for block in reversed(new):
             await self._read_block(block)
-        if (self._block_hash != head.hash and self.height >= head.height) or (
-            self._block_hash != head.hash and await self._is_abandoned()
-        ):
-            await self._start_over(head)
         return head.height
 
-    async def _is_abandoned(self) -> bool:
-        """Whether the block that was read last is no longer the chain's."""
-        block = await self._get_block_optional(self.height)
-        return block is None or block["header"]["hash"] != self._block_hash
+    async def _find_new(self, block_hash: str) -> list[dict[str, Any]] | None:
+        """Blocks after the one read last, newest first; None if the chain does not lead back to that one.
 
-    async def _start_over(self, head: BlockSummary) -> None:
-        """The chain went back, and perhaps on again."""
-        logger.info("the chain went back from height %d and is at %d", self.height, head.height)
-        self._listener.over()
-        await self._begin(head)
+        Heights may be skipped, so the way is from each block to the one before it. Whoever was away for longer than a
+        request lives begins anew.
+        """
+        blocks: list[dict[str, Any]] = []
+        while len(blocks) < LIFE_BLOCKS:
+            block = await self._get_block_optional(block_hash)
+            if block is None or block["header"]["height"] <= self.height:
+                return None
+            blocks.append(block)
+            block_hash = block["header"]["prev_hash"]
+            if block_hash == self._block_hash:
+                return blocks
+        return None
 
-    async def _begin(self, head: BlockSummary) -> None:
-        """If anything waits at the head, read from where it may have come in."""
+    async def _find_first(self, block_hash: str, height: int) -> list[dict[str, Any]]:
+        """The newest block and, if anything waits there, those in which it may have come in."""
         waiting: list[bytes] = []
         for prefix in REQUEST_PREFIXES:
-            waiting += await self._client.get_state(self._contract_id, prefix=prefix, at=head.height)
-        if any(decode_storage_key(key) is not None for key in waiting):
-            for height in range(max(0, head.height - LIFE_BLOCKS), head.height):
-                block = await self._get_block_optional(height)
-                if block is not None:
-                    await self._read_block(block)
-        block = await self._client.request("block", {"block_id": head.hash}, is_repeatable=True)
-        await self._read_block(block)
+            waiting += await self._client.get_state(self._contract_id, prefix=prefix, at=height)
+        is_one_enough = not any(decode_storage_key(key) is not None for key in waiting)
+        blocks: list[dict[str, Any]] = []
+        while block := await self._get_block_optional(block_hash):
+            if block["header"]["height"] <= height - LIFE_BLOCKS:
+                break
+            blocks.append(block)
+            if is_one_enough:
+                break
+            block_hash = block["header"]["prev_hash"]
+        return blocks
 
-    async def _get_block_optional(self, height: int) -> dict[str, Any] | None:
+    async def _get_block_optional(self, block_hash: str) -> dict[str, Any] | None:
         try:
             block: dict[str, Any] = await self._client.request(
-                "block", {"block_id": height}, is_repeatable=True
+                "block", {"block_id": block_hash}, is_repeatable=True
             )
         except UnknownBlock:
             return None
