@@ -11,16 +11,18 @@ from hypothesis import strategies as st
 from solders.account import Account
 from solders.address_lookup_table_account import AddressLookupTableAccount
 from solders.hash import Hash
-from solders.instruction import Instruction
+from solders.instruction import AccountMeta, Instruction
 from solders.keypair import Keypair
 from solders.message import Message, MessageV0
 from solders.pubkey import Pubkey
 from solders.system_program import (
     AdvanceNonceAccountParams,
+    CreateAccountParams,
     CreateLookupTableParams,
     ExtendLookupTableParams,
     TransferParams,
     advance_nonce_account,
+    create_account,
     create_lookup_table,
     create_nonce_account,
     extend_lookup_table,
@@ -361,4 +363,83 @@ def test_a_lookup_table_is_made_and_used(chain: SolanaChain, clock: Clock, tmp_p
     )
     record = chain.send(make_transaction(chain, [stale]))
     assert record.error == {"InstructionError": [0, "InvalidInstructionData"]}
+    chain.close()
+
+
+# Programs
+
+LOADER = Pubkey.from_string("BPFLoaderUpgradeab1e11111111111111111111111")
+MEMO = Pubkey.from_string("MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr")
+CLOCK, RENT = (
+    Pubkey.from_string(name)
+    for name in (
+        "SysvarC1ock11111111111111111111111111111111",
+        "SysvarRent111111111111111111111111111111111",
+    )
+)
+BUFFER, PROGRAM = (Keypair.from_seed(sha256(name).digest()) for name in (b"buffer", b"program"))
+PIECE_BYTES = 800
+
+
+def deploy_memo(chain: SolanaChain) -> Pubkey:
+    """The memo program's own code, deployed anew under another id as its developers would: buffer, pieces, deployment."""
+    memo = chain.svm.get_account(MEMO)
+    assert memo is not None
+    code = bytes(memo.data)
+    room = 37 + len(code)
+    rent = chain.svm.minimum_balance_for_rent_exemption(room)
+    make = create_account(
+        CreateAccountParams(
+            from_pubkey=ALICE.pubkey(), to_pubkey=BUFFER.pubkey(), lamports=rent, space=room, owner=LOADER
+        )
+    )
+    authority = AccountMeta(ALICE.pubkey(), True, False)
+    initialize = Instruction(LOADER, bytes(4), [AccountMeta(BUFFER.pubkey(), False, True), authority])
+    steps = [([make, initialize], [BUFFER])]
+    for start in range(0, len(code), PIECE_BYTES):
+        piece = code[start : start + PIECE_BYTES]
+        data = (
+            (1).to_bytes(4, "little") + start.to_bytes(4, "little") + len(piece).to_bytes(8, "little") + piece
+        )
+        accounts = [AccountMeta(BUFFER.pubkey(), False, True), authority]
+        steps.append(([Instruction(LOADER, data, accounts)], []))
+    data_address = Pubkey.find_program_address([bytes(PROGRAM.pubkey())], LOADER)[0]
+    make = create_account(
+        CreateAccountParams(
+            from_pubkey=ALICE.pubkey(),
+            to_pubkey=PROGRAM.pubkey(),
+            lamports=chain.svm.minimum_balance_for_rent_exemption(36),
+            space=36,
+            owner=LOADER,
+        )
+    )
+    accounts = [
+        AccountMeta(ALICE.pubkey(), True, True),
+        *(AccountMeta(one, False, True) for one in (data_address, PROGRAM.pubkey(), BUFFER.pubkey())),
+        *(AccountMeta(one, False, False) for one in (RENT, CLOCK, Pubkey.default())),
+        authority,
+    ]
+    deploy = Instruction(LOADER, (2).to_bytes(4, "little") + len(code).to_bytes(8, "little"), accounts)
+    steps.append(([make, deploy], [PROGRAM]))
+    for instructions, signers in steps:
+        record = chain.send(make_transaction(chain, instructions, None, *signers))
+        assert record.error is None, record.outcome["logs"]
+    return PROGRAM.pubkey()
+
+
+def test_a_program_outlives_a_restart(chain: SolanaChain, clock: Clock, tmp_path: Path) -> None:
+    """It runs before, after it, and not after going back to before it was deployed."""
+    chain.snapshot("before")
+    program = deploy_memo(chain)
+    call = Instruction(program, b"hello", [AccountMeta(ALICE.pubkey(), True, False)])
+    for _ in range(3):
+        chain = reopen(chain, clock, tmp_path / "solana")
+        chain.let_pass(1)  # A program runs from the slot after its deployment on.
+        record = chain.send(make_transaction(chain, [call]))
+        assert record.error is None, record.outcome["logs"]
+        assert record.outcome["logs"][0].startswith(f"Program {program} invoke")
+    chain.revert("before")
+    assert chain.get_account(program) is None
+    with pytest.raises(Refused, match="InvalidProgramForExecution"):
+        chain.simulate(make_transaction(chain, [call]))
     chain.close()

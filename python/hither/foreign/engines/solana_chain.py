@@ -130,7 +130,16 @@ class SolanaChain:
             self._begin_era(self.first_slot)
         elif self.transaction_count > 2 * HISTORY_MAX and self._snapshots.is_empty:
             self._put_together()
+        self._load_programs()
         self.advance()
+
+    def _load_programs(self) -> None:
+        """Put programs back once more, later than they were deployed: LiteSVM hides those of its present slot."""
+        self._set_clock(self.slot + 1)
+        for address in map(Pubkey, self._changed):
+            account = self.svm.get_account(address)
+            if account is not None and account.executable:
+                self.svm.set_account(address, account)
 
     def _put_back(self, changes: Sequence[Change]) -> None:
         for change in changes:
@@ -182,13 +191,15 @@ class SolanaChain:
         """Let the slots that have passed by the clock, or at least so many, pass."""
         era = self._eras[-1]
         by_clock = era.slot + int((self._now() - era.time_s) / SLOT_SECONDS)
-        slot = max(self.slot + slots, by_clock)
+        self.slot = max(self.slot + slots, by_clock)
+        self._set_clock(self.slot)
+
+    def _set_clock(self, slot: int) -> None:
         old = self.svm.get_clock()
         time_s = int(self._now())
         self.svm.set_clock(
             Clock(slot, old.epoch_start_timestamp, old.epoch, old.leader_schedule_epoch, time_s)
         )
-        self.slot = slot
 
     def let_pass(self, slots: int) -> None:
         """Let so many slots pass, for good."""
