@@ -17,12 +17,23 @@ from hither.cli.node import (
     BLOCK_TIME,
     block_time_option,
     make_boundaries,
+    parse_address,
     protocol_version_option,
     single_option,
 )
 from hither.cli.ports import describe_owner, find_free_port, is_free
 from hither.cli.problems import home_option, stop
-from hither.node.home import DATA_FOLDER, FORMAT_FILE, LOCK_FILE, HomeProblem, init_home, lock_home, read_home
+from hither.node.home import (
+    DATA_FOLDER,
+    FORMAT_FILE,
+    LOCK_FILE,
+    HomeProblem,
+    init_home,
+    is_initialized,
+    lock_home,
+    read_config,
+    read_home,
+)
 from hither.params import DEFAULT_PROTOCOL_VERSION
 from hither.sdk.endpoints import (
     ACCOUNTS_FOLDER,
@@ -119,11 +130,13 @@ def command(
         raise click.UsageError(
             "--demo needs the signing network in the foreground: leave out --alone and --detach"
         )
-    folder, port = resolve_home(home), DEFAULT_PORT + port_offset
+    folder = resolve_home(home)
+    host, port = (HOST, DEFAULT_PORT) if fresh else find_rpc_address(folder)
+    port += port_offset
     started = time.monotonic()
     if while_stdin:
         threading.Thread(target=stop_at_end_of_input, name="input", daemon=True).start()
-    must_be_free(port)
+    must_be_free(port, port_offset)
     if detach:
         start_detached(folder)
         return
@@ -141,7 +154,7 @@ def command(
             run_in_foreground(
                 read_home(folder),
                 RunOptions(
-                    HOST,
+                    host,
                     port,
                     BLOCK_TIME[block_time],
                     is_shown=not quiet,
@@ -194,14 +207,26 @@ def read_domains(text: str) -> tuple[str, ...]:
     return names
 
 
-def must_be_free(port: int) -> None:
+def find_rpc_address(home: Path) -> tuple[str, int]:
+    """Where JSON-RPC listens before the offset: ``rpc.addr`` of a home that is there."""
+    if not is_initialized(home):
+        return HOST, DEFAULT_PORT
+    from hither.node.configuration import get_rpc_address
+
+    try:
+        return parse_address(get_rpc_address(read_config(home)))
+    except HomeProblem as problem:
+        stop(str(problem))
+
+
+def must_be_free(port: int, port_offset: int) -> None:
     """Stop with the owner's name and another port if that one is taken."""
     if is_free(HOST, port):
         return
     other = find_free_port(HOST, port + 1)
     stop(
         f"port {port} is in use by {describe_owner(port)}",
-        f"stop it, or use port {other}: hither up --port-offset {other - DEFAULT_PORT}",
+        f"stop it, or use port {other}: hither up --port-offset {other - port + port_offset}",
     )
 
 

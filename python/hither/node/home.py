@@ -122,11 +122,16 @@ def read_home(home: Path) -> Home:
         raise HomeProblem(f"{home} is not a node's home; make one with `hither node init --home {home}`")
     _check_format(home)
     genesis, genesis_sha256 = _read_genesis(home)
-    config = _read_json(home / CONFIG_FILE)
+    config = read_config(home)
     account_id, secret = _read_key(home / config.get("validator_key_file", VALIDATOR_KEY_FILE))
     _, node_secret = _read_key(home / config.get("node_key_file", NODE_KEY_FILE))
     validator_key = ValidatorKey(account_id, secret)
     return Home(home, genesis, genesis_sha256, config, validator_key, compute_public_key(node_secret))
+
+
+def read_config(home: Path) -> dict[str, Any]:
+    """``config.json`` of a home that is there."""
+    return _read_json(home / CONFIG_FILE)
 
 
 def _read_key(path: Path) -> tuple[AccountId, SecretKey]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from hither.cli.rpc import RpcCaller, RpcFailed
 from hither.client import Client, ExecutionFailed, Signer
 from hither.sdk.endpoints import is_running
 from tests.e2e.cli.running import NODE_PORT, Network, hither, must_find_offset, must_hither, network
@@ -137,6 +138,25 @@ def test_state_stays_across_ctrl_c_and_goes_with_fresh(tmp_path: Path) -> None:
         assert running.end(signal.SIGTERM) == 0
     with network(tmp_path, "--fresh") as running, connect(running, "alice.near") as client:
         assert client.get_account("bob.near").amount == kept - 5 * 10**24
+
+
+def test_configured_address_counts(tmp_path: Path) -> None:
+    """``rpc.addr`` of config.json, with the offset added; what else is configured reaches the server too."""
+    with network(tmp_path) as running:
+        assert running.end(signal.SIGINT) == 0
+    path = tmp_path / "config.json"
+    config = json.loads(path.read_text())
+    config["rpc"]["addr"] = f"127.0.0.1:{NODE_PORT + 5}"
+    config["rpc"]["polling_config"]["polling_timeout"] = {"secs": 0, "nanos": 200_000_000}
+    path.write_text(json.dumps(config))
+    key = json.loads((tmp_path / "node_key.json").read_text())["public_key"]
+    with network(tmp_path) as running:
+        assert running.url == f"http://127.0.0.1:{NODE_PORT + 5 + running.offset}"
+        caller = RpcCaller(running.url, timeout_s=5)
+        assert caller.call("status", [])["node_public_key"] == key
+        with pytest.raises(RpcFailed, match="TIMEOUT_ERROR"):
+            caller.call("tx", ["1" * 32, "alice.near"])
+        caller.close()
 
 
 def test_killed_network_starts_again(tmp_path: Path) -> None:
