@@ -48,6 +48,23 @@ async def run_beside(
         yield starting.result()
 
 
+def list_foreign_urls(companions: Companions) -> dict[str, str]:
+    """Where the other chains will answer, by the signer contract's names, as far as it has any."""
+    from hither.cli.foreign import BITCOIN_PORT, EVM_PORT
+    from hither.foreign.bitcoin_addresses import REGTEST
+    from hither.mpc.foreign_requests import CHAIN_NAMES
+
+    if not companions.has_foreign_chains:
+        return {}
+    ports = {str(REGTEST.chain): BITCOIN_PORT}
+    ports |= {f"eip155:{chain_id}": EVM_PORT + index for index, chain_id in enumerate(companions.evm)}
+    return {
+        CHAIN_NAMES[chain]: f"http://127.0.0.1:{port + companions.port_offset}"
+        for chain, port in ports.items()
+        if chain in CHAIN_NAMES
+    }
+
+
 async def _start_all(
     stack: contextlib.AsyncExitStack,
     companions: Companions,
@@ -63,6 +80,8 @@ async def _start_all(
             signing.append("--processes")
         if companions.signing_domains:
             signing += ["--domains", ",".join(companions.signing_domains)]
+        for chain, url in list_foreign_urls(companions).items():
+            signing += ["--foreign", f"{chain}={url}"]
         children.append(("signing network", signing))
     if companions.has_foreign_chains:
         evm = ",".join(str(chain_id) for chain_id in companions.evm)

@@ -250,11 +250,16 @@ async def _call(home: Any, method: str, arguments: Any) -> str:
 @click.option("--processes", is_flag=True)
 @click.option("--stock", default="", help="PROTOCOL=COUNT,…")
 @click.option("--domains", default="", help="More domains than the usual three.")
-def local(home: Path, rpc_url: str, processes: bool, stock: str, domains: str) -> None:
+@click.option("--foreign", multiple=True, help="CHAIN=URL,…, by the contract's names of chains.")
+def local(
+    home: Path, rpc_url: str, processes: bool, stock: str, domains: str, foreign: tuple[str, ...]
+) -> None:
     """The nodes of a development network; ``hither up`` starts it."""
     rows = (part.partition("=") for part in stock.split(",") if part)
     counts = {name: int(count) for name, _, count in rows}
-    wanted = _Development(home, rpc_url, counts, tuple(name for name in domains.split(",") if name))
+    names = tuple(name for name in domains.split(",") if name)
+    chains = {chain: tuple(urls.split(",")) for chain, _, urls in (one.partition("=") for one in foreign)}
+    wanted = _Development(home, rpc_url, counts, names, chains)
     _run(lambda ending: (_run_processes if processes else _run_local)(wanted, ending))
 
 
@@ -266,6 +271,7 @@ class _Development:
     rpc_url: str
     stock: dict[str, int]
     domains: tuple[str, ...]
+    foreign: dict[str, tuple[str, ...]]
 
 
 async def _run_local(wanted: _Development, ending: asyncio.Event) -> None:
@@ -273,7 +279,7 @@ async def _run_local(wanted: _Development, ending: asyncio.Event) -> None:
     from hither.chain.genesis import derive_development_key
     from hither.mpc import development
 
-    network = development.open_network(wanted.home, wanted.stock)
+    network = development.open_network(wanted.home, wanted.stock, wanted.foreign)
     try:
         parent = derive_development_key(development.PARENT_ID)
         plan = development.make_local_plan(network, parent, wanted.domains)

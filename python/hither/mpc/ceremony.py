@@ -6,13 +6,14 @@ but by its participants' votes. The keys themselves are the nodes' work (``servi
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from hither.client import AsyncClient, Signer, UnknownAccount
 from hither.client.actions import add_full_access_key, create_account, deploy, function_call, transfer
 from hither.mpc.contract import tls_key_to_text
+from hither.mpc.foreign_requests import CHAIN_TAGS, encode_providers
 
 CONTRACT_FUNDS: Final = "50 N"
 NODE_FUNDS: Final = "100 N"
@@ -155,3 +156,26 @@ async def _ensure_code(client: AsyncClient, plan: Plan, progress: Progress) -> N
         function_call("init", {"parameters": parameters}, gas=VOTE_GAS, deposit="0 N"),
         signer=plan.creator,
     )
+
+
+async def ensure_foreign_chains(client: AsyncClient, plan: Plan, urls: Mapping[str, tuple[str, ...]]) -> None:
+    """All nodes vote for these endpoints of other chains, and say that they look at those chains."""
+    votes = encode_providers(urls)
+    if (await client.view(plan.contract_id, "allowed_foreign_chain_providers")).value != votes:
+        method = "vote_update_foreign_chain_providers"
+        await asyncio.gather(
+            *(
+                client.call(plan.contract_id, method, votes, gas=VOTE_GAS, signer=node.account)
+                for node in plan.nodes
+            )
+        )
+    available = (await client.view(plan.contract_id, "get_available_foreign_chains")).json()
+    if set(available) != set(urls):
+        support = {"foreign_chain_support": sorted(urls, key=CHAIN_TAGS.__getitem__)}
+        method = "register_foreign_chain_support"
+        await asyncio.gather(
+            *(
+                client.call(plan.contract_id, method, support, gas=VOTE_GAS, signer=node.account)
+                for node in plan.nodes
+            )
+        )

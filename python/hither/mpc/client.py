@@ -13,6 +13,7 @@ from hither.client.operations import tell_nobody
 from hither.crypto.signing import is_valid_signature, recover_secp256k1
 from hither.foreign.secp256k1 import decompress_key
 from hither.mpc.contract import parse_public_key as parse_public_key
+from hither.mpc.foreign_requests import ForeignTxRequest, Question, foreign_request_to_json
 from hither.mpc.protocols import Curve, compute_tweak, derive_public_key
 from hither.mpc.requests import (
     EcdsaPayload,
@@ -41,6 +42,15 @@ class SigningFailed(Exception):
 class Signed:
     """A verified signature, and the transaction on our chain that asked for it."""
 
+    signature: Signature
+    transaction_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """What the network saw on another chain, as a hash, with its verified signature."""
+
+    payload_hash: bytes
     signature: Signature
     transaction_hash: str
 
@@ -84,6 +94,25 @@ class SigningClient:
         action = function_call("sign", {"request": request}, gas=SIGN_GAS, deposit=SIGN_DEPOSIT)
         result = await self._client.send(self.contract_id, action, signer=signer, on_signed=on_signed)
         return await self.read_answer(result, signer.account_id, path, payload, domain_id)
+
+    async def confirm(
+        self, signer: Signer, question: Question, domain_id: int, expected_payload_hash: bytes | None = None
+    ) -> Confirmed:
+        """Have the network look at a transaction of another chain. Raises SigningFailed, ClientError.
+
+        What it saw is a hash of question and values (``compute_payload_hash``): compare it with what you take for
+        true, or give that as ``expected_payload_hash``, and nothing else is signed.
+        """
+        request = ForeignTxRequest(question, domain_id, expected_payload_hash=expected_payload_hash)
+        arguments = {"request": foreign_request_to_json(request)}
+        action = function_call("verify_foreign_transaction", arguments, gas=SIGN_GAS, deposit=SIGN_DEPOSIT)
+        result = await self._client.send(self.contract_id, action, signer=signer)
+        answer = result.value_json()
+        payload_hash = bytes.fromhex(answer["payload_hash"])
+        signature = signature_from_json(answer["signature"])
+        if not is_valid(await self.fetch_root_key(domain_id), EcdsaPayload(payload_hash), signature):
+            raise SigningFailed(f"the answer to {result.hash} is not signed by the network")
+        return Confirmed(payload_hash, signature, result.hash)
 
     async def read_answer(
         self, result: TransactionResult, account_id: str, path: str, payload: Payload, domain_id: int

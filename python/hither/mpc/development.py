@@ -19,9 +19,11 @@ from hither.mpc.ceremony import (
     Plan,
     Progress,
     ensure_contract,
+    ensure_foreign_chains,
     get_state,
 )
 from hither.mpc.contract import list_root_keys
+from hither.mpc.inspector import Inspector
 from hither.mpc.local import LocalNetwork
 from hither.mpc.runner import ACCOUNT_KEY, TLS_KEY
 from hither.mpc.service import SigningService, running
@@ -81,9 +83,14 @@ def make_local_plan(network: LocalNetwork, parent: SecretKey, extra: Sequence[st
     return make_plan(tuple(nodes), parent, extra)
 
 
-def open_network(home: Path, stock: Mapping[str, int] | None = None) -> LocalNetwork:
-    """The nodes of the network in that home; their stores are made if there are none."""
-    return LocalNetwork(home / STORES_FOLDER, SIZE, CONTRACT_ID, stock)
+def open_network(
+    home: Path, stock: Mapping[str, int] | None = None, foreign: Mapping[str, tuple[str, ...]] | None = None
+) -> LocalNetwork:
+    """The nodes of the network in that home; their stores are made if there are none.
+
+    ``foreign``: endpoints of other chains, by the contract's names of them.
+    """
+    return LocalNetwork(home / STORES_FOLDER, SIZE, CONTRACT_ID, stock, Inspector(foreign or {}))
 
 
 async def describe(client: AsyncClient, plan: Plan) -> dict[str, Any]:
@@ -114,6 +121,8 @@ async def serve(
                 "key shares are gone though the contract has their keys; "
                 "restore the nodes' stores from a backup, or begin anew with --fresh"
             )
+        if network.inspector.urls:
+            await ensure_foreign_chains(client, plan, network.inspector.urls)
         progress("filling the stock of presignatures")
         await asyncio.to_thread(network.fill_stock, view)
         network.keep_stock()

@@ -9,15 +9,23 @@ import logging
 import os
 import threading
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from hither.mpc import protocols
 from hither.mpc.contract import Key, KeyEvent, NetworkView
 from hither.mpc.engine import Request
+from hither.mpc.foreign_requests import ForeignTxRequest
+from hither.mpc.inspector import Inspector, NotConfirmed
 from hither.mpc.protocols import ProtocolFailure, Secret
-from hither.mpc.requests import Answer
+from hither.mpc.requests import (
+    Answer,
+    EcdsaPayload,
+    EcdsaSignature,
+    ForeignTxAnswer,
+    SignatureRequest,
+)
 from hither.mpc.schemes import Domain, Member, Task, run_together
 from hither.mpc.signers import NO_STOCK, KeyFailed, NotSigned, explain_missing
 from hither.mpc.store import NodeStore, make_presignature_id, read_or_make_key
@@ -26,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 REFILL_NICENESS: Final = 10
 REFILL_PAUSE_S: Final = 0.2
+ROOT_TWEAK: Final = bytes(32)
+"""Facts are signed under a domain's root key itself."""
 
 
 @dataclass(slots=True)
@@ -82,9 +92,15 @@ class LocalNetwork:
     """Nodes of one process. Methods that run protocols block; the asynchronous ones run them in worker threads."""
 
     def __init__(
-        self, folder: Path, size: int = 3, contract_id: str = "", stock: Mapping[str, int] | None = None
+        self,
+        folder: Path,
+        size: int = 3,
+        contract_id: str = "",
+        stock: Mapping[str, int] | None = None,
+        inspector: Inspector | None = None,
     ) -> None:
         self.contract_id = contract_id
+        self.inspector = inspector or Inspector({})
         self.nodes: dict[int, LocalNode] = {}
         self._folder = folder
         self._stock = stock or {}
@@ -143,8 +159,31 @@ class LocalNetwork:
         return await asyncio.to_thread(self.make_key_now, view, event, attempt_id)
 
     async def sign(self, request: Request, view: NetworkView, order: Sequence[int]) -> Answer:
-        """In a worker thread."""
-        return await asyncio.to_thread(self.sign_now, request, view, order)
+        """In a worker thread; what is said of other chains only after every signer has looked for itself."""
+        question = request.request
+        if not isinstance(question, ForeignTxRequest):
+            return await asyncio.to_thread(self.sign_now, request, view, order)
+        payload_hash = await self._inspect(question, view, order)
+        inner = SignatureRequest(ROOT_TWEAK, EcdsaPayload(payload_hash), question.domain_id)
+        answer = await asyncio.to_thread(self.sign_now, replace(request, request=inner), view, order)
+        assert isinstance(answer, EcdsaSignature), "such domains sign ECDSA alone"
+        return ForeignTxAnswer(payload_hash, answer)
+
+    async def _inspect(self, question: ForeignTxRequest, view: NetworkView, order: Sequence[int]) -> bytes:
+        key = view.keys.get(question.domain_id)
+        if key is None:
+            raise NotSigned(f"domain {question.domain_id} has no key here")
+        try:
+            found = await asyncio.gather(
+                *(self.inspector.inspect(question.question) for _ in order[: key.domain.signer_count])
+            )
+        except NotConfirmed as error:
+            raise NotSigned(str(error), error.code) from error
+        if len(set(found)) != 1:
+            raise NotSigned("signers saw different things on the other chain")
+        if question.expected_payload_hash not in (None, found[0]):
+            raise NotSigned("the other chain says something else", "ForeignTransactionNotConfirmed")
+        return found[0]
 
     def note_request(self, request: Request) -> None:
         """Nobody else leads."""
@@ -202,13 +241,13 @@ class LocalNetwork:
         for me, presignatures in made.items():
             self.nodes[me].store.put_presignatures(id_, key.domain.id, epoch_id, signers, presignatures)
 
-    def fill_stock(self, view: NetworkView) -> None:
+    def fill_stock(self, view: NetworkView, purposes: Collection[str] = ("Sign",)) -> None:
         """Make what is missing, the scarcest first, until nothing is or the network closes."""
         while not self._is_ending.is_set() and self._view is view:
             lacking = [
                 (count, key.domain.id, signers)
                 for key in view.keys.values()
-                if key.domain.purpose == "Sign" and key.domain.scheme.presign is not None
+                if key.domain.purpose in purposes and key.domain.scheme.presign is not None
                 for signers in list_signer_sets(view.ids, key.domain)
                 if (count := len(self._list_stock(key.domain, signers)))
                 < self._count_wanted(view, key.domain)
@@ -232,6 +271,7 @@ class LocalNetwork:
                     continue
                 try:
                     self.fill_stock(view)
+                    self.fill_stock(view, ("Sign", "ForeignTx"))
                 except (ProtocolFailure, AssertionError) as error:
                     # A share may go while its stock is being made: the next round has the new one.
                     logger.warning("no stock was made: %s", error)

@@ -1,8 +1,8 @@
 """Signature requests: as callers make them, as the contract stores them, as nodes answer them.
 
-The contract keeps each waiting request under a storage key that is the request itself after a byte that tells its kind, and as
-value the yields that wait for it, oldest first. So a node learns of requests, and that they are answered, from the changes of the
-contract's data in a block, whichever way the call came in.
+The contract keeps each waiting request under a storage key that is the request itself after a byte that tells its
+kind, and as value the yields that wait for it, oldest first. So a node learns of requests, and that they are answered,
+from the changes of the contract's data in a block, whichever way the call came in.
 """
 
 from typing import Any, Final
@@ -12,6 +12,7 @@ import msgspec
 from hither.codec import base58
 from hither.codec.borsh import BYTES, HASH, U64, Codec, InvalidBorsh, chosen, fixed, record, sequence
 from hither.foreign.adapter import EcdsaSignature, EddsaSignature, Signature
+from hither.mpc.foreign_requests import FOREIGN_REQUEST, ForeignTxRequest, foreign_request_to_json
 
 __all__ = [
     "REQUEST_PREFIXES",
@@ -23,6 +24,8 @@ __all__ = [
     "EcdsaSignature",
     "EddsaPayload",
     "EddsaSignature",
+    "ForeignTxAnswer",
+    "ForeignTxRequest",
     "Payload",
     "PlainAppPublicKey",
     "Signature",
@@ -91,8 +94,15 @@ class AppKey(msgspec.Struct, frozen=True):
     big_c: bytes
 
 
-AnyRequest = SignatureRequest | AppKeyRequest
-Answer = Signature | AppKey
+class ForeignTxAnswer(msgspec.Struct, frozen=True):
+    """What the network saw of another chain's transaction, as a hash, and its signature under the domain's root key."""
+
+    payload_hash: bytes
+    signature: Signature
+
+
+AnyRequest = SignatureRequest | AppKeyRequest | ForeignTxRequest
+Answer = Signature | AppKey | ForeignTxAnswer
 
 G1_BYTES: Final = 48
 G2_BYTES: Final = 96
@@ -113,7 +123,11 @@ _SIGNATURE_REQUEST: Codec[SignatureRequest] = record(
 _APP_KEY_REQUEST: Codec[AppKeyRequest] = record(
     AppKeyRequest, {"app_public_key": _APP_PUBLIC_KEY, "app_id": HASH, "domain_id": U64}
 )
-_CODECS: Final[dict[bytes, Codec[Any]]] = {b"\0": _SIGNATURE_REQUEST, b"\1": _APP_KEY_REQUEST}
+_CODECS: Final[dict[bytes, Codec[Any]]] = {
+    b"\0": _SIGNATURE_REQUEST,
+    b"\1": _APP_KEY_REQUEST,
+    b"\2": FOREIGN_REQUEST,
+}
 REQUEST_PREFIXES: Final = tuple(_CODECS)
 """Of the storage keys under which the contract keeps waiting requests, by kind."""
 _WAITING: Codec[tuple[bytes, ...]] = sequence(HASH)
@@ -135,6 +149,8 @@ def encode_storage_key(request: AnyRequest) -> bytes:
     """Where the contract keeps a waiting request."""
     if isinstance(request, SignatureRequest):
         return b"\0" + _SIGNATURE_REQUEST.encode(request)
+    if isinstance(request, ForeignTxRequest):
+        return b"\2" + FOREIGN_REQUEST.encode(request)
     return b"\1" + _APP_KEY_REQUEST.encode(request)
 
 
@@ -159,11 +175,14 @@ def _app_public_key_to_json(key: PlainAppPublicKey | VerifiableAppPublicKey) -> 
 
 def request_to_tagged_json(request: AnyRequest) -> dict[str, Any]:
     """As ``respond_failure`` takes it."""
-    return {"Sign" if isinstance(request, SignatureRequest) else "CKD": request_to_json(request)}
+    names = {SignatureRequest: "Sign", AppKeyRequest: "CKD", ForeignTxRequest: "ForeignTx"}
+    return {names[type(request)]: request_to_json(request)}
 
 
 def request_to_json(request: AnyRequest) -> dict[str, Any]:
     """As ``respond``, ``respond_ckd`` and the views of what waits take it."""
+    if isinstance(request, ForeignTxRequest):
+        return foreign_request_to_json(request)
     if isinstance(request, AppKeyRequest):
         return {
             "app_public_key": _app_public_key_to_json(request.app_public_key),
@@ -184,6 +203,8 @@ def answer_to_json(answer: Answer) -> dict[str, Any]:
             "big_y": f"bls12381g1:{base58.encode(answer.big_y)}",
             "big_c": f"bls12381g1:{base58.encode(answer.big_c)}",
         }
+    if isinstance(answer, ForeignTxAnswer):
+        return {"payload_hash": answer.payload_hash.hex(), "signature": signature_to_json(answer.signature)}
     return signature_to_json(answer)
 
 

@@ -28,6 +28,8 @@ from hither.mpc.follower import Follower, Listener
 from hither.mpc.requests import (
     AnyRequest,
     AppKeyRequest,
+    ForeignTxRequest,
+    SignatureRequest,
     answer_to_json,
     request_to_json,
     request_to_tagged_json,
@@ -44,6 +46,11 @@ RETRY_S: Final = 0.2
 RESPOND_GAS: Final = "300 Tgas"
 VOTE_GAS: Final = "100 Tgas"
 REASON_BYTES_MAX: Final = 200
+_METHODS: Final = {
+    SignatureRequest: "respond",
+    AppKeyRequest: "respond_ckd",
+    ForeignTxRequest: "respond_verify_foreign_tx",
+}
 NOT_WAITING: Final = "timed out, was completed, or never existed"
 
 
@@ -208,7 +215,7 @@ class SigningService:
         }
         signer = self._get_account(effect.leader)
         try:
-            method = "respond_ckd" if isinstance(effect.request.request, AppKeyRequest) else "respond"
+            method = _METHODS[type(effect.request.request)]
             await self._client.call(self._contract_id, method, args, gas=RESPOND_GAS, signer=signer)
         except ExecutionFailed as error:
             if NOT_WAITING in str(error):
@@ -225,15 +232,24 @@ class SigningService:
         """Let the caller know. Nothing hangs on it: this node tries on meanwhile."""
         reason = {"code": effect.code, "detail": effect.reason[:REASON_BYTES_MAX]}
         args = {"request": request_to_tagged_json(effect.request.request), "reason": reason}
-        signer = self._get_account(effect.participant)
-        try:
-            await self._client.call(
-                self._contract_id, "respond_failure", args, gas=RESPOND_GAS, signer=signer
-            )
-        except ClientError as error:
-            logger.warning("a refusal was not taken: %s", error)
-        else:
-            self.count("requests refused")
+        refusing = [effect.participant]
+        if isinstance(effect.request.request, ForeignTxRequest):
+            # Every signer that runs here has looked for itself, and saw the same.
+            refusing = sorted({effect.participant} | self._state.mine)
+        for participant in refusing:
+            try:
+                await self._client.call(
+                    self._contract_id,
+                    "respond_failure",
+                    args,
+                    gas=RESPOND_GAS,
+                    signer=self._get_account(participant),
+                )
+            except ClientError as error:
+                # Often because enough have refused already.
+                logger.info("a refusal was not taken: %s", error)
+            else:
+                self.count("requests refused")
 
     async def _advance_event(self, view: NetworkView, event: KeyEvent) -> None:
         """Start an attempt if that is ours to do, or take part in the one under way."""
