@@ -53,7 +53,7 @@ from hither.foreign.errors import (
     MalformedTransaction,
     WrongNetwork,
 )
-from hither.foreign.transport import JsonRpc
+from hither.foreign.transport import Rpc
 
 COINBASE_DEPTH: Final = 100
 FEE_TARGET_BLOCKS: Final = 6
@@ -67,7 +67,7 @@ class BitcoinAdapter:
 
     scheme: Final = Scheme.ECDSA
 
-    def __init__(self, chain: ChainId, rpc: JsonRpc, *, confirmations: int | None = None) -> None:
+    def __init__(self, chain: ChainId, rpc: Rpc, *, confirmations: int | None = None) -> None:
         self._network: BitcoinNetwork = get_network(chain)
         self._confirmations = confirmations or self._network.confirmations
         self._rpc = rpc

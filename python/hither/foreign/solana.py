@@ -69,7 +69,7 @@ from hither.foreign.solana_instructions import (
     read_token_transfer,
 )
 from hither.foreign.solana_tokens import derive_holding, read_holding, read_mint
-from hither.foreign.transport import JsonRpc
+from hither.foreign.transport import Rpc
 
 LAMPORTS_PER_SIGNATURE: Final = 5000
 COMPUTE_UNITS_PER_INSTRUCTION: Final = 200_000
@@ -213,7 +213,7 @@ class SolanaAdapter:
     scheme: Final = Scheme.EDDSA
     coin: Final = SOL
 
-    def __init__(self, chain: ChainId, rpc: JsonRpc) -> None:
+    def __init__(self, chain: ChainId, rpc: Rpc) -> None:
         if chain.namespace != "solana":
             raise InvalidChainId(f"{chain} is not a Solana network")
         self._chain = chain

@@ -382,7 +382,7 @@ PIECE_BYTES = 800
 
 
 def deploy_memo(chain: SolanaChain) -> Pubkey:
-    """The memo program's own code, deployed anew under another id as its developers would: buffer, pieces, deployment."""
+    """The memo program's own code, deployed anew under another id as developers do: buffer, pieces, deployment."""
     memo = chain.svm.get_account(MEMO)
     assert memo is not None
     code = bytes(memo.data)
