@@ -178,7 +178,7 @@ def test_a_mock_within_its_constraints_is_stored(signer: SignerNetwork) -> None:
 def test_what_is_trusted_is_voted_for(signer: SignerNetwork) -> None:
     """Added by the threshold, removed by all; a newer image ends the older one after its grace."""
     measurement = Machine(b"", b"").measurement
-    trust(signer, (ALICE,))
+    trust(signer, (ALICE, ALICE))  # Twice the same voter is one vote.
     assert signer.view("code_hash_votes") == {"proposal_by_account": {"0": IMAGE}}
     assert signer.view("launcher_hash_votes") == {"vote_by_account": {"0": {"Add": LAUNCHER}}}
     assert signer.view("os_measurement_votes") == {"vote_by_account": {"0": {"Add": measurement}}}
