@@ -113,7 +113,7 @@ class Node:
         try:
             storage = ChainStorage(store, parameters)
             head = load_or_start(home, parameters, storage)
-        except (StorageError, StateDamaged, InvalidStateRecord) as error:
+        except (OSError, StorageError, StateDamaged, InvalidStateRecord) as error:
             store.close()
             raise HomeProblem(f"{home.data_path}: {error}") from error
         cache = home.data_path / CONTRACT_CACHE_FOLDER

@@ -492,6 +492,18 @@ def test_a_home_of_another_genesis_is_refused(tmp_path: Path) -> None:
     assert (home / "data" / BEGUN_FILE).exists()
 
 
+def test_a_home_that_cannot_be_written_is_a_problem_of_the_home(tmp_path: Path) -> None:
+    """Said in one line; once it can be, the chain that was begun goes on."""
+    home = make_home(tmp_path)
+    obstacle = home / "data" / "begun.new"
+    obstacle.mkdir(parents=True)
+    with pytest.raises(HomeProblem, match=r"begun\.new"):
+        Node.open(read_home(home))
+    obstacle.rmdir()
+    run(home, begin)
+    assert (home / "data" / BEGUN_FILE).exists()
+
+
 def test_records_in_a_file_of_their_own_are_bound_too(tmp_path: Path) -> None:
     home = make_home(tmp_path)
     genesis, records = json.loads((home / "genesis.json").read_text()), home / "records.json"
