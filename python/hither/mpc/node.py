@@ -112,7 +112,7 @@ class Node:
         self._followed: dict[bytes, int] = defaultdict(int)
         self._following: dict[tuple[int, type], int] = defaultdict(int)
         self._statuses: dict[int, Status] = {}
-        self._in_use: set[bytes] = set()
+        self._in_use: dict[bytes, tuple[int, ...]] = {}
         self._making: set[bytes] = set()
         self._was_stocked = False
         self._under_way = 0
@@ -384,7 +384,7 @@ class Node:
             raise JobFailed(f"this node has no share of domain {job.domain_id}")
         presignature: Secret | None = None
         if job.presignature is not None:
-            self._in_use.add(job.presignature)
+            self._in_use[job.presignature] = job.signers
             presignature = await asyncio.get_running_loop().run_in_executor(
                 self._signing,
                 self.store.take_presignature,
@@ -394,7 +394,7 @@ class Node:
                 job.signers,
             )
             # Who has listed the stock before this must not choose it again.
-            asyncio.get_running_loop().call_later(SIGN_S_MAX, self._in_use.discard, job.presignature)
+            asyncio.get_running_loop().call_later(SIGN_S_MAX, self._in_use.pop, job.presignature, None)
             if presignature is None:
                 raise JobFailed("the presignature is not there, or was used")
         member = Member(self.me, share, job.signers, key.domain.threshold, leader)
@@ -592,7 +592,8 @@ class Node:
         """Tell a participant what this node has made with it."""
         if self._view is None:
             return
-        owned = self.store.list_owned(self.me)
+        # With what is being used just now: a signer must not drop it before it is asked for it.
+        owned = self.store.list_owned(self.me) | self._in_use
         ids = [id_ for id_, signers in owned.items() if participant in signers]
         self._tell([participant], Announce(self._view.epoch_id, ids[:IDS_MAX]))
 

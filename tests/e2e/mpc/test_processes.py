@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -264,6 +265,14 @@ def test_nodes_are_stopped_and_started_one_after_the_other(client: Client, runni
         stop(rows[1])
         must_become(lambda: get_health(rows[0])["connected"] == [], "noticed")
         assert get_health(rows[0])["problems"] == ["2 signers are needed, and 1 are to be reached"]
+        refused = count_events(rows[:1], "requests refused")
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(ask, client, "by one alone")
+            # It tells the contract why; but one of three alone cannot fail what two others might still sign.
+            must_become(lambda: count_events(rows[:1], "requests refused") > refused, "refused")
+            client.request("sandbox_fast_forward", {"delta_height": 250})
+            with pytest.raises(ExecutionFailed, match="Request has timed out"):
+                waiting.result(BECOMES_S_MAX)
         start(rows[2], stack)
         must_become(lambda: get_health(rows[0])["connected"] == [2], "back")
         for domain_id in (0, 1):
