@@ -5,13 +5,13 @@ none is part of the product, as their licences differ. Here they are read, linke
 """
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+from hither.foreign.cache import find_cache
 from hither.foreign.errors import EngineError
 
 _ADDRESS_SIZE: Final = 20
@@ -61,8 +61,7 @@ class Artefact:
 
 def find_artefacts() -> Path:
     """The folder that set-up left in the cache. Raises ``EngineError``."""
-    cache = Path(os.environ.get("HITHER_CACHE") or Path.home() / ".cache" / "hither")
-    folder = cache / "evm-contracts" / "current"
+    folder = find_cache() / "evm-contracts" / "current"
     if not (folder / "complete").exists():
         raise EngineError(
             f"the contracts of EVM chains are not in {folder}", hint="run `make setup`, which fetches them"

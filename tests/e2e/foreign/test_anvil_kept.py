@@ -161,13 +161,14 @@ def test_a_client_that_takes_the_chain_back_is_followed(blocks_after: int, tmp_p
     async def run() -> None:
         engine = await start_anvil(options)
         await engine.fund(BOB, 5)
-        web3 = Web3(HTTPProvider(engine.url))
-        number = (await asyncio.to_thread(web3.provider.make_request, "evm_snapshot", []))["result"]  # type: ignore[arg-type]
+        client = JsonRpc(engine.url)
+        number = await client.call("evm_snapshot")
         await engine.fund(BOB, 7)
         await engine.fund(BOB, 9)
-        (await asyncio.to_thread(web3.provider.make_request, "evm_revert", [number]))  # type: ignore[arg-type]
+        await client.call("evm_revert", [number])
         for _ in range(blocks_after - 1):
-            (await asyncio.to_thread(web3.provider.make_request, "evm_mine", []))  # type: ignore[arg-type]
+            await client.call("evm_mine")
+        await client.close()
         await engine.fund(BOB, 11)
         before = await read(engine)
         assert (before["balance"], before["height"]) == (16, 1 + blocks_after)

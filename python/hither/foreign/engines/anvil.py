@@ -18,8 +18,9 @@ from typing import Final
 
 import msgspec
 
+from hither.foreign.cache import find_cache
 from hither.foreign.caip import ChainId
-from hither.foreign.engines import UnknownSnapshot
+from hither.foreign.engines import UnknownSnapshot, faucet
 from hither.foreign.engines.anvil_genesis import write_genesis
 from hither.foreign.engines.anvil_journal import AnvilKeeper, dump_state, replace_file
 from hither.foreign.engines.anvil_relay import Relay
@@ -48,8 +49,7 @@ class AnvilOptions:
 
 def find_anvil() -> Path:
     """The program that set-up left in the cache. Raises ``EngineError``."""
-    cache = Path(os.environ.get("HITHER_CACHE") or Path.home() / ".cache" / "hither")
-    path = cache / "tools" / "anvil"
+    path = find_cache() / "tools" / "anvil"
     if not os.access(path, os.X_OK):
         raise EngineError(f"anvil is not at {path}", hint="run `make setup`, which fetches it")
     return path
@@ -159,17 +159,9 @@ class Anvil:
 
     async def fund(self, address: str, amount: int) -> str:
         """A transfer from the first development account; returns its id once it is in a block."""
-        transfer = {"from": await self._get_funder(), "to": address, "value": hex(amount)}
-        # One call that answers with the receipt; mining is asynchronous otherwise.
-        receipt = await self._rpc.call("eth_sendTransactionSync", [transfer], is_repeatable=False)
-        if receipt["status"] != "0x1":
-            raise EngineError(f"anvil's faucet did not pay {amount} wei to {address}")
+        transaction_id = await faucet.fund(self.chain, self.url, address, amount)
         await self._keep()
-        return str(receipt["transactionHash"])
-
-    async def _get_funder(self) -> str:
-        accounts = await self._rpc.call("eth_accounts")
-        return str(accounts[0])
+        return transaction_id
 
     async def mine(self, blocks: int = 1) -> None:
         """Make blocks at once."""
