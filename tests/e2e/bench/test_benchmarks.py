@@ -69,7 +69,7 @@ CASES = {
     ),
     "payloads": (
         (),
-        {"evm_per_s"},
+        {"evm_per_s", "p2wpkh_inputs_per_s"},
     ),
 }
 
