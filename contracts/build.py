@@ -35,6 +35,7 @@ class Artifact:
 
 
 ARTIFACTS = (
+    Artifact("deposits", "deposits", libraries=("foreign_transactions",)),
     Artifact("exerciser", "exerciser"),
     # The same without the host functions of later protocol versions, which would not link.
     Artifact("exerciser_87", "exerciser", "protocol_87"),

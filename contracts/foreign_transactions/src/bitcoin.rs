@@ -180,3 +180,67 @@ fn encode_der_integer(big_endian: &[u8; 32]) -> Vec<u8> {
     let sign = if digits[0] & 0x80 != 0 { &[0][..] } else { &[] };
     [&[0x02, (sign.len() + digits.len()) as u8], sign, digits].concat()
 }
+
+/// Id (in the order of hashing) and outputs of a transaction as it is sent, with witnesses or without.
+pub fn read_transaction<H: Hashing>(raw: &[u8]) -> Result<([u8; 32], Vec<Output>), Invalid> {
+    let mut reader = Reader { rest: raw };
+    let version = reader.take(4)?.to_vec();
+    let has_witness = reader.rest.first() == Some(&0);
+    if has_witness && reader.take(2)? != WITNESS_MARK {
+        return Err(Invalid::new("unknown flags in the transaction"));
+    }
+    let core = reader.rest;
+    let inputs = reader.count()?;
+    for _ in 0..inputs {
+        reader.take(36)?;
+        let length = reader.count()?;
+        reader.take(length)?;
+        reader.take(4)?;
+    }
+    let mut outputs = Vec::new();
+    for _ in 0..reader.count()? {
+        let amount = u64::from_le_bytes(reader.take(8)?.try_into().expect("eight were taken"));
+        let length = reader.count()?;
+        outputs.push(Output { amount, script: reader.take(length)?.to_vec() });
+    }
+    let core = &core[..core.len() - reader.rest.len()];
+    if has_witness {
+        for _ in 0..inputs {
+            for _ in 0..reader.count()? {
+                let length = reader.count()?;
+                reader.take(length)?;
+            }
+        }
+    }
+    let lock_time = reader.take(4)?;
+    if !reader.rest.is_empty() || inputs == 0 {
+        return Err(Invalid::new("not exactly one transaction"));
+    }
+    let id = H::sha256(&H::sha256(&[&version, core, lock_time].concat()));
+    Ok((id, outputs))
+}
+
+struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, size: usize) -> Result<&'a [u8], Invalid> {
+        if size > self.rest.len() {
+            return Err(Invalid::new("the transaction ends too early"));
+        }
+        let (taken, rest) = self.rest.split_at(size);
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    fn count(&mut self) -> Result<usize, Invalid> {
+        let size = match self.take(1)?[0] {
+            0xfd => 2,
+            0xfe => 4,
+            0xff => return Err(Invalid::new("a count that no transaction can have")),
+            small => return Ok(usize::from(small)),
+        };
+        Ok(self.take(size)?.iter().rev().fold(0, |number, &byte| number << 8 | usize::from(byte)))
+    }
+}
