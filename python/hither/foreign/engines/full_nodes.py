@@ -15,6 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+from hither.foreign.cache import find_cache
 from hither.foreign.engines.http_edge import listen
 from hither.foreign.engines.process import LOOPBACK, Child, start_child
 from hither.foreign.errors import EndpointError, EngineError, LyingEndpoint, TransportError
@@ -44,8 +45,7 @@ _OWN: Final = {
 
 def find_program(name: str) -> Path:
     """A full node or its command line, where set-up left it in the cache. Raises ``EngineError``."""
-    cache = Path(os.environ.get("HITHER_CACHE") or Path.home() / ".cache" / "hither")
-    path = cache / "bitcoin-nodes" / "bin" / name
+    path = find_cache() / "bitcoin-nodes" / "bin" / name
     if not os.access(path, os.X_OK):
         raise EngineError(f"{name} is not at {path}", hint="run `make setup`, which fetches it")
     return path
