@@ -38,8 +38,8 @@ contracts: setup ## Rebuild contracts/ and compare with the locks; WRITE=1 write
 format: setup ## Format Python and Rust
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix . && cargo fmt --all && cargo fmt --all --manifest-path contracts/Cargo.toml
 
-status: setup ## Write docs/status.md from what the tests name
-	@.venv/bin/python tests/status.py --write
+status: setup ## Write docs/status.md from what the tests name, docs/reference/errors.md from the code
+	@.venv/bin/python tests/status.py --write && .venv/bin/python -m tests.errors_page --write
 
 lock: ## Write requirements/*.txt after a change in pyproject.toml
 	@scripts/lock

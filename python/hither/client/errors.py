@@ -19,6 +19,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from hither.client.advice import find_advice, find_text_advice, split_error
 from hither.client.results import TransactionResult
 
 
@@ -36,12 +37,14 @@ class InvalidRequest(ClientError, ValueError):
     """The caller's mistake; nothing was sent."""
 
     code = "INVALID_REQUEST"
+    hint = "correct what the message names; nothing was sent"
 
 
 class TransportError(ClientError):
     """No usable answer. Whether the request arrived is not known."""
 
     code = "TRANSPORT"
+    hint = "check that the node runs (`hither status`) and its address; ask for a transaction by its hash before sending it again"
     retryable = True
 
     def __init__(self, message: str, http_status: int | None = None) -> None:
@@ -84,6 +87,8 @@ class RpcError(ClientError):
 class UnknownAccount(RpcError):
     """There is no such account at that block."""
 
+    hint = "check the name, or create the account; a newer block may have it"
+
     @property
     def account_id(self) -> str:
         """The account asked for."""
@@ -93,17 +98,25 @@ class UnknownAccount(RpcError):
 class UnknownAccessKey(RpcError):
     """The account has no such key."""
 
+    hint = "list the account's keys: view_access_key_list"
+
 
 class UnknownBlock(RpcError):
     """No such block, or it is no longer kept."""
+
+    hint = "use a block that the node keeps: 5 epochs, or all with --archive"
 
 
 class UnknownTransaction(RpcError):
     """The node has not seen the transaction."""
 
+    hint = "check the hash and the sender; a transaction that was never in a block is forgotten after a while"
+
 
 class RequestTimeout(RpcError):
     """The node waited as long as it waits; what was asked for may still happen."""
+
+    hint = "ask for the transaction by its hash: it may still happen"
 
 
 class ContractFailed(RpcError):
@@ -115,16 +128,7 @@ class ContractFailed(RpcError):
         )
         self.text = text
         self.block_height = block_height
-
-
-def split_error(error: Any) -> tuple[str, dict[str, Any]]:
-    """Name and fields of an error in NEAR's JSON: a word, or an object with one key."""
-    if isinstance(error, str):
-        return error, {}
-    if isinstance(error, Mapping) and len(error) == 1:
-        ((name, content),) = error.items()
-        return str(name), dict(content) if isinstance(content, Mapping) else {"value": content}
-    return "Unknown", {"value": error}
+        self.hint = find_text_advice(text)
 
 
 class InvalidTransaction(RpcError):
@@ -138,6 +142,7 @@ class InvalidTransaction(RpcError):
         data = body.get("data")
         inner: Any = data.get("TxExecutionError", {}) if isinstance(data, Mapping) else {}
         self.kind, self.fields = split_error(inner.get("InvalidTxError", inner) if inner else str(data))
+        self.hint = find_advice(inner)
         # Another nonce or a fresh block hash makes a new transaction of it; the same one stays refused.
         self.retryable = self.kind in ("ShardCongested", "ShardStuck")
         self.args = (f"{self.kind}: {self.fields}" if self.fields else self.kind,)
@@ -163,6 +168,7 @@ class ExecutionFailed(ClientError):
         self.failure = failure
         self.result = result
         self.action_index: int | None = None
+        self.hint = find_advice(failure)
         kind, fields = split_error(failure)
         if kind == "ActionError":
             index = fields.get("index")

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from hither.client.advice import ADVICE, find_advice
 from hither.codec.units import format_near
 
 Json = dict[str, Any]
@@ -49,6 +50,8 @@ def render_transaction(status: Json, style: Style = PLAIN) -> list[str]:
     failure = get_failure(first["outcome"]["status"])
     if failure:
         lines.append(f"  {style.bad}{failure}{style.reset}")
+        if step := _find_step(first["outcome"]["status"]["Failure"]):
+            lines.append(f"  next: {step}")
     tree = _Tree(outcomes, receipts, transaction, style)
     children = [id_ for id_ in first["outcome"]["receipt_ids"] if id_ in outcomes]
     for index, receipt_id in enumerate(children):
@@ -104,6 +107,8 @@ class _Tree:
         failure = get_failure(outcome["status"])
         if failure:
             yield f"{indent}  {self.style.bad}{failure}{self.style.reset}"
+            if step := _find_step(outcome["status"]["Failure"]):
+                yield f"{indent}  next: {step}"
 
 
 def describe_actions(actions: list[Any]) -> str:
@@ -158,6 +163,12 @@ def get_failure(status: Any) -> str | None:
         if isinstance(error, dict) and "ExecutionError" in error:
             return _printable(f"panic: {error['ExecutionError']}")
     return _printable(f"failed: {kind if isinstance(kind, str) else json.dumps(kind)}")
+
+
+def _find_step(failure: Any) -> str | None:
+    """What to do about a failure; nothing where the contract itself has said what is wrong."""
+    step = find_advice(failure)
+    return None if step == ADVICE["FunctionCallError"]["ExecutionError"] else step
 
 
 def format_amount(yoctonear: int) -> str:

@@ -51,60 +51,70 @@ class InvalidInput(ForeignError, ValueError):
     """The caller's mistake; nothing was sent."""
 
     code = "INVALID_INPUT"
+    hint = "correct what the message names; nothing was sent"
 
 
 class InvalidChainId(InvalidInput):
     """Not a CAIP-2 chain id, or not one of this family."""
 
     code = "INVALID_CHAIN_ID"
+    hint = "write a CAIP-2 id, as eip155:8453, or a chain's name"
 
 
 class InvalidAddress(InvalidInput):
     """Malformed, or the checksum does not fit."""
 
     code = "INVALID_ADDRESS"
+    hint = "compare the address with its source, letter by letter"
 
 
 class WrongNetwork(InvalidAddress):
     """A good address, of another chain or network."""
 
     code = "WRONG_NETWORK"
+    hint = "use an address of the network that you send on"
 
 
 class InvalidPublicKey(InvalidInput):
     """Not a key of the scheme that the chain uses."""
 
     code = "INVALID_PUBLIC_KEY"
+    hint = "use a key of the scheme that the chain uses: secp256k1 for EVM and Bitcoin, ed25519 for Solana"
 
 
 class InvalidAmount(InvalidInput):
     """Negative, too large for the chain, or too small to be sent."""
 
     code = "INVALID_AMOUNT"
+    hint = "write an amount with its unit, as '0.1 ETH', within what the message names"
 
 
 class InvalidArguments(InvalidInput):
     """Values that do not fit the types of a contract's function, or of a message."""
 
     code = "INVALID_ARGUMENTS"
+    hint = "compare the values with the types of the function or message"
 
 
 class MalformedTransaction(InvalidInput):
     """Bytes that are no transaction of this family."""
 
     code = "MALFORMED_TRANSACTION"
+    hint = "build the transaction anew; its bytes cannot be read"
 
 
 class WrongSignature(ForeignError):
     """The signature is not of this key, or was made for other bytes. The transaction was not sent."""
 
     code = "WRONG_SIGNATURE"
+    hint = "sign the payload that the adapter lists, with the derived key; nothing was sent"
 
 
 class InsufficientFunds(ForeignError):
     """Amount and fee exceed the balance. The smallest units of the chain's coin."""
 
     code = "INSUFFICIENT_FUNDS"
+    hint = "send money to the address first; amount and fee must be there together"
 
     def __init__(self, message: str, *, balance: int, needed: int) -> None:
         super().__init__(message, hint=f"{needed - balance} more of the smallest unit are needed")
@@ -116,6 +126,7 @@ class TransportError(ForeignError):
     """No usable answer. Whether the request arrived is not known."""
 
     code = "TRANSPORT"
+    hint = "check that the endpoint runs and its address; resume the transfer, which sends nothing twice"
     retryable = True
 
     def __init__(self, message: str, *, http_status: int | None = None, hint: str | None = None) -> None:
@@ -130,12 +141,14 @@ class EndpointTimeout(TransportError):
     """No whole answer in the time given."""
 
     code = "TIMEOUT"
+    hint = "try again later, or use another endpoint; resume the transfer, which sends nothing twice"
 
 
 class EndpointError(ForeignError):
     """The endpoint understood the request and answered with an error."""
 
     code = "ENDPOINT_ERROR"
+    hint = "read the endpoint's reason; another endpoint may answer"
 
     def __init__(
         self, message: str, *, rpc_code: int | None = None, data: Any = None, hint: str | None = None
@@ -149,6 +162,7 @@ class RateLimited(EndpointError):
     """The endpoint was asked too often; it did nothing. ``pause_seconds`` is what it asks for, if it says so."""
 
     code = "RATE_LIMITED"
+    hint = "wait as long as the endpoint asks, or use several endpoints"
     retryable = True
     pause_seconds: float | None = None
 
@@ -157,24 +171,28 @@ class BroadcastRefused(EndpointError):
     """The chain does not take the transaction; the message is the node's reason."""
 
     code = "BROADCAST_REFUSED"
+    hint = "read the chain's reason: a fee that is too low, a nonce that is used, coins that are spent"
 
 
 class CallReverted(EndpointError):
     """A contract refused a call that was tried and not sent; the message is its reason."""
 
     code = "CALL_REVERTED"
+    hint = "read the contract's reason; nothing was sent and nothing was paid"
 
 
 class LyingEndpoint(ForeignError):
     """An answer that cannot be true, such as another chain's id. Nothing was sent."""
 
     code = "LYING_ENDPOINT"
+    hint = "do not use that endpoint; nothing was sent"
 
 
 class EndpointsDisagree(LyingEndpoint):
     """Of several endpoints too few gave the same answer. Nodes that lag behind agree a little later."""
 
     code = "ENDPOINTS_DISAGREE"
+    hint = "wait until the endpoints have caught up, or remove the one that differs"
     retryable = True
 
 
@@ -182,12 +200,14 @@ class TransactionDropped(ForeignError):
     """The transaction can never be included: another took its place, or it expired. Nothing was paid."""
 
     code = "TRANSACTION_DROPPED"
+    hint = "build the transfer anew: the old one can never happen"
 
 
 class TransactionReplaced(TransactionDropped):
     """Another transaction of the same account took its place: ``replaced_by``."""
 
     code = "TRANSACTION_REPLACED"
+    hint = "look at the transaction that took its place before sending another"
 
     def __init__(self, message: str, *, replaced_by: str) -> None:
         super().__init__(message)
@@ -198,12 +218,14 @@ class TransactionFailed(ForeignError):
     """Included and paid for, but without effect; the message is the chain's reason."""
 
     code = "TRANSACTION_FAILED"
+    hint = "read the chain's reason; the fee is paid, the rest did not happen"
 
 
 class FinalityTimeout(ForeignError):
     """Not final within the time given; it may still happen, so track it again."""
 
     code = "FINALITY_TIMEOUT"
+    hint = "track the transaction again: it may still happen"
     retryable = True
 
 
@@ -211,9 +233,11 @@ class NonceGap(FinalityTimeout):
     """It waits for an earlier transaction of its account, which the chain does not know."""
 
     code = "NONCE_GAP"
+    hint = "send the missing transaction, or replace this one"
 
 
 class EngineError(ForeignError):
     """A development chain did not start, or died."""
 
     code = "ENGINE"
+    hint = "read the engine's log, which the message names; `hither doctor` checks what it needs"

@@ -40,6 +40,7 @@ class TransferBusy(ForeignError):
     """Another task or process works on this transfer now."""
 
     code = "TRANSFER_BUSY"
+    hint = "wait until the other has ended, or stop it; then resume"
     retryable = True
 
 
@@ -47,12 +48,14 @@ class UnknownTransfer(ForeignError):
     """The journal has no such transfer."""
 
     code = "UNKNOWN_TRANSFER"
+    hint = "list the transfers of the account; an id is what send() returned"
 
 
 class DifferentIntent(ForeignError):
     """A reference was used before, for something else."""
 
     code = "DIFFERENT_INTENT"
+    hint = "use a reference of its own for each payment"
 
 
 @dataclass(slots=True)

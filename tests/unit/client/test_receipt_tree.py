@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from hither.client.advice import ADVICE
 from hither.client.receipt_tree import RECEIPTS_MAX, describe_actions, get_failure, render_transaction
 
 PANIC = {
@@ -109,3 +110,16 @@ def test_success_is_no_failure() -> None:
     assert get_failure({"Failure": {"InvalidTxError": "Expired"}}) == 'failed: {"InvalidTxError": "Expired"}'
     kind = {"AccountDoesNotExist": {"account_id": "x"}}
     assert get_failure({"Failure": {"ActionError": {"index": 0, "kind": kind}}}) is not None
+
+
+def test_failure_is_followed_by_what_to_do_unless_the_contract_has_said_it() -> None:
+    """A missing method has a next step; a panic's own words stand alone."""
+    kind = {"FunctionCallError": {"MethodResolveError": "MethodNotFound"}}
+    failure = {"Failure": {"ActionError": {"index": 0, "kind": kind}}}
+    lines = render_transaction(make_status([make_outcome("bob", [], failure)], failure))
+    assert lines[-1] == f"      next: {ADVICE['MethodResolveError']['MethodNotFound']}"
+    assert not [
+        line
+        for line in render_transaction(make_status([make_outcome("bob", [], PANIC)], PANIC))
+        if "next" in line
+    ]

@@ -19,6 +19,7 @@ class UnknownSnapshot(EngineError):
     """There is no snapshot of that name; it may have been used."""
 
     code = "UNKNOWN_SNAPSHOT"
+    hint = "take a new snapshot: one is used up by going back to it"
 
 
 class Engine(Protocol):

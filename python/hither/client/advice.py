@@ -1,0 +1,245 @@
+"""What to do about each error that NEAR tells of a transaction, a receipt or a contract.
+
+The table follows that of ``primitives.errors``: enum, variant, next step. ``find_advice`` walks an error's JSON to
+the innermost variant that has one. Steps are for whoever sent the transaction or wrote the contract.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from hither.primitives.errors import ERRORS, STRUCTS
+
+_SHORTER: Final = "make it shorter than the limit that the error names"
+_FEWER: Final = "split the work over several transactions; the error names the limit"
+_VERSION: Final = (
+    "this protocol version does not have it: start a chain with another --protocol-version, or leave it out"
+)
+_FUNDS: Final = "send money to the account first; the error says what is there and what it would cost"
+_STORAGE: Final = "leave more money on the account, or let it store less: 100 kB need 1 N"
+_KEY_OWNER: Final = "sign with a key that the account has (view_access_key_list lists them)"
+_NODE: Final = (
+    "the node's own state is damaged: stop it, keep a copy of its home, and start from a snapshot or --fresh"
+)
+_CODE_TOO_LARGE: Final = "make the contract smaller: leave out libraries, build with size optimisation"
+_NOT_WASM: Final = "build the contract again with `hither contracts build`; the VM takes plain WebAssembly with NEAR's imports"
+_INPUT: Final = "the contract gave malformed bytes to a cryptographic function; the error says which"
+_INTERNAL_INDEX: Final = "the contract used a number of a promise, register or iterator that it never got"
+_RENEW: Final = "ask for the access key's nonce again and sign anew; hither.client does that by itself"
+
+ADVICE: Final[Mapping[str, Mapping[str, str]]] = {
+    "InvalidTxError": {
+        "InvalidSignerId": "write the signer as a valid account id",
+        "SignerDoesNotExist": "create the account first, or check the name; on a new chain accounts of the old one are gone",
+        "InvalidNonce": _RENEW,
+        "NonceTooLarge": _RENEW,
+        "InvalidReceiverId": "write the receiver as a valid account id",
+        "InvalidSignature": "sign exactly the bytes that are sent, with the key that the transaction names",
+        "NotEnoughBalance": _FUNDS,
+        "LackBalanceForState": _STORAGE,
+        "CostOverflow": "lower the deposit or the gas: their sum is larger than any amount",
+        "InvalidChain": "use a block hash of this chain; one of another network or of before a revert does not do",
+        "Expired": "ask for a recent block hash and sign anew",
+        "TransactionSizeExceeded": _SHORTER,
+        "InvalidTransactionVersion": _VERSION,
+        "ShardCongested": "send again a little later",
+        "ShardStuck": "send again a little later",
+        "InvalidNonceIndex": "use a nonce index below the number that the gas key has",
+        "NotEnoughGasKeyBalance": "fill the gas key up with TransferToGasKey",
+        "NotEnoughBalanceForDeposit": _FUNDS,
+    },
+    "InvalidAccessKeyError": {
+        "AccessKeyNotFound": _KEY_OWNER,
+        "ReceiverMismatch": "this key may call one contract only, which the error names; use another key",
+        "MethodNameMismatch": "this key may call some methods only; use another key or add one for this method",
+        "RequiresFullAccess": "sign with a full-access key: a function-call key only calls methods",
+        "NotEnoughAllowance": "add a new key with a larger allowance",
+        "DepositWithFunctionCall": "a function-call key cannot attach a deposit; sign with a full-access key",
+        "DelegateActionRequiresNonGasKey": "sign the delegate action with an ordinary key",
+        "DelegateActionRequiresGasKey": "sign the delegate action with a gas key",
+    },
+    "ActionsValidationError": {
+        "DeleteActionMustBeFinal": "put DeleteAccount last",
+        "TotalPrepaidGasExceeded": "attach less gas; the calls of one transaction share the limit",
+        "TotalNumberOfActionsExceeded": _FEWER,
+        "AddKeyMethodNamesNumberOfBytesExceeded": _SHORTER,
+        "AddKeyMethodNameLengthExceeded": _SHORTER,
+        "IntegerOverflow": "lower the amounts: their sum is larger than any",
+        "InvalidAccountId": "write a valid account id: 2 to 64 letters, digits and . - _",
+        "ContractSizeExceeded": _CODE_TOO_LARGE,
+        "FunctionCallMethodNameLengthExceeded": _SHORTER,
+        "FunctionCallArgumentsLengthExceeded": _SHORTER,
+        "UnsuitableStakingKey": "stake with an ed25519 key",
+        "FunctionCallZeroAttachedGas": "attach gas: 30 Tgas do for most calls",
+        "DelegateActionMustBeOnlyOne": "send one delegate action a transaction",
+        "UnsupportedProtocolFeature": _VERSION,
+        "InvalidDeterministicStateInitReceiver": "send it to the account id that its content gives",
+        "DeterministicStateInitKeyLengthExceeded": _SHORTER,
+        "DeterministicStateInitValueLengthExceeded": _SHORTER,
+        "GasKeyInvalidNumNonces": "ask for between one nonce and the limit that the error names",
+        "AddGasKeyWithNonZeroBalance": "add the gas key with balance 0, then fill it with TransferToGasKey",
+        "GasKeyFunctionCallAllowanceNotAllowed": "leave the allowance out: a gas key pays from its own balance",
+        "TotalNumberOfDeployActionsExceeded": _FEWER,
+        "FunctionCallEmptyMethodName": "name the method to call",
+        "InvalidUniversalStateInitReceiver": "send it to the account id that its content gives",
+        "UniversalStateInitKeyLengthExceeded": _SHORTER,
+        "UniversalStateInitValueLengthExceeded": _SHORTER,
+        "MalformedUniversalStateInit": "build the state init anew; its bytes cannot be read",
+        "RemovedProtocolFeature": _VERSION,
+        "WithdrawFromGasKeyNotAllowedInDelegate": "withdraw from a gas key in a transaction of the account's own",
+        "TotalNumberOfStateInitKeysExceeded": _FEWER,
+        "TotalNumberOfStateInitEntriesExceeded": _FEWER,
+        "TransferToUniversalAccountNotAllowed": "initialise the universal account first; it takes no plain transfers before",
+    },
+    "ReceiptValidationError": {
+        "InvalidPredecessorId": "the contract made a promise with an account id that is none",
+        "InvalidReceiverId": "the contract made a promise to an account id that is none",
+        "InvalidSignerId": "the contract made a promise with an account id that is none",
+        "InvalidDataReceiverId": "the contract made a promise to an account id that is none",
+        "ReturnedValueLengthExceeded": "let the contract return less",
+        "NumberInputDataDependenciesExceeded": "join fewer promises at once",
+        "ReceiptSizeExceeded": "let the contract send less with one promise",
+        "InvalidRefundTo": "name a valid account id for refunds",
+    },
+    "ActionErrorKind": {
+        "AccountAlreadyExists": "choose another name, or use the account that is there",
+        "AccountDoesNotExist": "create the account first, or check the name",
+        "CreateAccountOnlyByRegistrar": "short top-level names are the registrar's; create NAME.YOURS instead",
+        "CreateAccountNotAllowed": "only an account itself makes its sub-accounts: bob.alice is made by alice",
+        "ActorNoPermission": "only the account itself may do this: send it from there",
+        "DeleteKeyDoesNotExist": "the key is gone already, or was never there",
+        "AddKeyAlreadyExists": "the account has this key; delete it first if it should get other rights",
+        "DeleteAccountStaking": "unstake first, and wait for the stake to come back",
+        "LackBalanceForState": _STORAGE,
+        "TriesToUnstake": "the account has no stake",
+        "TriesToStake": _FUNDS,
+        "InsufficientStake": "stake at least what the error names",
+        "OnlyImplicitAccountCreationAllowed": "such names come to be by a transfer to them, not by CreateAccount",
+        "DeleteAccountWithLargeState": "let the contract remove its state first, or delete keys; an account above 10 kB cannot go",
+        "DelegateActionInvalidSignature": "sign the delegate action as NEP-366 says, with the key that it names",
+        "DelegateActionSenderDoesNotMatchTxReceiver": "send the transaction to the account that signed the delegate action",
+        "DelegateActionExpired": "let the user sign anew, with a later max_block_height",
+        "DelegateActionInvalidNonce": "let the user sign anew, with a nonce above that of the key",
+        "DelegateActionNonceTooLarge": "let the user sign anew, with the key's nonce and a little more",
+        "GlobalContractDoesNotExist": "deploy the global contract first, and wait until every shard has it",
+        "GasKeyDoesNotExist": "add the gas key first",
+        "InsufficientGasKeyBalance": "fill the gas key up with TransferToGasKey",
+        "GasKeyBalanceTooHigh": "withdraw from the gas key before it is deleted",
+        "DelegateActionInvalidNonceIndex": "use a nonce index below the number that the gas key has",
+        "TotalPromiseInputSizeExceeded": "let the promises that a callback waits for return less",
+        "ReceiptStorageProofSizeExceeded": "touch less state in one call: split it over several",
+        "MalformedUniversalStateInit": "build the state init anew; its bytes cannot be read",
+        "AccountNotInitialized": "initialise the universal account first",
+    },
+    "FunctionCallError": {
+        "LinkError": "the contract imports a function that this protocol version lacks: build it with an older SDK",
+        "WasmUnknownError": "run the call again; if it repeats, tell the node's authors",
+        "ExecutionError": "the contract's own words; see its documentation or source",
+    },
+    "CompilationError": {
+        "CodeDoesNotExist": "deploy a contract to the account, or check the receiver's name",
+        "WasmerCompileError": _NOT_WASM,
+    },
+    "MethodResolveError": {
+        "MethodEmptyName": "name the method to call",
+        "MethodNotFound": "check the method's name; the contract exports no such function",
+        "MethodInvalidSignature": "a method must be a function without parameters and results: export it as the SDK does",
+    },
+    "PrepareError": {
+        **dict.fromkeys(ERRORS["PrepareError"], _NOT_WASM),
+        **{
+            name: _CODE_TOO_LARGE
+            for name in ERRORS["PrepareError"]
+            if name.startswith("TooMany") or "TooLarge" in name
+        },
+    },
+    "WasmTrap": {
+        **dict.fromkeys(
+            ERRORS["WasmTrap"],
+            "a mistake in the contract's code: run it in a test and add logs before the place",
+        ),
+        "Unreachable": "the contract panicked without words: build it so that panics speak (near-sdk does with --cfg near)",
+        "StackOverflow": "the contract's recursion is too deep",
+        "IllegalArithmetic": "a division by zero or an overflow in the contract",
+    },
+    "HostError": {
+        "BadUTF16": "the contract logged or panicked with bytes that are no text",
+        "BadUTF8": "the contract logged or panicked with bytes that are no text",
+        "GasExceeded": "attach more gas to the call, or to the promise that makes it",
+        "GasLimitExceeded": "the call needs more gas than any may have: split the work over several",
+        "BalanceExceeded": "the contract sends more money than it has",
+        "EmptyMethodName": "the contract makes a promise without a method's name",
+        "GuestPanic": "the contract's own words; see its documentation or source",
+        "IntegerOverflow": "the contract gave numbers to the host that overflow",
+        "InvalidPromiseIndex": _INTERNAL_INDEX,
+        "CannotAppendActionToJointPromise": "add actions to the promises before they are joined",
+        "CannotReturnJointPromise": "return a callback on the joined promises instead",
+        "InvalidPromiseResultIndex": _INTERNAL_INDEX,
+        "InvalidRegisterId": _INTERNAL_INDEX,
+        "IteratorWasInvalidated": _INTERNAL_INDEX,
+        "MemoryAccessViolation": "the contract pointed outside its memory, or its stack is exhausted by deep recursion",
+        "InvalidReceiptIndex": _INTERNAL_INDEX,
+        "InvalidIteratorIndex": _INTERNAL_INDEX,
+        "InvalidAccountId": "the contract used an account id that is none",
+        "InvalidMethodName": "the contract used a method name that is no text",
+        "InvalidPublicKey": "the contract used a public key that is none",
+        "ProhibitedInView": "send this call as a transaction: a view cannot do what the error names",
+        "NumberOfLogsExceeded": "let the contract log less",
+        "KeyLengthExceeded": _SHORTER,
+        "ValueLengthExceeded": _SHORTER,
+        "TotalLogLengthExceeded": "let the contract log less",
+        "NumberPromisesExceeded": "make fewer promises in one call",
+        "NumberInputDataDependenciesExceeded": "join fewer promises at once",
+        "ReturnedValueLengthExceeded": "let the contract return less",
+        "ContractSizeExceeded": _CODE_TOO_LARGE,
+        "Deprecated": "build the contract with a newer SDK: the host function it calls is gone",
+        "ECRecoverError": _INPUT,
+        "AltBn128InvalidInput": _INPUT,
+        "Ed25519VerifyInvalidInput": _INPUT,
+        "P256VerifyInvalidInput": _INPUT,
+        "MlDsaVerifyInvalidInput": _INPUT,
+    },
+    "StorageError": dict.fromkeys(ERRORS["StorageError"], _NODE),
+}
+"""Next steps. Variants that only wrap another enum have none of their own."""
+
+_TEXTS: Final = {
+    "Exceeded the prepaid gas": ADVICE["HostError"]["GasExceeded"],
+    "Exceeded the maximum amount of gas": ADVICE["HostError"]["GasLimitExceeded"],
+    "MethodNotFound": ADVICE["MethodResolveError"]["MethodNotFound"],
+    "MemoryAccessViolation": ADVICE["HostError"]["MemoryAccessViolation"],
+    "is not allowed in view": ADVICE["HostError"]["ProhibitedInView"],
+    "CodeDoesNotExist": ADVICE["CompilationError"]["CodeDoesNotExist"],
+    "WebAssembly trap: unreachable": ADVICE["WasmTrap"]["Unreachable"],
+}
+"""An ``ExecutionError`` is text; these are the parts of it that are NEAR's and not the contract's."""
+
+
+def split_error(error: Any) -> tuple[str, dict[str, Any]]:
+    """Name and fields of an error in NEAR's JSON: a word, or an object with one key."""
+    if isinstance(error, str):
+        return error, {}
+    if isinstance(error, Mapping) and len(error) == 1:
+        ((name, content),) = error.items()
+        return str(name), dict(content) if isinstance(content, Mapping) else {"value": content}
+    return "Unknown", {"value": error}
+
+
+def find_advice(error: Any, enum: str = "TxExecutionError") -> str | None:
+    """The next step for the JSON of an error of this enum; None for one that nobody knows."""
+    found = None
+    while enum in ADVICE or enum in ERRORS or enum in STRUCTS:
+        if enum in STRUCTS:  # ActionError: an object without a variant.
+            error, enum = error.get("kind") if isinstance(error, Mapping) else None, STRUCTS[enum]["kind"]
+            continue
+        name, content = split_error(error)
+        shape = ERRORS[enum].get(name)
+        found = ADVICE.get(enum, {}).get(name, found)
+        if name == "ExecutionError" and isinstance(content.get("value"), str):
+            return find_text_advice(content["value"]) or found
+        error, enum = content.get("value", content), shape if isinstance(shape, str) else ""
+    return found
+
+
+def find_text_advice(text: str) -> str | None:
+    """The same for an error that NEAR tells as text."""
+    return next((step for part, step in _TEXTS.items() if part in text), None)

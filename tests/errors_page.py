@@ -1,0 +1,64 @@
+"""docs/reference/errors.md, made from the code: every error a developer can meet, and the next step.
+
+python -m tests.errors_page --write
+"""
+
+import importlib
+import inspect
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from hither.client.advice import ADVICE
+from hither.client.errors import ClientError, RpcError
+from hither.foreign.errors import ForeignError
+
+PAGE = Path(__file__).parents[1] / "docs/reference/errors.md"
+# Modules beside those of the two trees in which more of their classes are.
+MODULES = ("hither.sdk.journal", "hither.sdk.snapshots")
+TREES: dict[str, type[ClientError] | type[ForeignError]] = {
+    "Our chain, by hither.client": ClientError,
+    "Other chains and transfers, by hither.foreign and hither.sdk": ForeignError,
+}
+HEAD = """# Errors
+
+Each error that a program can meet has a stable `code`, says in `retryable` whether the same request may succeed later, and has a `hint`:
+what to do next. The hint of an error that NEAR tells is in the second part, by the innermost variant. `make status` writes this page.
+"""
+
+
+def walk(root: type[ClientError] | type[ForeignError]) -> Iterator[type]:
+    """A class and all below it, in the order of their names within a level."""
+    yield root
+    for child in sorted(root.__subclasses__(), key=lambda one: one.__name__):
+        yield from walk(child)
+
+
+def make_page() -> str:
+    """The whole page."""
+    for name in MODULES:
+        importlib.import_module(name)
+    lines = [HEAD]
+    for title, root in TREES.items():
+        lines += [f"## {title}\n", "| code | class | what | next step |", "|---|---|---|---|"]
+        for one in walk(root):
+            if one is root:
+                continue
+            what = (inspect.getdoc(one) or "").splitlines()[0].replace("``", "`")
+            hint = one.hint or "by its kind, below"
+            code = "the cause's name" if issubclass(one, RpcError) else f"`{one.code}`"
+            lines.append(f"| {code} | `{one.__name__}` | {what} | {hint} |")
+        lines.append("")
+    lines.append("## What NEAR tells\n")
+    for enum, steps in ADVICE.items():
+        lines += [f"### {enum}\n", "| variant | next step |", "|---|---|"]
+        lines += [f"| `{variant}` | {step} |" for variant, step in steps.items()]
+        lines.append("")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    if "--write" in sys.argv[1:]:
+        PAGE.write_text(make_page())
+    else:
+        print(make_page())
