@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final
+from typing import Final
 
 from hither.foreign.errors import EndpointError
-from hither.foreign.evm_rpc import read_quantity
+from hither.foreign.evm_rpc import read_list, read_object, read_quantity
 from hither.foreign.transport import Rpc
 
 BASE_PRICE_FACTOR: Final = 2
@@ -51,7 +51,7 @@ def _raise(price: int, percent: int) -> int:
 
 async def fetch_prices(rpc: Rpc, speed: Speed = Speed.NORMAL) -> Prices:
     """Good for several full blocks."""
-    block = await rpc.call("eth_getBlockByNumber", ["latest", False])
+    block = read_object(await rpc.call("eth_getBlockByNumber", ["latest", False]))
     if block.get("baseFeePerGas") is None:
         return Prices(read_quantity(await rpc.call("eth_gasPrice")), None)
     tip = read_quantity(await rpc.call("eth_maxPriorityFeePerGas"))
@@ -65,12 +65,11 @@ async def fetch_prices(rpc: Rpc, speed: Speed = Speed.NORMAL) -> Prices:
 async def _fetch_paid_tip(rpc: Rpc, speed: Speed) -> int | None:
     """The median, over the newest blocks with transactions, of what that percentile of them paid."""
     try:
-        history: dict[str, Any] = await rpc.call(
-            "eth_feeHistory", [hex(HISTORY_BLOCKS), "latest", [float(speed.value)]]
-        )
+        params = [hex(HISTORY_BLOCKS), "latest", [float(speed.value)]]
+        history = read_object(await rpc.call("eth_feeHistory", params))
     except EndpointError:
         return None  # Not every endpoint keeps it.
-    used = history.get("gasUsedRatio") or ()
-    rewards = history.get("reward") or ()
+    used = read_list(history.get("gasUsedRatio") or [])
+    rewards = map(read_list, read_list(history.get("reward") or []))
     paid = sorted(read_quantity(row[0]) for row, ratio in zip(rewards, used, strict=False) if ratio and row)
     return paid[len(paid) // 2] if paid else None

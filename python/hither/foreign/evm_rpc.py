@@ -31,6 +31,20 @@ def read_bytes(text: Any) -> bytes:
         raise LyingEndpoint(f"not bytes: {text!r}") from None
 
 
+def read_object(value: Any) -> dict[str, Any]:
+    """A block, a receipt, a transaction."""
+    if not isinstance(value, dict):
+        raise LyingEndpoint(f"not an object: {value!r}")
+    return value
+
+
+def read_list(value: Any) -> list[Any]:
+    """Several of them."""
+    if not isinstance(value, list):
+        raise LyingEndpoint(f"not a list: {value!r}")
+    return value
+
+
 async def try_call(rpc: Rpc, call: dict[str, Any], block: str = "latest") -> bytes:
     """What a call would return. Raises ``CallReverted``."""
     try:

@@ -8,7 +8,7 @@ from hither.foreign.errors import EndpointError, LyingEndpoint
 from hither.foreign.evm_addresses import format_address
 from hither.foreign.evm_chains import EvmChain, Family
 from hither.foreign.evm_rollups import compute_paid_parent_fee
-from hither.foreign.evm_rpc import read_quantity
+from hither.foreign.evm_rpc import read_list, read_object, read_quantity
 from hither.foreign.transport import Rpc
 
 BLOCKS_SEARCHED_MAX: Final = 120
@@ -43,7 +43,7 @@ async def fetch_evm_status(rpc: Rpc, signed: SignedTransaction, info: EvmChain) 
 async def fetch_receipt(rpc: Rpc, transaction_id: str) -> dict[str, Any] | None:
     """Of a transaction that is in a block. Raises ``LyingEndpoint`` for another one's."""
     receipt = await rpc.call("eth_getTransactionReceipt", [transaction_id])
-    if receipt is None or receipt.get("blockNumber") is None:
+    if receipt is None or read_object(receipt).get("blockNumber") is None:
         return None
     if receipt.get("transactionHash") != transaction_id:
         raise LyingEndpoint(f"{rpc.host} gave the receipt of another transaction")
@@ -69,10 +69,10 @@ async def _find_by_nonce(rpc: Rpc, sender: str, nonce: int) -> str | None:
             high = middle
         else:
             low = middle
-    block = await rpc.call("eth_getBlockByNumber", [hex(high), True])
-    for found in (block or {}).get("transactions", ()):
-        if str(found.get("from")).lower() == sender.lower() and read_quantity(found["nonce"]) == nonce:
-            return str(found["hash"])
+    block = read_object(await rpc.call("eth_getBlockByNumber", [hex(high), True]))
+    for found in map(read_object, read_list(block.get("transactions"))):
+        if str(found.get("from")).lower() == sender.lower() and read_quantity(found.get("nonce")) == nonce:
+            return str(found.get("hash"))
     return None
 
 
@@ -84,15 +84,15 @@ async def _judge(
     rpc: Rpc, receipt: dict[str, Any], signed: SignedTransaction, info: EvmChain
 ) -> TransactionStatus:
     """How deep the receipt's block lies, what it cost, and whether it had an effect."""
-    height = read_quantity(receipt["blockNumber"])
+    height = read_quantity(receipt.get("blockNumber"))
     newest = read_quantity(await rpc.call("eth_blockNumber"))
     confirmations = max(newest - height + 1, 1)
     if info.confirmations is None:
         block = await rpc.call("eth_getBlockByNumber", ["finalized", False])
-        is_final = block is not None and read_quantity(block["number"]) >= height
+        is_final = block is not None and read_quantity(read_object(block).get("number")) >= height
     else:
         is_final = confirmations >= info.confirmations
-    fee = read_quantity(receipt["gasUsed"]) * read_quantity(receipt["effectiveGasPrice"])
+    fee = read_quantity(receipt.get("gasUsed")) * read_quantity(receipt.get("effectiveGasPrice"))
     if info.family is Family.OP_STACK:
         told = receipt.get("l1Fee")
         fee += await compute_paid_parent_fee(rpc, signed.raw) if told is None else read_quantity(told)

@@ -1,6 +1,7 @@
 """The EVM adapter against an endpoint that says what it is told to: types, prices, reasons, sentences."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from hither.foreign.caip import parse_chain_id
 from hither.foreign.errors import (
     CallReverted,
     EndpointError,
+    ForeignError,
     InsufficientFunds,
     InvalidAmount,
     InvalidArguments,
@@ -220,6 +222,62 @@ def test_an_answer_that_fits_no_function_is_refused(answer: str) -> None:
     """No contract there, or another one."""
     with pytest.raises(CallReverted, match="does not answer"):
         asyncio.run(make_adapter(Told(eth_call=answer)).read(TOKEN, "decimals()(uint8)"))
+
+
+RUBBISH = [
+    None,
+    5,
+    "x",
+    "0x",
+    "0x1",
+    "0xzz",
+    [],
+    {},
+    [5],
+    [[5]],
+    {"blockNumber": "0x1"},
+    {"number": "x"},
+    True,
+]
+METHODS = [
+    *("eth_chainId", "eth_getBalance", "eth_getTransactionCount", "eth_getBlockByNumber", "eth_gasPrice"),
+    *("eth_maxPriorityFeePerGas", "eth_estimateGas", "eth_feeHistory", "eth_sendRawTransaction", "eth_call"),
+    *("eth_getTransactionReceipt", "eth_getTransactionByHash", "eth_blockNumber"),
+]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("answer", RUBBISH, ids=map(str, RUBBISH))
+def test_rubbish_from_an_endpoint_is_a_typed_error(method: str, answer: Any) -> None:
+    """Building, sending and following raise nothing else, whatever an endpoint answers."""
+    honest = make_adapter()
+    built = asyncio.run(honest.build_transfer(KEY, BOB, 5))
+    signed = honest.attach(built, [ALICE.sign(payload) for payload in honest.list_payloads(built)])
+    receipt = {
+        "transactionHash": signed.transaction_id,
+        "blockNumber": "0x5",
+        "gasUsed": "0x5208",
+        "effectiveGasPrice": "0x1",
+        "status": "0x1",
+    }
+    rest = {
+        "eth_sendRawTransaction": signed.transaction_id,
+        "eth_getTransactionReceipt": receipt,
+        "eth_blockNumber": "0x6",
+        "eth_call": "0x",
+        "eth_getTransactionByHash": None,
+    }
+    for receipts in (receipt, None):
+        told = Told(**{**rest, "eth_getTransactionReceipt": receipts, method: answer})
+        adapter = make_adapter(told)
+        with contextlib.suppress(ForeignError):
+            asyncio.run(adapter.build(KEY, EvmCall(BOB, b"", 5), EvmOptions(Speed.SLOW)))
+        with contextlib.suppress(ForeignError):
+            asyncio.run(adapter.read(TOKEN, "symbol()(string)"))
+        with contextlib.suppress(ForeignError):
+            asyncio.run(adapter.broadcast(signed))
+        with contextlib.suppress(ForeignError):
+            asyncio.run(adapter.fetch_status(signed))
 
 
 # Sentences
