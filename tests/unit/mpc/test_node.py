@@ -514,14 +514,16 @@ def test_what_is_being_used_is_announced_too(tmp_path: Path) -> None:
     async def work(network: Meshed) -> None:
         await network.must_stock(0, (0, 1))
         network[1]._making.clear()
-        take = network.running[0].store.take_presignature
+        send, loop = network.running[0].mesh.send, asyncio.get_running_loop()
 
-        def take_and_announce(*arguments: Any) -> Any:
-            taken = take(*arguments)
-            network[0]._announce(1)
-            return taken
+        def announce_first(to: int, frame: bytes) -> None:
+            if isinstance(decode_message(frame), Begin):
+                network[0]._announce(1)
+                loop.call_later(0.3, send, to, frame)
+            else:
+                send(to, frame)
 
-        network.running[0].store.take_presignature = take_and_announce  # type: ignore[method-assign]
+        network.running[0].mesh.send = announce_first  # type: ignore[method-assign]
         await network.must_sign((0, 1))
 
     run(tmp_path, work, domains=(ECDSA,))
