@@ -30,7 +30,6 @@ from hither.primitives.account import (
 )
 from hither.primitives.types import ZERO_HASH, AccountId, Balance, CryptoHash, Nonce
 
-
 _NO_CODE: Final = base58.encode(ZERO_HASH)
 
 
