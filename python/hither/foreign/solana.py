@@ -15,18 +15,14 @@ from typing import Any, Final, Literal
 from solders.account import Account
 from solders.address_lookup_table_account import ID as LOOKUP_TABLE_PROGRAM
 from solders.address_lookup_table_account import AddressLookupTable, AddressLookupTableAccount
-from solders.compute_budget import ID as COMPUTE_BUDGET_PROGRAM
 from solders.hash import Hash, ParseHashError
-from solders.instruction import CompiledInstruction, Instruction
-from solders.message import Message, MessageV0, from_bytes_versioned, to_bytes_versioned
+from solders.instruction import Instruction
+from solders.message import Message, MessageV0, to_bytes_versioned
 from solders.pubkey import Pubkey
 from solders.signature import Signature as SoldersSignature
-from solders.system_program import ID as SYSTEM_PROGRAM
-from solders.system_program import TransferParams, transfer
-from solders.transaction import SanitizeError, VersionedTransaction
+from solders.transaction import VersionedTransaction
 
 from hither.foreign.adapter import (
-    EDDSA_MESSAGE_SIZE_MAX,
     Coin,
     EddsaSignature,
     Payload,
@@ -53,7 +49,6 @@ from hither.foreign.errors import (
     LyingEndpoint,
     MalformedTransaction,
     WrongNetwork,
-    WrongSignature,
 )
 from hither.foreign.solana_instructions import (
     NONCE_SIZE_BYTES,
@@ -62,45 +57,34 @@ from hither.foreign.solana_instructions import (
     TokenTransfer,
     build_message,
     find_nonce_account,
-    is_beside,
     make_nonce_account,
     make_token_transfer,
     read_memo,
     read_token_transfer,
 )
+from hither.foreign.solana_messages import (
+    attach_signatures,
+    compute_fee_max,
+    count_bytes_before_blockhash,
+    decode_message,
+    make_payment,
+    read_transfer,
+)
 from hither.foreign.solana_tokens import derive_holding, read_holding, read_mint
 from hither.foreign.transport import Rpc
 
-LAMPORTS_PER_SIGNATURE: Final = 5000
-COMPUTE_UNITS_PER_INSTRUCTION: Final = 200_000
-COMPUTE_UNITS_MAX: Final = 1_400_000
 FINAL_CONFIRMATIONS: Final = 32
 """How many votes deep a block is when the chain calls it finalized."""
 
 SOL: Final = Coin("SOL", 9)
 AMOUNT_MAX: Final = 2**64 - 1
 
-_TRANSFER_TAG: Final = (2).to_bytes(4, "little")
 _COMMITMENT: Final = {"commitment": "confirmed"}
 _NAMES: Final = {
     "5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp": "Solana",
     "EtWTRABZaYq6iMfeYKouRu166VU2xqa1": "Solana devnet",
     "4uhcVJyU9pJkvQyS88uRDiswHXSCkY3z": "Solana testnet",
 }
-
-
-# Bytes in, bytes out
-
-
-@dataclass(frozen=True, slots=True)
-class TransferPlan:
-    """A transfer of lamports; ``is_legacy`` writes the message form that came before v0."""
-
-    sender: Pubkey
-    receiver: Pubkey
-    lamports: int
-    blockhash: Hash
-    is_legacy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,91 +104,6 @@ class Wishes:
 
 
 NO_WISHES: Final = Wishes()
-
-
-def build_transfer_message(plan: TransferPlan) -> bytes:
-    """What is signed."""
-    payment = make_payment(plan.sender, plan.receiver, plan.lamports)
-    return build_message(MessagePlan(plan.sender, [payment], plan.blockhash, plan.is_legacy))
-
-
-def make_payment(sender: Pubkey, receiver: Pubkey, lamports: int) -> Instruction:
-    """Of lamports."""
-    return transfer(TransferParams(from_pubkey=sender, to_pubkey=receiver, lamports=lamports))
-
-
-def decode_message(body: bytes) -> Message | MessageV0:
-    """Legacy or v0, of exactly these bytes. Raises ``MalformedTransaction``."""
-    if len(body) > EDDSA_MESSAGE_SIZE_MAX:
-        raise MalformedTransaction(f"a message of {len(body)} bytes fits into no Solana packet")
-    try:
-        message = from_bytes_versioned(body)
-        signatures = [SoldersSignature.default()] * message.header.num_required_signatures
-        VersionedTransaction.populate(message, signatures).sanitize()
-    except (ValueError, SanitizeError) as error:
-        raise MalformedTransaction(f"not a Solana message: {error}") from None
-    if not isinstance(message, Message | MessageV0) or to_bytes_versioned(message) != body:
-        raise MalformedTransaction("not the bytes of a legacy or v0 message")
-    return message
-
-
-def attach_signatures(body: bytes, signatures: Sequence[bytes]) -> bytes:
-    """The transaction as it is sent. Raises ``WrongSignature`` unless each is its signer's, over these bytes."""
-    message = decode_message(body)
-    wanted = message.header.num_required_signatures
-    if len(signatures) != wanted:
-        raise WrongSignature(f"{wanted} signatures are needed, {len(signatures)} were given")
-    transaction = VersionedTransaction.populate(message, [SoldersSignature(item) for item in signatures])
-    for key, is_good in zip(message.account_keys, transaction.verify_with_results(), strict=False):
-        if not is_good:
-            raise WrongSignature(f"the signature is not {key}'s, or for other bytes")
-    return bytes(transaction)
-
-
-def compute_fee_max(message: Message | MessageV0) -> int:
-    """In lamports: the base fee, and the priority fee for all compute units that the message may use."""
-    unit_limit: int | None = None
-    unit_price = 0
-    others = 0
-    for instruction in message.instructions:
-        data = bytes(instruction.data)
-        if message.account_keys[instruction.program_id_index] != COMPUTE_BUDGET_PROGRAM:
-            others += 1
-        elif data[:1] == b"\2":
-            unit_limit = int.from_bytes(data[1:5], "little")
-        elif data[:1] == b"\3":
-            unit_price = int.from_bytes(data[1:9], "little")
-    if unit_limit is None:
-        unit_limit = others * COMPUTE_UNITS_PER_INSTRUCTION
-    priority = -(-min(unit_limit, COMPUTE_UNITS_MAX) * unit_price // 1_000_000)
-    return LAMPORTS_PER_SIGNATURE * message.header.num_required_signatures + priority
-
-
-def read_transfer(message: Message | MessageV0) -> Transfer | None:
-    """What a message does that only moves lamports, once; None for any other."""
-    keys = message.account_keys
-    if isinstance(message, MessageV0) and message.address_table_lookups:
-        return None
-    payments = [one for one in message.instructions if not is_beside(one, keys)]
-    if len(payments) != 1 or not _is_payment(payments[0], keys):
-        return None
-    accounts, data = bytes(payments[0].accounts), bytes(payments[0].data)
-    return Transfer(
-        sender=str(keys[accounts[0]]),
-        receiver=str(keys[accounts[1]]),
-        amount=int.from_bytes(data[4:], "little"),
-        fee_max=compute_fee_max(message),
-    )
-
-
-def _is_payment(instruction: CompiledInstruction, keys: Sequence[Pubkey]) -> bool:
-    data = bytes(instruction.data)
-    return (
-        keys[instruction.program_id_index] == SYSTEM_PROGRAM
-        and len(data) == 12
-        and data[:4] == _TRANSFER_TAG
-        and len(instruction.accounts) == 2
-    )
 
 
 class SolanaAdapter:
@@ -427,7 +326,7 @@ class SolanaAdapter:
             assert nonce is not None, "one was asked for"
             blockhash = nonce.value
         # The blockhash follows the keys, whose number stands before them in one byte.
-        start = _count_bytes_before_blockhash(message)
+        start = count_bytes_before_blockhash(message)
         body = unsigned.body[:start] + bytes(blockhash) + unsigned.body[start + 32 :]
         return replace(unsigned, body=body)
 
@@ -585,11 +484,6 @@ def _format_token_transfer(found: Transfer, token: Coin, chain_name: str) -> str
         f"Send {token.format(found.amount)} from {found.sender} to {found.receiver} on {chain_name}, for a fee of "
         f"at most {SOL.format(found.fee_max)}, and rent if the receiver has no account for it."
     )
-
-
-def _count_bytes_before_blockhash(message: Message | MessageV0) -> int:
-    """Version and header, the count of keys (below 128: a packet holds fewer), the keys."""
-    return (4 if isinstance(message, MessageV0) else 3) + 1 + 32 * len(message.account_keys)
 
 
 def _read_value(answer: Any) -> Any:

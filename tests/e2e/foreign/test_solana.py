@@ -41,7 +41,8 @@ from hither.foreign.errors import (
     TransactionFailed,
     WrongSignature,
 )
-from hither.foreign.solana import SolanaAdapter, TransferPlan, build_transfer_message
+from hither.foreign.solana import SolanaAdapter
+from hither.foreign.solana_messages import TransferPlan, build_transfer_message
 from hither.foreign.transport import JsonRpc, RetryPolicy
 from tests.unit.foreign.signing_network import SigningNetwork
 

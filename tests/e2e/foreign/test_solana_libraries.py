@@ -15,7 +15,6 @@ from solders.message import MessageV0
 from solders.pubkey import Pubkey
 
 from hither.foreign.engines.solana import start_solana
-from hither.foreign.solana import decode_message, make_payment
 from hither.foreign.solana_instructions import (
     DurableNonce,
     MessagePlan,
@@ -23,6 +22,7 @@ from hither.foreign.solana_instructions import (
     build_message,
     make_token_transfer,
 )
+from hither.foreign.solana_messages import decode_message, make_payment
 from hither.foreign.solana_tokens import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
 from tests.e2e.foreign.test_solana import HERE, SOL, get_javascript_libraries
 from tests.unit.foreign.test_solana import ALICE_KEY, BLOCKHASH, BOB_KEY

@@ -32,8 +32,9 @@ from hither.foreign.errors import (
     InvalidInput,
     TransactionDropped,
 )
-from hither.foreign.solana import Wishes, decode_message
+from hither.foreign.solana import Wishes
 from hither.foreign.solana_instructions import derive_nonce_account
+from hither.foreign.solana_messages import decode_message
 from tests.e2e.foreign.test_solana import SOL, Network, run_network
 
 PROGRAMS = {"spl": TOKEN_PROGRAM_ID, "2022": TOKEN_2022_PROGRAM_ID}

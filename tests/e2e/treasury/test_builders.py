@@ -21,7 +21,8 @@ from hither.foreign.errors import ForeignError
 from hither.foreign.evm import EvmAdapter
 from hither.foreign.evm_chains import get_evm_chain
 from hither.foreign.secp256k1 import decompress_key
-from hither.foreign.solana import SolanaAdapter, TransferPlan, build_transfer_message
+from hither.foreign.solana import SolanaAdapter
+from hither.foreign.solana_messages import TransferPlan, build_transfer_message
 from hither.foreign.transport import JsonRpc
 from hither.mpc.requests import EddsaSignature, signature_to_json
 from hither.sdk.treasury import make_payment, read_contract

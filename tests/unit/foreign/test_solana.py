@@ -22,8 +22,8 @@ from hither.foreign.errors import (
     WrongNetwork,
     WrongSignature,
 )
-from hither.foreign.solana import (
-    SolanaAdapter,
+from hither.foreign.solana import SolanaAdapter
+from hither.foreign.solana_messages import (
     TransferPlan,
     attach_signatures,
     build_transfer_message,

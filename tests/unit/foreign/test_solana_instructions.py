@@ -18,7 +18,7 @@ from spl.token.constants import TOKEN_2022_PROGRAM_ID, TOKEN_PROGRAM_ID
 from spl.token.models import TransferCheckedParams
 
 from hither.foreign.errors import InvalidInput
-from hither.foreign.solana import Wishes, decode_message, make_payment
+from hither.foreign.solana import Wishes
 from hither.foreign.solana_instructions import (
     DurableNonce,
     MessagePlan,
@@ -31,6 +31,7 @@ from hither.foreign.solana_instructions import (
     read_memo,
     read_token_transfer,
 )
+from hither.foreign.solana_messages import decode_message, make_payment
 from hither.foreign.solana_tokens import derive_holding
 from tests.unit.foreign.test_solana import ALICE_KEY, BLOCKHASH, BOB_KEY, make_adapter, make_unsigned
 
