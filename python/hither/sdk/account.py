@@ -73,8 +73,8 @@ class Account:
     def __init__(self, network: Network, signer: Signer) -> None:
         self.network = network
         self.signer = signer
-        self._client = AsyncClient(network.rpc_url)
-        self._signing = SigningClient(self._client, network.contract_id)
+        self.client = AsyncClient(network.rpc_url)
+        self._signing = SigningClient(self.client, network.contract_id)
         self._adapters: dict[ChainId, Adapter] = {}
         folder = network.journal_folder or resolve_home(None) / "transfers"
         self.journal = Journal(folder, signer.account_id)
@@ -104,7 +104,7 @@ class Account:
             secret_key = keys[account_id]
         account = cls(chosen, Signer(account_id, secret_key))
         try:
-            await account._client.get_account(account_id)
+            await account.client.get_account(account_id)
         except BaseException:
             await account.close()
             raise
@@ -121,7 +121,7 @@ class Account:
     async def close(self) -> None:
         """Close all connections."""
         await asyncio.gather(*(adapter.close() for adapter in self._adapters.values()))
-        await self._client.close()
+        await self.client.close()
 
     @property
     def account_id(self) -> str:
@@ -222,8 +222,8 @@ class Account:
 
     def _open_work(self, entry: Entry, progress: Progress) -> Transfer | HomeTransfer:
         if entry.record.chain == self.network.chain:
-            return HomeTransfer(self._client, self.signer, entry, progress)
-        means = Means(self._client, self._signing, self.signer)
+            return HomeTransfer(self.client, self.signer, entry, progress)
+        means = Means(self.client, self._signing, self.signer)
         return Transfer(means, self.get_adapter(entry.record.chain), entry, progress)
 
     @contextlib.asynccontextmanager
@@ -281,14 +281,14 @@ class OnChain:
     async def balance(self) -> Units:
         """In the chain's smallest unit; ``format`` makes a text of it."""
         if self._is_home:
-            state = await self._account._client.get_account(self._account.account_id)
+            state = await self._account.client.get_account(self._account.account_id)
             return Units(state.amount)
         return Units(await self._account.get_adapter(self.chain).fetch_balance(await self.address()))
 
     async def nonce(self) -> int:
         """How many transactions of the address the chain counts."""
         if self._is_home:
-            state = await self._account._client.get_access_key(
+            state = await self._account.client.get_access_key(
                 self._account.account_id, self._account.signer.public_key
             )
             return state.nonce
@@ -379,7 +379,7 @@ class OnChain:
     async def view(self, contract: str, method: str, *arguments: Any) -> Any:
         """What a method that changes nothing returns; on EVM its results are named: ``balanceOf(address)(uint256)``."""
         if self._is_home:
-            state = await self._account._client.view(contract, method, *arguments)
+            state = await self._account.client.view(contract, method, *arguments)
             return state.json()
         adapter = self._account.get_adapter(self.chain)
         if isinstance(adapter, EvmAdapter):

@@ -67,7 +67,7 @@ async def stage(running: Network) -> AsyncIterator[Stage]:
     urls = {row["caip2"]: row["rpc_url"] for row in running.endpoints["foreign"]}
     async with await Account.load("alice.near", home=running.home) as alice:
         bitcoin, ethereum = JsonRpc(urls[BITCOIN]), JsonRpc(urls[ETHEREUM])
-        signing = SigningClient(alice._client, alice.network.contract_id)
+        signing = SigningClient(alice.client, alice.network.contract_id)
         try:
             yield Stage(alice, signing, bitcoin, ethereum)
         finally:

@@ -79,7 +79,7 @@ def read_balance(running: Network, account: BlockingAccount, chain: str, address
 
         async def ask() -> int:
             try:
-                return (await inner._client.get_account(address)).amount
+                return (await inner.client.get_account(address)).amount
             except UnknownAccount:
                 return 0
 
@@ -250,7 +250,7 @@ def test_contract_of_our_chain_is_called(chains: dict[str, str], carol: Blocking
     wasm = Path(__file__).resolve().parents[3] / "contracts/fungible_token/fungible_token.wasm"
 
     async def deploy() -> None:
-        await carol._inner._client.deploy(wasm.read_bytes(), signer=carol._inner.signer)
+        await carol._inner.client.deploy(wasm.read_bytes(), signer=carol._inner.signer)
 
     carol._loop.run(deploy())
     on = carol.on(chains["near"])
@@ -290,7 +290,7 @@ def test_name_that_is_made_again_is_warned_about(running: Network, chains: dict[
         (url,) = [row["rpc_url"] for row in running.endpoints["foreign"] if row["caip2"] == chains["eip155"]]
         asyncio.run(fund(first.on(chains["eip155"]).chain, url, address, 10**18))
         inner = first._inner
-        first._loop.run(inner._client.send("phoenix.near", delete_account("alice.near"), signer=inner.signer))
+        first._loop.run(inner.client.send("phoenix.near", delete_account("alice.near"), signer=inner.signer))
     again = hither("accounts", "create", "phoenix.near", home=running.home)
     assert again.returncode == 0, again.stderr
     assert "warning: phoenix.near was made from this home before" in again.stderr
