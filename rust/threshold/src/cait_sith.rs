@@ -48,16 +48,16 @@ impl Limits {
 /// A multiplication made beforehand, shared. Two make a presignature.
 #[derive(Clone)]
 pub struct Triple {
-    share: TripleShare<TheirCurve>,
-    public: TriplePub<TheirCurve>,
+    pub(crate) share: TripleShare<TheirCurve>,
+    pub(crate) public: TriplePub<TheirCurve>,
 }
 
 /// Everything of a signature but the message, shared. Used once.
 #[derive(Clone)]
 pub struct Presignature {
-    big_r: AffinePoint,
-    k: Scalar,
-    sigma: Scalar,
+    pub(crate) big_r: AffinePoint,
+    pub(crate) k: Scalar,
+    pub(crate) sigma: Scalar,
     signers: Vec<ParticipantId>,
 }
 

@@ -37,8 +37,8 @@ pub struct SigningRequest {
 
 /// Secret nonces for one signature, and everyone's commitments to theirs.
 pub struct Presignature {
-    nonces: frost::round1::SigningNonces,
-    commitments: BTreeMap<frost::Identifier, frost::round1::SigningCommitments>,
+    pub(crate) nonces: frost::round1::SigningNonces,
+    pub(crate) commitments: BTreeMap<frost::Identifier, frost::round1::SigningCommitments>,
 }
 
 impl Presignature {

@@ -15,13 +15,16 @@ use crate::protocol::ParticipantId;
 
 type Shares = BTreeMap<ParticipantId, KeyShare<Secp256k1>>;
 
-fn make_triples(ids: &[ParticipantId], threshold: usize) -> BTreeMap<ParticipantId, Triple> {
+pub(super) fn make_triples(ids: &[ParticipantId], threshold: usize) -> BTreeMap<ParticipantId, Triple> {
     let runs =
         ids.iter().map(|id| (*id, Box::new(generate_triple(ids, *id, threshold).unwrap()) as Boxed<Triple>));
     run_locally(runs.collect()).unwrap()
 }
 
-fn make_presignatures(shares: &Shares, signers: &[ParticipantId]) -> BTreeMap<ParticipantId, Presignature> {
+pub(super) fn make_presignatures(
+    shares: &Shares,
+    signers: &[ParticipantId],
+) -> BTreeMap<ParticipantId, Presignature> {
     let ids: Vec<_> = shares.keys().copied().collect();
     let (first, second) =
         (make_triples(&ids, shares[&ids[0]].threshold), make_triples(&ids, shares[&ids[0]].threshold));

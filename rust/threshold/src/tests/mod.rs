@@ -1,10 +1,13 @@
 //! The protocols run among participants of one process, and liars among them.
 
+mod algebra;
 mod attacks;
 mod ckd;
+mod crosscheck;
 mod ecdsa;
 mod eddsa;
 mod keygen;
+mod public_items;
 mod robust;
 
 use std::collections::BTreeMap;

@@ -17,7 +17,7 @@ use crate::protocol::ParticipantId;
 
 type Recorded = BTreeMap<(ParticipantId, usize), Vec<u8>>;
 
-/// No key share, and nothing secret that a run makes, is on the wire, whoever it is for.
+/// No key share, no whole key, and nothing secret that a run makes, is on the wire, whoever it is for.
 fn assert_nothing_leaks(case: &Case, outcome: &Outcome, what: &str) {
     let made = outcome.results.values().flat_map(|bytes| (case.secrets_of)(bytes));
     for secret in case.inputs.iter().cloned().chain(made) {

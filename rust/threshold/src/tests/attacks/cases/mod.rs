@@ -9,7 +9,7 @@ mod robust;
 use std::collections::BTreeMap;
 
 use super::super::keygen::start_reshare;
-use super::super::rng;
+use super::super::{reconstruct, rng};
 use super::network::{simulate, Nobody, Wire};
 use crate::derivation::{compute_tweak, tweak_scalar_secp256k1};
 use crate::ecdsa::SigningRequest;
@@ -168,6 +168,10 @@ impl Case {
         places: &'static [usize],
     ) -> Self {
         self.inputs = shares.values().map(|share| G::encode_scalar(&share.secret_share).to_vec()).collect();
+        if !shares.is_empty() {
+            let key = reconstruct(&shares.values().collect::<Vec<_>>());
+            self.inputs.push(G::encode_scalar(&key).to_vec());
+        }
         self.secrets_of =
             Box::new(move |bytes| places.iter().map(|at| bytes[*at..at + 32].to_vec()).collect());
         self
