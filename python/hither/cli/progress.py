@@ -1,4 +1,4 @@
-"""Progress for a person: on a terminal one line that changes, with what is done above it; elsewhere a line a message."""
+"""Progress for a person: on a terminal one line that changes, what is done above it; elsewhere a line a message."""
 
 import shutil
 import sys

@@ -10,8 +10,8 @@
         sent = await base.send("0x…", "0.001 ETH", reference="invoice 7")
 
 ``endpoints`` finds the network that runs in a home; ``network`` says where everything answers; ``account`` turns an
-account of our chain into one on every other chain; ``blocking`` is the same without ``await``; ``journal`` remembers each
-transfer from its intent on, so that one that was interrupted goes on where it was; ``amounts`` reads amounts with
+account of our chain into one on every other chain; ``blocking`` is the same without ``await``; ``journal`` remembers
+each transfer from its intent on, so that one that was interrupted goes on where it was; ``amounts`` reads amounts with
 units. Keys on other chains are held by nobody: each signature is asked for on our chain.
 
 Names are imported when they are first used: a program that only reads ``endpoints`` does not load every chain's codec.

@@ -26,7 +26,10 @@ async def take_snapshot(endpoints: Mapping[str, Any], home: Path) -> str:
 
 
 async def revert(endpoints: Mapping[str, Any], home: Path, snapshot_id: str) -> int:
-    """Go back; it and all later ones are used up. Returns our chain's height. Raises ``ClientError``, ``ForeignError``."""
+    """Go back; it and all later ones are used up. Returns our chain's height.
+
+    Raises ``ClientError``, ``ForeignError``.
+    """
     has_engines = bool(endpoints.get("foreign"))
     if has_engines:
         await ask_control(home / "foreign", "check", name=snapshot_id)

@@ -1,10 +1,10 @@
 """One transfer on another chain, from its intent until it is final, so that it can go on after a crash at any point.
 
-Each step writes to the journal before the next can have an effect, and does the same when it is taken twice: bytes are
-built once (a nonce, coins or a blockhash are in them); a request for a signature is asked about by its hash before it is
-made again; what was signed is sent again without effect. Bytes are built anew only when the chain says that the old ones
-can never be included, and only on Solana, where they expire by themselves; elsewhere something else took their place,
-which may be this very transfer with a higher fee.
+Each step writes to the journal before the next can have an effect, and does the same when it is taken twice: bytes
+are built once (a nonce, coins or a blockhash are in them); a request for a signature is asked about by its hash
+before it is made again; what was signed is sent again without effect. Bytes are built anew only when the chain says
+that the old ones can never be included, and only on Solana, where they expire by themselves; elsewhere something else
+took their place, which may be this very transfer with a higher fee.
 """
 
 import asyncio

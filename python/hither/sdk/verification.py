@@ -1,8 +1,8 @@
 """What an adapter claims of a transaction is read again by a client that is not ours, and compared.
 
-The witnesses share no line with the adapters: web3.py for EVM chains, @solana/web3.js for Solana and near-api-js for our
-chain, in programs of their own (``witnesses/``); for Bitcoin a full node, Knots, that is fed the blocks of ours. A claim
-that no witness confirms is not confirmed by silence: it raises ``NotVerified``.
+The witnesses share no line with the adapters: web3.py for EVM chains, @solana/web3.js for Solana and near-api-js for
+our chain, in programs of their own (``witnesses/``); for Bitcoin a full node, Knots, that is fed the blocks of ours. A
+claim that no witness confirms is not confirmed by silence: it raises ``NotVerified``.
 """
 
 import asyncio

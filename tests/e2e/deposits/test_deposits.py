@@ -1,4 +1,4 @@
-"""A contract mints on proof of a bitcoin deposit and of an EVM event; forged, unfinal and reorganised ones mint nothing."""
+"""A contract mints on proof of a bitcoin deposit or an EVM event; forged, unfinal, reorganised ones mint nothing."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator

@@ -1,4 +1,4 @@
-"""Signing nodes look at other chains and sign what they see; what is forged, not final or no longer there is refused."""
+"""Signing nodes look at other chains and sign what they see; what is forged, unfinal or gone again is refused."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator

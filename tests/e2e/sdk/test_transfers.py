@@ -146,7 +146,12 @@ def test_interrupted_transfer_keeps_its_nonce_before_a_later_one(
     nonce = carol.on(chain).nonce()
     case = {"account_id": SENDER, "chain": chain, "receiver": receivers[0], "amount": "5 gwei"}
     case |= {"reference": "interrupted", "write": 2, "is_before": False}
-    code = "import asyncio,json,sys,crash; case=json.load(sys.stdin); crash.arm(2,is_before=False); asyncio.run(crash.send(case))"
+    code = """
+import asyncio, json, sys, crash
+case = json.load(sys.stdin)
+crash.arm(2, is_before=False)
+asyncio.run(crash.send(case))
+"""
     result = subprocess.run(
         [sys.executable, "-c", code],
         cwd=HERE,

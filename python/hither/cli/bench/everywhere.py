@@ -1,8 +1,9 @@
 """``hither bench everywhere``: one new account sends on every chain, and how long one transfer on an EVM chain takes.
 
 ``total_s`` is from the account's creation to the last of the six transfers final, one after the other, faucets
-included; the start of the network and the re-reading by independent clients (``verify_s``) are not in it. Then the same kind of
-transfer is sent again and again on the first EVM chain, with pauses in which the signing nodes fill up their stock.
+included; the start of the network and the re-reading by independent clients (``verify_s``) are not in it. Then the
+same kind of transfer is sent again and again on the first EVM chain, with pauses in which the signing nodes fill up
+their stock.
 """
 
 import asyncio
