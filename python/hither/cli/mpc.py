@@ -299,7 +299,7 @@ async def _run_processes(wanted: _Development, ending: asyncio.Event) -> None:
     from hither.mpc import development
 
     parent = derive_development_key(development.PARENT_ID)
-    options = Options(wanted.home, wanted.rpc_url, parent, wanted.stock, wanted.domains)
+    options = Options(wanted.home, wanted.rpc_url, parent, wanted.stock, wanted.domains, wanted.foreign)
     async with serve(options, lambda text: click.echo(text)) as description:
         click.echo(json.dumps(description))
         await ending.wait()

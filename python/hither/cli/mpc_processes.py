@@ -18,7 +18,7 @@ from hither.client import AsyncClient
 from hither.crypto.keys import SecretKey
 from hither.foreign.engines.process import Child, start_child
 from hither.mpc import development
-from hither.mpc.ceremony import CeremonyFailed, NodeIdentity, ensure_contract
+from hither.mpc.ceremony import CeremonyFailed, NodeIdentity, ensure_contract, ensure_foreign_chains
 from hither.mpc.config import CONFIG_FILE, NodeConfig, NodeHome, format_config
 
 HOST = "127.0.0.1"
@@ -30,19 +30,21 @@ READY_POLL_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Which network is wanted: where, with whose money, how much stock, and which domains beyond the usual."""
+    """Which network is wanted: where, with whose money, how much stock, and which domains beyond
+    the usual, and endpoints of other chains."""
 
     home: Path
     rpc_url: str
     parent: SecretKey
     stock: Mapping[str, int]
     domains: Sequence[str]
+    foreign: Mapping[str, tuple[str, ...]]
 
 
 @contextlib.asynccontextmanager
 async def serve(options: Options, progress: Callable[[str], None]) -> AsyncIterator[dict[str, Any]]:
     """Nodes that sign, as long as the context is open. Raises CeremonyFailed, ClientError, EngineError."""
-    homes = write_configs(options.home, options.rpc_url, options.stock)
+    homes = write_configs(options)
     identities = tuple(_make_identity(node) for node in homes)
     plan = development.make_plan(identities, options.parent, options.domains)
     async with contextlib.AsyncExitStack() as stack, AsyncClient(options.rpc_url) as client:
@@ -57,10 +59,12 @@ async def serve(options: Options, progress: Callable[[str], None]) -> AsyncItera
         nodes = await asyncio.gather(
             *(_wait_until_ready(node, child) for node, child in zip(homes, children, strict=True))
         )
+        if options.foreign:
+            await ensure_foreign_chains(client, plan, options.foreign)
         yield await development.describe(client, plan) | {"processes": list(nodes)}
 
 
-def write_configs(home: Path, rpc_url: str, stock: Mapping[str, int]) -> list[NodeHome]:
+def write_configs(options: Options) -> list[NodeHome]:
     """Fresh configurations: ports are those that are free now."""
     ports: list[int] = []
     for _ in range(2 * development.SIZE):
@@ -71,15 +75,16 @@ def write_configs(home: Path, rpc_url: str, stock: Mapping[str, int]) -> list[No
     for number, id_ in enumerate(ids):
         config = NodeConfig(
             contract_id=development.CONTRACT_ID,
-            rpc_urls=(rpc_url,),
+            rpc_urls=(options.rpc_url,),
             account_id=id_,
             listen=addresses[id_],
             observe=f"{HOST}:{ports[development.SIZE + number]}",
             poll_ms=POLL_MS,
             addresses={other: address for other, address in addresses.items() if other != id_},
-            stock=dict(stock),
+            stock=dict(options.stock),
+            foreign_chains=dict(options.foreign),
         )
-        folder = development.get_node_home(home, number)
+        folder = development.get_node_home(options.home, number)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         (folder / CONFIG_FILE).write_text(format_config(config), encoding="utf-8")
         homes.append(NodeHome(folder, config))

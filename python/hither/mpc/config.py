@@ -27,7 +27,7 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     ``store_key_environment`` names a variable that holds the store's key in hex, in place of a file. ``addresses``
     are tried instead of those that the contract has, by account. ``stock`` is how many presignatures the network
-    keeps, by protocol.
+    keeps, by protocol. ``foreign_chains`` are endpoints of other chains that this node looks at, by the contract's names.
     """
 
     contract_id: str
@@ -40,6 +40,7 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     poll_ms: int = 100
     addresses: dict[str, str] = {}
     stock: dict[str, int] = {}
+    foreign_chains: dict[str, tuple[str, ...]] = {}
 
 
 @dataclass(frozen=True, slots=True)

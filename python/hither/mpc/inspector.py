@@ -17,11 +17,13 @@ from hither.mpc.foreign_requests import (
     EvmBlock,
     EvmLog,
     EvmQuestion,
+    ForeignTxRequest,
     Question,
     Value,
     compute_payload_hash,
     count_quorum,
 )
+from hither.mpc.requests import AnyRequest, EcdsaPayload, SignatureRequest
 
 TIMEOUT_SECONDS: Final = 5.0
 _UNKNOWN_TRANSACTION: Final = -5
@@ -58,6 +60,17 @@ class Inspector:
         if agreeing < count_quorum(len(urls)):
             raise NotConfirmed(reasons)
         return hashes.pop()
+
+
+async def look_for(asked: AnyRequest, inspector: Inspector) -> AnyRequest:
+    """What is to be signed: the request itself, or what this node sees on another chain. Raises NotConfirmed."""
+    if not isinstance(asked, ForeignTxRequest):
+        return asked
+    payload_hash = await inspector.inspect(asked.question)
+    if asked.expected_payload_hash not in (None, payload_hash):
+        raise NotConfirmed("the other chain says something else")
+    # Facts are signed under a domain's root key itself.
+    return SignatureRequest(bytes(32), EcdsaPayload(payload_hash), asked.domain_id)
 
 
 async def _ask(url: str, question: Question) -> tuple[bytes | None, str]:

@@ -18,6 +18,7 @@ import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, Final
 
 from hither.mpc import protocols
@@ -26,7 +27,8 @@ from hither.mpc.config import InvalidConfig, parse_address
 from hither.mpc.contract import Key, KeyEvent, NetworkView
 from hither.mpc.engine import Request
 from hither.mpc.follower import BEHIND_BLOCKS_MAX
-from hither.mpc.local import list_signer_sets, start_key
+from hither.mpc.inspector import TIMEOUT_SECONDS, Inspector, NotConfirmed, look_for
+from hither.mpc.local import start_key
 from hither.mpc.messages import (
     IDS_MAX,
     Announce,
@@ -45,10 +47,18 @@ from hither.mpc.messages import (
     decode_message,
     encode_message,
 )
-from hither.mpc.protocols import ProtocolRun, Secret
-from hither.mpc.requests import Answer
-from hither.mpc.schemes import Domain, Member, Steps, Task
+from hither.mpc.protocols import Secret
+from hither.mpc.requests import (
+    Answer,
+    EcdsaPayload,
+    EcdsaSignature,
+    ForeignTxAnswer,
+    ForeignTxRequest,
+    SignatureRequest,
+)
+from hither.mpc.schemes import Domain, Member, Steps, Task, run_once
 from hither.mpc.signers import NO_STOCK, KeyFailed, NotSigned, explain_missing
+from hither.mpc.stock import list_lacking
 from hither.mpc.store import NodeStore, get_owner, make_presignature_id, number_presignature
 from hither.mpc.transport import Mesh, Peer, PeerUnavailable
 
@@ -93,6 +103,7 @@ class Node:
         store: NodeStore,
         stock: Mapping[str, int] | None = None,
         addresses: Mapping[str, str] | None = None,
+        inspector: Inspector | None = None,
     ) -> None:
         self.contract_id = contract_id
         self.me = me
@@ -103,6 +114,7 @@ class Node:
         self.hear_passed: Callable[[int, bytes], None] = _hear_nothing
         self._stock = stock or {}
         self._addresses = addresses or {}
+        self.inspector = inspector or Inspector({})
         self._channels = Channels(me, self._send, self.count)
         self._view: NetworkView | None = None
         self._signing = ThreadPoolExecutor(SIGN_THREADS, "mpc-sign")
@@ -285,7 +297,7 @@ class Node:
         id_ = compute_event_channel(self.contract_id, event.epoch_id, domain.id, attempt_id)
         try:
             run = start_key(self.contract_id, view, event, attempt_id, self.me, self.store)
-            share = await self._take_part(id_, event.epoch_id, members, _run_once(run), KEY_S_MAX)
+            share = await self._take_part(id_, event.epoch_id, members, run_once(run), KEY_S_MAX)
             await asyncio.to_thread(self.store.put_share, domain.id, event.epoch_id, attempt_id, share)
         except (JobFailed, ValueError) as error:
             raise KeyFailed(str(error)) from error
@@ -345,11 +357,19 @@ class Node:
         if key is None or self.me not in view.ids:
             raise NotSigned(f"domain {request.request.domain_id} has no key here")
         try:
+            seen = await look_for(request.request, self.inspector)
             signers, id_ = await self._choose_stock(key.domain, order)
             job = SignJob(key.domain.id, signers, request.key, id_)
-            answer = await self._sign(job, key, request, Begin(view.epoch_id, os.urandom(16), job), self.me)
+            begin = Begin(view.epoch_id, os.urandom(16), job)
+            answer = await self._sign(job, key, replace(request, request=seen), begin, self.me)
             assert answer is not None, "the leader gets the answer"
-            return answer
+            if not isinstance(request.request, ForeignTxRequest):
+                return answer
+            assert isinstance(seen, SignatureRequest) and isinstance(seen.payload, EcdsaPayload)
+            assert isinstance(answer, EcdsaSignature), "such domains sign ECDSA alone"
+            return ForeignTxAnswer(seen.payload.digest, answer)
+        except NotConfirmed as error:
+            raise NotSigned(str(error), error.code) from error
         except (JobFailed, ValueError) as error:
             # Where nobody can be done without, a signer that does not answer is one that is missing.
             is_missing = isinstance(error, JobFailed) and error.is_silence
@@ -405,12 +425,17 @@ class Node:
                 begin.epoch_id,
                 job.signers,
                 key.domain.scheme.sign(member, Task(request.request, request.entropy), presignature),
-                SIGN_S_MAX * (1 + self._under_way // BUSY_SIGNATURES),
+                self._count_seconds(key.domain),
                 begin=begin if leader == self.me else None,
             )
         finally:
             self._under_way -= 1
         return answer
+
+    def _count_seconds(self, domain: Domain) -> float:
+        """How long a signature may take: longer with much to do, and where others look at other chains first."""
+        looking_s = TIMEOUT_SECONDS if domain.purpose == "ForeignTx" else 0
+        return looking_s + SIGN_S_MAX * (1 + self._under_way // BUSY_SIGNATURES)
 
     # Following others.
 
@@ -429,9 +454,10 @@ class Node:
                     await self._presign(begin.job, key, begin, leader)
                 case SignJob():
                     request = await self._wait_for_request(begin.job)
-                    await self._sign(begin.job, key, request, begin, leader)
+                    seen = await look_for(request.request, self.inspector)
+                    await self._sign(begin.job, key, replace(request, request=seen), begin, leader)
                     self.count("signatures followed")
-        except (JobFailed, ValueError) as error:
+        except (JobFailed, NotConfirmed, ValueError) as error:
             self.count("followed jobs failed")
             logger.info("a job of participant %d failed: %s", leader, error)
             self._refuse(leader, begin, str(error))
@@ -558,23 +584,13 @@ class Node:
         return view.keys[domain_id], signers
 
     def _list_lacking(self, view: NetworkView) -> list[tuple[int, int, tuple[int, ...]]]:
-        """Where this node has less stock of its own than it keeps: how much, of which domain, with whom."""
-        lacking = []
-        for key in view.keys.values():
-            domain = key.domain
-            if domain.purpose != "Sign" or domain.scheme.presign is None or self._find_share(key) is None:
-                continue
-            sets = list_signer_sets(view.ids, domain)
-            # Each signer of a set owns its part of what the set keeps.
-            total = self._stock.get(domain.protocol, domain.scheme.stock)
-            owners = domain.signer_count * (1 if domain.scheme.is_stock_per_set else len(sets))
-            wanted = -(-total // owners)
-            for signers in sets:
-                if self.me in signers:
-                    count = len(self.store.list_presignatures(key.domain.id, signers, self.me))
-                    if count < wanted:
-                        lacking.append((count, key.domain.id, signers))
-        return lacking
+        purposes = {"Sign", "ForeignTx"} if self.inspector.urls else {"Sign"}
+        keys = [
+            key
+            for key in view.keys.values()
+            if key.domain.purpose in purposes and self._find_share(key) is not None
+        ]
+        return list_lacking(self.store, self.me, view.ids, keys, self._stock)
 
     @property
     def is_stocked(self) -> bool:
@@ -622,8 +638,3 @@ class Node:
             self.counts["orphaned stock dropped"] += await asyncio.to_thread(
                 self.store.drop_presignatures, useless
             )
-
-
-def _run_once(run: ProtocolRun) -> Steps[Secret]:
-    result = yield run
-    return result

@@ -14,6 +14,7 @@ from hither.crypto.signing import secret_key_from_seed
 from hither.mpc import observe
 from hither.mpc.config import NodeConfig, NodeHome, parse_address
 from hither.mpc.contract import NetworkView, UnknownState, read_state
+from hither.mpc.inspector import Inspector
 from hither.mpc.node import Node
 from hither.mpc.observe import Metric
 from hither.mpc.service import SigningService
@@ -107,7 +108,8 @@ class _RunningNode:
         me: int,
     ) -> None:
         self.config = config
-        self.node = Node(config.contract_id, me, store, config.stock, config.addresses)
+        inspector = Inspector(config.foreign_chains)
+        self.node = Node(config.contract_id, me, store, config.stock, config.addresses, inspector)
         self.mesh = Mesh(tls_key, self.node.receive, self.node.count)
         self.service = SigningService(
             client,

@@ -225,6 +225,12 @@ SCHEMES: Final[Mapping[str, Scheme]] = MappingProxyType(
 """By the contract's name of the protocol."""
 
 
+def run_once(run: ProtocolRun) -> Steps[Secret]:
+    """A job of a single run."""
+    result = yield run
+    return result
+
+
 def run_together(jobs: Mapping[int, Steps[T]]) -> dict[int, T]:
     """Run a job with all its signers in this process; messages move natively. Raises ProtocolFailure."""
     runs = {me: next(steps) for me, steps in jobs.items()}

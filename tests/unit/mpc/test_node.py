@@ -1,19 +1,25 @@
 """Nodes over TLS: keys, stock, signatures, while one is away, slow, killed in any round, or an old copy of itself."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any
 
+import coincurve
 import pytest
 
 from hither.mpc import node as node_module
 from hither.mpc import protocols
 from hither.mpc.channels import JobFailed
 from hither.mpc.contract import Key, KeyEvent
+from hither.mpc.engine import Request
+from hither.mpc.foreign_requests import BitcoinQuestion, BlockHash, ForeignTxRequest, Question
+from hither.mpc.inspector import Inspector, NotConfirmed
 from hither.mpc.messages import Begin, Data, decode_message
+from hither.mpc.requests import EcdsaSignature, ForeignTxAnswer
 from hither.mpc.schemes import BATCH, Domain
 from hither.mpc.signers import NO_STOCK, KeyFailed, NotSigned
 from hither.mpc.store import make_presignature_id
@@ -527,3 +533,55 @@ def test_what_is_being_used_is_announced_too(tmp_path: Path) -> None:
         await network.must_sign((0, 1))
 
     run(tmp_path, work, domains=(ECDSA,))
+
+
+class Seeing(Inspector):
+    """What a node sees on another chain, without one."""
+
+    def __init__(self, payload_hash: bytes | None) -> None:
+        super().__init__({"Bitcoin": ("http://127.0.0.1:1",)})
+        self.payload_hash = payload_hash
+
+    async def inspect(self, question: Question) -> bytes:
+        if self.payload_hash is None:
+            raise NotConfirmed("the transaction is not known")
+        return self.payload_hash
+
+
+def test_each_signer_looks_at_the_other_chain_itself(tmp_path: Path) -> None:
+    """What both see is signed under the root key; what one does not see, or sees otherwise, is not."""
+    facts = replace(ECDSA, id=2, purpose="ForeignTx")
+
+    async def ask(network: Meshed) -> ForeignTxAnswer:
+        asked = ForeignTxRequest(BitcoinQuestion(os.urandom(32), 1, (BlockHash(),)), facts.id, 1, None)
+        request = Request(os.urandom(32), asked, bytes(32), 1)
+        for me in range(3):
+            network[me].note_request(request)
+        answer = await network[0].sign(request, network.view, (0, 1))
+        assert isinstance(answer, ForeignTxAnswer)
+        return answer
+
+    async def work(network: Meshed) -> None:
+        for _ in range(2):
+            await network.must_stock(0, (0, 1), facts)
+        seen = bytes([7]) * 32
+        network[0].inspector = network[1].inspector = Seeing(seen)
+        answer = await ask(network)
+        signature = answer.signature
+        assert isinstance(signature, EcdsaSignature) and answer.payload_hash == seen
+        recoverable = signature.r + signature.s + bytes([signature.recovery_id])
+        recovered = coincurve.PublicKey.from_signature_and_message(recoverable, seen, hasher=None)
+        assert recovered.format() == network.view.keys[facts.id].public_key
+        network[1].inspector = Seeing(None)
+        with pytest.raises(NotSigned, match="the transaction is not known"):
+            await ask(network)
+        network[1].inspector = Seeing(bytes([8]) * 32)
+        await network.must_stock(0, (0, 1), facts)
+        with pytest.raises(NotSigned):
+            await ask(network)
+        network[0].inspector = Seeing(None)
+        with pytest.raises(NotSigned, match="the transaction is not known") as caught:
+            await ask(network)
+        assert caught.value.code == "ForeignTransactionNotConfirmed"
+
+    run(tmp_path, work, domains=(facts,))
