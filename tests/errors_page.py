@@ -22,8 +22,9 @@ TREES: dict[str, type[ClientError] | type[ForeignError]] = {
 }
 HEAD = """# Errors
 
-Each error that a program can meet has a stable `code`, says in `retryable` whether the same request may succeed later, and has a `hint`:
-what to do next. The hint of an error that NEAR tells is in the second part, by the innermost variant. `make status` writes this page.
+Each error that a program can meet has a stable `code`, says in `retryable` whether the same request may succeed
+later, and has a `hint`: what to do next. The hint of an error that NEAR tells is in the second part, by the innermost
+variant. `make status` writes this page.
 """
 
 

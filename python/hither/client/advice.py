@@ -21,7 +21,9 @@ _NODE: Final = (
     "the node's own state is damaged: stop it, keep a copy of its home, and start from a snapshot or --fresh"
 )
 _CODE_TOO_LARGE: Final = "make the contract smaller: leave out libraries, build with size optimisation"
-_NOT_WASM: Final = "build the contract again with `hither contracts build`; the VM takes plain WebAssembly with NEAR's imports"
+_NOT_WASM: Final = (
+    "build it again with `hither contracts build`: the VM takes WebAssembly with NEAR's imports"
+)
 _INPUT: Final = "the contract gave malformed bytes to a cryptographic function; the error says which"
 _INTERNAL_INDEX: Final = "the contract used a number of a promise, register or iterator that it never got"
 _RENEW: Final = "ask for the access key's nonce again and sign anew; hither.client does that by itself"
@@ -29,7 +31,7 @@ _RENEW: Final = "ask for the access key's nonce again and sign anew; hither.clie
 ADVICE: Final[Mapping[str, Mapping[str, str]]] = {
     "InvalidTxError": {
         "InvalidSignerId": "write the signer as a valid account id",
-        "SignerDoesNotExist": "create the account first, or check the name; on a new chain accounts of the old one are gone",
+        "SignerDoesNotExist": "create the account first, or check the name: a new chain has none of the old one's",
         "InvalidNonce": _RENEW,
         "NonceTooLarge": _RENEW,
         "InvalidReceiverId": "write the receiver as a valid account id",
@@ -88,7 +90,7 @@ ADVICE: Final[Mapping[str, Mapping[str, str]]] = {
         "WithdrawFromGasKeyNotAllowedInDelegate": "withdraw from a gas key in a transaction of the account's own",
         "TotalNumberOfStateInitKeysExceeded": _FEWER,
         "TotalNumberOfStateInitEntriesExceeded": _FEWER,
-        "TransferToUniversalAccountNotAllowed": "initialise the universal account first; it takes no plain transfers before",
+        "TransferToUniversalAccountNotAllowed": "initialise the universal account first",
     },
     "ReceiptValidationError": {
         "InvalidPredecessorId": "the contract made a promise with an account id that is none",
@@ -114,9 +116,9 @@ ADVICE: Final[Mapping[str, Mapping[str, str]]] = {
         "TriesToStake": _FUNDS,
         "InsufficientStake": "stake at least what the error names",
         "OnlyImplicitAccountCreationAllowed": "such names come to be by a transfer to them, not by CreateAccount",
-        "DeleteAccountWithLargeState": "let the contract remove its state first, or delete keys; an account above 10 kB cannot go",
+        "DeleteAccountWithLargeState": "let the contract remove its state first: above 10 kB an account cannot go",
         "DelegateActionInvalidSignature": "sign the delegate action as NEP-366 says, with the key that it names",
-        "DelegateActionSenderDoesNotMatchTxReceiver": "send the transaction to the account that signed the delegate action",
+        "DelegateActionSenderDoesNotMatchTxReceiver": "send it to the account that signed the delegate action",
         "DelegateActionExpired": "let the user sign anew, with a later max_block_height",
         "DelegateActionInvalidNonce": "let the user sign anew, with a nonce above that of the key",
         "DelegateActionNonceTooLarge": "let the user sign anew, with the key's nonce and a little more",
@@ -142,7 +144,7 @@ ADVICE: Final[Mapping[str, Mapping[str, str]]] = {
     "MethodResolveError": {
         "MethodEmptyName": "name the method to call",
         "MethodNotFound": "check the method's name; the contract exports no such function",
-        "MethodInvalidSignature": "a method must be a function without parameters and results: export it as the SDK does",
+        "MethodInvalidSignature": "a method takes and returns nothing in WebAssembly: export it as the SDK does",
     },
     "PrepareError": {
         **dict.fromkeys(ERRORS["PrepareError"], _NOT_WASM),
@@ -157,7 +159,7 @@ ADVICE: Final[Mapping[str, Mapping[str, str]]] = {
             ERRORS["WasmTrap"],
             "a mistake in the contract's code: run it in a test and add logs before the place",
         ),
-        "Unreachable": "the contract panicked without words: build it so that panics speak (near-sdk does with --cfg near)",
+        "Unreachable": "the contract panicked without words; near-sdk built with --cfg near speaks",
         "StackOverflow": "the contract's recursion is too deep",
         "IllegalArithmetic": "a division by zero or an overflow in the contract",
     },

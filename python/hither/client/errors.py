@@ -44,7 +44,7 @@ class TransportError(ClientError):
     """No usable answer. Whether the request arrived is not known."""
 
     code = "TRANSPORT"
-    hint = "check that the node runs (`hither status`) and its address; ask for a transaction by its hash before sending it again"
+    hint = "check that the node runs (`hither status`); ask for a transaction by its hash, then send it again"
     retryable = True
 
     def __init__(self, message: str, http_status: int | None = None) -> None:

@@ -1,7 +1,8 @@
 """The pytest plugin; it is there wherever hither is installed.
 
 Fixtures: ``chain`` (one for the run; tests, modules and examples of Hypothesis leave it as they found it) and ``gas``
-(gas that must not grow). Marker: ``@pytest.mark.hither(shards=3, protocol_version=86)``. A failing test shows the receipts of what it sent.
+(gas that must not grow). Marker: ``@pytest.mark.hither(shards=3, protocol_version=86)``. A failing test
+shows the receipts of what it sent.
 
 A chain is started when the first test asks for it, and each process of pytest-xdist has its own.
 """

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from hither.cli.contracts.project import Project
+from hither.foreign.cache import find_cache
 
 TOOLCHAINS: Final = Path(__file__).parent / "toolchains"
 SUPPORT: Final = Path(__file__).parent / "support"
@@ -41,14 +42,9 @@ class Built:
     seconds: float
 
 
-def get_cache() -> Path:
-    """Where toolchains are."""
-    return Path(os.environ.get("HITHER_CACHE") or Path.home() / ".cache/hither")
-
-
 def install_toolchain(language: str) -> None:
     """Make the tools of a language unless they are there, and say so on the standard error. Raises BuildFailed."""
-    environment = os.environ | {"HITHER_CACHE": str(get_cache()), "PYTHON": sys.executable}
+    environment = os.environ | {"HITHER_CACHE": str(find_cache()), "PYTHON": sys.executable}
     result = subprocess.run(
         ["bash", TOOLCHAINS / language], env=environment, stdin=subprocess.DEVNULL, check=False
     )
@@ -130,7 +126,7 @@ def build_cpp(project: Project, source: Path) -> bytes:
 
 def compile_c(path: Path, project: Project, hint: str, extra: Sequence[str] = ()) -> Path:
     """One source of C or C++ to an object."""
-    tools = get_cache() / "cpp-toolchain"
+    tools = find_cache() / "cpp-toolchain"
     system = tools / "root/usr"
     output = project.build_folder / f"{path.name}.o"
     flags: list[str | Path] = ["-Oz", "-Wall", "-Wno-unused-parameter", f"-I{SUPPORT / 'cpp'}", *extra]
@@ -147,7 +143,7 @@ def compile_c(path: Path, project: Project, hint: str, extra: Sequence[str] = ()
 
 def link(project: Project, objects: list[Path], stack_size: int) -> bytes:
     """Objects to a contract. The stack lies first, so that too deep a recursion traps and overwrites nothing."""
-    tools = get_cache() / "cpp-toolchain"
+    tools = find_cache() / "cpp-toolchain"
     llvm = tools / "root/usr/lib/llvm-19/lib"
     output = project.build_folder / "linked.wasm"
     command: list[str | Path] = [tools / "bin/wasm-ld", "--no-entry", "--strip-all", "--stack-first", "-z"]
@@ -162,7 +158,7 @@ def link(project: Project, objects: list[Path], stack_size: int) -> bytes:
 
 def build_javascript(project: Project, source: Path) -> bytes:
     """QuickJS and the bytecode of the contract, its modules bundled by esbuild; TypeScript loses its types."""
-    tools = get_cache() / "javascript-toolchain"
+    tools = find_cache() / "javascript-toolchain"
     folder = project.build_folder
     entry = folder / "entry.js"
     entry.write_text(
@@ -206,10 +202,10 @@ def build_javascript(project: Project, source: Path) -> bytes:
 
 def build_rust(project: Project, source: Path) -> bytes:
     """near-sdk, with the toolchain and the flags of the contracts of this repository."""
-    tools = get_cache() / "wasm-toolchain"
+    tools = find_cache() / "wasm-toolchain"
     target = "wasm32-unknown-unknown"
     # One folder for all contracts: near-sdk is compiled once, which takes a minute.
-    folder = get_cache() / "contracts-target"
+    folder = find_cache() / "contracts-target"
     environment = {name: value for name, value in os.environ.items() if "RUSTFLAGS" not in name}
     environment |= {
         "RUSTC": str(tools / "bin/rustc"),
@@ -228,7 +224,7 @@ def build_rust(project: Project, source: Path) -> bytes:
 
 def build_python(project: Project, source: Path) -> bytes:
     """MicroPython with the contract's modules frozen into it, by nearc."""
-    tools = get_cache() / "python-toolchain"
+    tools = find_cache() / "python-toolchain"
     folder = project.build_folder / "python"
     if not folder.exists():
         # MicroPython's objects are the same for all contracts; their times must stay, or all is compiled again.
