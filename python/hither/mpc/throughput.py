@@ -1,7 +1,7 @@
 """How many signatures a second the protocols alone make: three nodes of one process, no chain, nothing from stock.
 
-Each signature is made from nothing but key shares, triples and presignatures included, and is verified by the protocol itself
-before it counts. Threads work natively, without the interpreter's lock.
+Each signature is made from nothing but key shares, triples and presignatures included, and is verified by the
+protocol itself before it counts. Threads work natively, without the interpreter's lock.
 """
 
 import os

@@ -1,4 +1,5 @@
-//! No public item gives or takes a whole secret key: each that has a secret number in it is listed, with what the number is.
+//! No public item gives or takes a whole secret key: each that has a secret number in it is listed, with what the number
+//! is.
 
 use std::collections::BTreeSet;
 use std::path::Path;
