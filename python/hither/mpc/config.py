@@ -27,7 +27,8 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     ``store_key_environment`` names a variable that holds the store's key in hex, in place of a file. ``addresses``
     are tried instead of those that the contract has, by account. ``stock`` is how many presignatures the network
-    keeps, by protocol. ``foreign_chains`` are endpoints of other chains that this node looks at, by the contract's names.
+    keeps, by protocol. ``foreign_chains`` are endpoints of other chains that this node looks at,
+    by the contract's names.
     """
 
     contract_id: str

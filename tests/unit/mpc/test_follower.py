@@ -1,4 +1,4 @@
-"""Reading a chain that grows, skips heights, goes back, and goes on elsewhere: what is seen, in which block, and when."""
+"""Reading a chain that grows, skips heights, goes back and goes on elsewhere: what is seen, and in which block."""
 
 import asyncio
 import hashlib
@@ -87,7 +87,8 @@ class Reader:
         self.seen: list[Request] = []
         self.gone: list[AnyRequest] = []
         self.restarts = 0
-        self.follower = Follower(chain, "signer", Listener(self.seen.append, self.gone.append, self._over))  # type: ignore[arg-type]
+        listener = Listener(self.seen.append, self.gone.append, self._over)
+        self.follower = Follower(chain, "signer", listener)  # type: ignore[arg-type]
 
     def _over(self) -> None:
         self.restarts += 1
