@@ -231,7 +231,7 @@ def must_be_free(port: int, port_offset: int) -> None:
 
 
 def wipe(home: Path) -> None:
-    """Remove what all chains have written, and what only means something on them; of a folder that is no home, nothing."""
+    """Remove what all chains have written, and what only means something on them. No home: nothing is touched."""
     if all(path.name in (LOCK_FILE, LOG_FILE) for path in home.iterdir()):
         return
     if not (home / FORMAT_FILE).exists():
