@@ -222,7 +222,8 @@ def test_a_confidential_key_is_the_networks_signature_to_an_independent_library(
     other_secret, _ = protocols.make_app_secret()
     assert protocols.unmask_app_key(blinded, network_key, app_id, other_secret) is None
 
-    hashed = hash_to_G1(network_key + app_id, b"NEAR BLS12381G1_XMD:SHA-256_SSWU_RO_", hashlib.sha256)  # type: ignore[arg-type]  # It is called.
+    tag = b"NEAR BLS12381G1_XMD:SHA-256_SSWU_RO_"
+    hashed = hash_to_G1(network_key + app_id, tag, hashlib.sha256)  # type: ignore[arg-type]  # It is called.
     root, signature = signature_to_G2(BLSSignature(network_key)), pubkey_to_G1(BLSPubkey(key.expose()))
     assert pairing(G2, signature) == pairing(root, hashed)
     big_y, big_c = (pubkey_to_G1(BLSPubkey(half)) for half in (blinded[:48], blinded[48:]))

@@ -1,5 +1,4 @@
-//! No public item gives or takes a whole secret key: each that has a secret number in it is listed, with what the number
-//! is.
+//! No public item gives or takes a whole secret key: each that has a secret number in it is listed, with the reason.
 
 use std::collections::BTreeSet;
 use std::path::Path;
