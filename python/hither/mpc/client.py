@@ -4,8 +4,9 @@ Keys are derived here from the contract's root keys, without a round trip. A sig
 returned only after it has been verified here, under the derived key.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from hither.client import AsyncClient, Signer, TransactionResult
 from hither.client.actions import function_call
@@ -30,8 +31,8 @@ from hither.primitives.types import Signature as NearSignature
 
 SIGN_GAS = "60 Tgas"
 SIGN_DEPOSIT = "1 yoctonear"
-CURVES: tuple[Curve, Curve] = ("secp256k1", "ed25519")
-"""Of domains 0 and 1, which every client of such a contract takes for granted."""
+CURVES: Mapping[int, Curve] = MappingProxyType({33: "secp256k1", 32: "ed25519"})
+"""Those that sign, by the length of a compressed key."""
 
 
 class SigningFailed(Exception):
@@ -73,7 +74,10 @@ class SigningClient:
     async def derive_key(self, account_id: str, path: str, domain_id: int) -> bytes:
         """The compressed public key of an account and path."""
         root = await self.fetch_root_key(domain_id)
-        key = derive_public_key(CURVES[domain_id], root, compute_tweak(account_id, path))
+        curve = CURVES.get(len(root))
+        if curve is None:
+            raise SigningFailed(f"domain {domain_id} has keys that do not sign")
+        key = derive_public_key(curve, root, compute_tweak(account_id, path))
         if key is None:
             raise SigningFailed(f"the path {path!r} has no key on this curve; choose another")
         return key

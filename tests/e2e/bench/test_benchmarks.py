@@ -67,6 +67,23 @@ CASES = {
         (),
         {"total_s", "verify_s", "evm_send_p50_ms", "evm_send_p99_ms", "chains"},
     ),
+    "sign": (
+        ("--scheme", "robust"),
+        {
+            "scheme",
+            "nodes",
+            "threshold",
+            "stock_before",
+            "e2e_p50_ms",
+            "e2e_p99_ms",
+            "block_times",
+            "burst_100_s",
+            "sustained_per_s",
+            "p99_refill_ratio",
+            "ready_warm_s",
+            "ready_first_s",
+        },
+    ),
     "payloads": (
         (),
         {"evm_per_s", "p2wpkh_inputs_per_s"},

@@ -17,8 +17,10 @@ BENCHMARKS = {
     "growth": "what a million accounts cost",
     "plugin": "how soon tests of contracts begin, what a snapshot costs, how quick a rebuild is",
     "everywhere": "one account on six chains, read again by independent clients; one transfer on an EVM chain",
+    "sign": "how soon and how many signatures three nodes make, of one --scheme",
     "payloads": "transactions of other chains built, hashed, signed and checked a second, on one core",
 }
+SCHEMES = ("cait-sith", "robust", "frost")
 DEFAULT_ACCOUNTS = {"tokens": 10_000, "growth": 1_000_000}
 
 
@@ -37,6 +39,13 @@ def _list_benchmarks() -> str:
 @click.option("--shards", type=click.IntRange(1, 8), default=1, show_default=True)
 @click.option("--seconds", type=click.FloatRange(0.1), default=20.0, show_default=True, help="Of each load.")
 @click.option("--connections", type=click.IntRange(1), default=16, show_default=True, help="For views.")
+@click.option(
+    "--scheme",
+    type=click.Choice(SCHEMES),
+    default=SCHEMES[0],
+    show_default=True,
+    help="How `sign` signs.",
+)
 @click.option("--no-peer", is_flag=True, help="Leave out what is compared with.")
 def command(
     name: str,
@@ -46,6 +55,7 @@ def command(
     shards: int,
     seconds: float,
     connections: int,
+    scheme: str,
     no_peer: bool,
 ) -> None:
     """Run one benchmark."""
@@ -57,6 +67,7 @@ def command(
         seconds=seconds,
         connections=connections,
         has_peer=not no_peer,
+        scheme=scheme,
     )
     module = importlib.import_module(f"hither.cli.bench.{name}")
     conditions = describe_conditions()

@@ -16,7 +16,7 @@ class BenchmarkFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class BenchOptions:
-    """``seconds`` is how long each load lasts at least; ``has_peer``: measure the peer as well."""
+    """``seconds`` is how long each load lasts at least; ``has_peer``: measure the peer as well; ``scheme``: how is signed."""
 
     accounts: int = 100_000
     senders: int = 2_000
@@ -25,6 +25,7 @@ class BenchOptions:
     protocol_version: int = 88
     connections: int = 16
     has_peer: bool = True
+    scheme: str = "cait-sith"
 
 
 def describe_conditions() -> Figures:
