@@ -16,7 +16,10 @@ class BenchmarkFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class BenchOptions:
-    """``seconds`` is how long each load lasts at least; ``has_peer``: measure the peer as well; ``scheme``: how is signed."""
+    """``seconds`` is how long each load lasts at least; ``has_peer``: measure the peer as well.
+
+    ``scheme``: of signatures.
+    """
 
     accounts: int = 100_000
     senders: int = 2_000

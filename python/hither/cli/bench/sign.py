@@ -1,8 +1,8 @@
-"""``hither bench sign``: how soon and how many signatures three nodes make, of which two are enough (robust: all three).
+"""``hither bench sign``: how soon and how many signatures three nodes make, of which two are enough (robust: all).
 
-Stock is filled before any clock runs, and counted. ``e2e`` and the burst live from it with refilling off, so whoever makes
-triples when they are asked for is as slow there as making them is. Then the same with Cait-Sith's stock being refilled all the
-while, which is the most that refilling can take.
+Stock is filled before any clock runs, and counted. ``e2e`` and the burst live from it with refilling off, so whoever
+makes triples when they are asked for is as slow there as making them is. Before that the same with Cait-Sith's stock
+being refilled all the while, which is the most that refilling can take.
 """
 
 import asyncio

@@ -93,7 +93,7 @@ def _start_network(folder: Path) -> tuple[float, tuple[float, float]]:
 
 @contextlib.contextmanager
 def run_network(folder: Path, *options: str) -> Iterator[RunningNetwork]:
-    """All of ``hither up`` with these options on a home in the folder, ready, for as long as the block runs. Raises BenchmarkFailed."""
+    """``hither up`` with these options on a home in the folder, ready, while the block runs. Raises BenchmarkFailed."""
     offset, home = OFFSET_MIN + find_free_port() % OFFSETS, folder / "up"
     arguments = (*HITHER, "up", "--home", str(home), "--port-offset", str(offset), "--quiet", *options)
     log = folder / "up.log"
