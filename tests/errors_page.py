@@ -15,7 +15,7 @@ from hither.foreign.errors import ForeignError
 
 PAGE = Path(__file__).parents[1] / "docs/reference/errors.md"
 # Modules beside those of the two trees in which more of their classes are.
-MODULES = ("hither.sdk.journal", "hither.sdk.snapshots")
+MODULES = ("hither.sdk.journal", "hither.sdk.snapshots", "hither.sdk.transfers")
 TREES: dict[str, type[ClientError] | type[ForeignError]] = {
     "Our chain, by hither.client": ClientError,
     "Other chains and transfers, by hither.foreign and hither.sdk": ForeignError,

@@ -49,6 +49,7 @@ class NotOnThisChain(ForeignError):
     """The chain's family has no such thing."""
 
     code = "NOT_ON_THIS_CHAIN"
+    hint = "ask the chain's own adapter what it can do; the reference page of its family lists it"
 
 
 @dataclass(frozen=True, slots=True)
