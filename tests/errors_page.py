@@ -5,6 +5,7 @@ python -m tests.errors_page --write
 
 import importlib
 import inspect
+import pkgutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +15,8 @@ from hither.client.errors import ClientError, RpcError
 from hither.foreign.errors import ForeignError
 
 PAGE = Path(__file__).parents[1] / "docs/reference/errors.md"
-# Modules beside those of the two trees in which more of their classes are.
-MODULES = ("hither.sdk.journal", "hither.sdk.snapshots", "hither.sdk.transfers")
+# Packages that add classes to the two trees.
+PACKAGES = ("hither.client", "hither.foreign", "hither.sdk")
 TREES: dict[str, type[ClientError] | type[ForeignError]] = {
     "Our chain, by hither.client": ClientError,
     "Other chains and transfers, by hither.foreign and hither.sdk": ForeignError,
@@ -37,13 +38,15 @@ def walk(root: type[ClientError] | type[ForeignError]) -> Iterator[type]:
 
 def make_page() -> str:
     """The whole page."""
-    for name in MODULES:
-        importlib.import_module(name)
+    for name in PACKAGES:
+        package = importlib.import_module(name)
+        for module in pkgutil.walk_packages(package.__path__, f"{name}."):
+            importlib.import_module(module.name)
     lines = [HEAD]
     for title, root in TREES.items():
         lines += [f"## {title}\n", "| code | class | what | next step |", "|---|---|---|---|"]
         for one in walk(root):
-            if one is root:
+            if one is root or not one.__module__.startswith(PACKAGES):
                 continue
             what = (inspect.getdoc(one) or "").splitlines()[0].replace("``", "`")
             hint = one.hint or "by its kind, below"
