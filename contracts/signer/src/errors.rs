@@ -82,6 +82,7 @@ refusals! {
     PayloadVersionUnknown { version: u8 } =>
         "Malformed payload: payload_version {version} is unknown; 1 is the only one.";
     TimedOut => "Request has timed out.";
+    TimedOutRefused { reason: RefusalReason } => "Request has timed out. A node said: {reason}";
     Refused { reason: RefusalReason } => "Request was refused: {reason}";
 
     // Responses.

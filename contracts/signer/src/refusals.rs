@@ -64,6 +64,13 @@ pub struct Refused {
     pub refused: RefusalReason,
 }
 
+/// The argument of what ends a request that timed out after a refusal.
+#[near(serializers = [json])]
+#[derive(Debug, Clone)]
+pub struct TimeOut {
+    pub reason: RefusalReason,
+}
+
 /// Who refused a request and why.
 pub type Refusals = Table<ParticipantId, RefusalReason>;
 

@@ -443,9 +443,22 @@ def test_refusals_are_forgotten_with_a_request_that_timed_out(signer: SignerNetw
     args = {"request": {"Sign": sign_request()}, "reason": REASON}
     signer.call(BOB, "respond_failure", **args)
     signer.skip(TIME_OUT_BLOCKS + 1)
-    with signer.refused("TimedOut"):
+    with signer.refused("TimedOutRefused"):
         signer.end(hash_)
     assert signer.view("get_refusals", request=args["request"]) == {}
+
+
+def test_longest_refusal_fits_the_gas_of_a_time_out(signer: SignerNetwork) -> None:
+    """The caller reads all of it; one of two equal requests that end leaves it for the other."""
+    hash_ = ask(signer)
+    reason = {"code": "SignersUnavailable", "detail": '"' * 256}
+    signer.call(BOB, "respond_failure", request={"Sign": sign_request()}, reason=reason)
+    second = ask(signer)
+    signer.skip(TIME_OUT_BLOCKS + 1)
+    for ended in (hash_, second):
+        assert f"A node said: SignersUnavailable: {reason['detail']}" in attempt(
+            lambda ended=ended: signer.end(ended)
+        ).replace("\\", "")
 
 
 def test_every_kind_of_request_can_be_refused(signer: SignerNetwork) -> None:
@@ -489,6 +502,7 @@ def test_callbacks_are_the_contracts_own(signer: SignerNetwork) -> None:
     for method, args in (
         ("return_signature_and_clean_state_on_success", {"request": sign_request()}),
         ("fail_on_timeout", {}),
+        ("fail_on_timeout_after_refusal", {"reason": REASON}),
         ("clean_tee_status", {}),
         ("update_config", {"config": signer.view("config")}),
     ):

@@ -9,7 +9,7 @@ use crate::errors::{unwrap_or_panic, Refusal};
 use crate::foreign::{ForeignRequest, ForeignResponse};
 use crate::keys::compute_tweak;
 use crate::queue;
-use crate::refusals::AnyRequest;
+use crate::refusals::{AnyRequest, RefusalReason, TimeOut};
 use crate::requests::{SignArguments, SignatureRequest, SignatureResponse};
 use crate::{SignerContract, SignerContractExt};
 
@@ -88,10 +88,12 @@ impl SignerContract {
         request: SignatureRequest,
     ) -> PromiseOrValue<SignatureResponse> {
         let answer = queue::read_answer();
-        if answer.is_none() && queue::drop_oldest(&mut self.requests, &request) {
-            self.forget_refusals(AnyRequest::Sign(request));
+        if answer.is_some() {
+            return self.end(answer, None);
         }
-        self.end(answer)
+        let is_last = queue::drop_oldest(&mut self.requests, &request);
+        let reason = self.take_refusal(AnyRequest::Sign(request), is_last);
+        self.end(answer, reason)
     }
 
     /// The same for a confidential key.
@@ -101,10 +103,12 @@ impl SignerContract {
         request: CkdRequest,
     ) -> PromiseOrValue<CkdResponse> {
         let answer = queue::read_answer();
-        if answer.is_none() && queue::drop_oldest(&mut self.ckd_requests, &request) {
-            self.forget_refusals(AnyRequest::Ckd(request));
+        if answer.is_some() {
+            return self.end(answer, None);
         }
-        self.end(answer)
+        let is_last = queue::drop_oldest(&mut self.ckd_requests, &request);
+        let reason = self.take_refusal(AnyRequest::Ckd(request), is_last);
+        self.end(answer, reason)
     }
 
     /// The same for a transaction of another chain.
@@ -114,10 +118,12 @@ impl SignerContract {
         request: ForeignRequest,
     ) -> PromiseOrValue<ForeignResponse> {
         let answer = queue::read_answer();
-        if answer.is_none() && queue::drop_oldest(&mut self.foreign_requests, &request) {
-            self.forget_refusals(AnyRequest::ForeignTx(request));
+        if answer.is_some() {
+            return self.end(answer, None);
         }
-        self.end(answer)
+        let is_last = queue::drop_oldest(&mut self.foreign_requests, &request);
+        let reason = self.take_refusal(AnyRequest::ForeignTx(request), is_last);
+        self.end(answer, reason)
     }
 
     /// Fails, so that the caller of a request that was not answered learns it.
@@ -125,6 +131,13 @@ impl SignerContract {
     #[handle_result]
     pub fn fail_on_timeout(&self) -> Result<(), Refusal> {
         Err(Refusal::TimedOut)
+    }
+
+    /// The same where a node has said why, though others could still have answered.
+    #[private]
+    #[handle_result]
+    pub fn fail_on_timeout_after_refusal(&self, reason: RefusalReason) -> Result<(), Refusal> {
+        Err(Refusal::TimedOutRefused { reason })
     }
 }
 
@@ -153,13 +166,32 @@ impl SignerContract {
         self.refusals.remove(&request.compute_id());
     }
 
+    /// What one of those who refused a request has said; with its last waiting call all of it is forgotten.
+    fn take_refusal(&mut self, request: AnyRequest, is_last: bool) -> Option<RefusalReason> {
+        let id = request.compute_id();
+        let refusals = self.refusals.get(&id)?;
+        if is_last {
+            self.refusals.remove(&id);
+        }
+        let reason = refusals.values().next().cloned();
+        reason
+    }
+
     /// Give the answer back, or fail in a receipt of its own, so that the clean-up is not undone by the failure.
-    fn end<T: DeserializeOwned>(&self, answer: Option<T>) -> PromiseOrValue<T> {
+    fn end<T: DeserializeOwned>(
+        &self,
+        answer: Option<T>,
+        reason: Option<RefusalReason>,
+    ) -> PromiseOrValue<T> {
         match answer {
             Some(answer) => PromiseOrValue::Value(answer),
             None => {
                 let gas = self.config.fail_on_timeout_tera_gas;
-                PromiseOrValue::Promise(Self::call_self("fail_on_timeout", Vec::new(), gas))
+                let (method, arguments) = match reason {
+                    Some(reason) => ("fail_on_timeout_after_refusal", queue::to_json(&TimeOut { reason })),
+                    None => ("fail_on_timeout", Vec::new()),
+                };
+                PromiseOrValue::Promise(Self::call_self(method, arguments, gas))
             }
         }
     }
