@@ -98,11 +98,12 @@ class SigningService:
     async def fetch_view(self) -> NetworkView:
         """What the contract says now. Raises ClientError, UnknownState."""
         view = read_state((await self._client.view(self._contract_id, "state")).json())
-        if view != self.view:
-            self.view = view
-            self._signers.set_view(view)
-            mine = self._signers.get_mine(view)
-            self._dispatch(engine.Members(view.leader_ids, mine, _now_ms()))
+        if self.view is not None and view == self.view:
+            return self.view  # The very same: work that was begun by it goes on only while it is in force.
+        self.view = view
+        self._signers.set_view(view)
+        mine = self._signers.get_mine(view)
+        self._dispatch(engine.Members(view.leader_ids, mine, _now_ms()))
         return view
 
     async def make_keys(self) -> NetworkView:

@@ -103,6 +103,8 @@ class _Bench:
         none = dict.fromkeys(SCHEMES, 0)
         with run_signing_network(home, url, domains=self.domains, stock=none) as network:
             stock = network.count_stock()[network.get_domain_id(self.protocol)]
+            if stock < filled[self.protocol]:
+                raise BenchmarkFailed(f"the stock was to be {filled[self.protocol]} before, and was {stock}")
             e2e_ms = asyncio.run(self._ask_in_turn(network))
             burst_s = asyncio.run(self._ask_at_once(network))
         return {
