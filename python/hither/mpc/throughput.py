@@ -47,7 +47,10 @@ def _run(start: Callable[[int], ProtocolRun], members: list[int] = PARTICIPANTS)
 
 def _sign_cait_sith(shares: Shares) -> None:
     signers = PARTICIPANTS[:THRESHOLD]
-    first, second = (_run(lambda me: protocols.start_triple(PARTICIPANTS, me, THRESHOLD)) for _ in range(2))
+    # As a node makes them: of exactly the signers, so that nobody else need be there.
+    first, second = (
+        _run(lambda me: protocols.start_triple(signers, me, THRESHOLD), signers) for _ in range(2)
+    )
     stock = _run(
         lambda me: protocols.start_ecdsa_presign(shares[me], signers, first[me], second[me]), signers
     )
