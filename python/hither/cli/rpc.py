@@ -8,6 +8,8 @@ import json
 from typing import Any
 from urllib.parse import urlsplit
 
+_CONNECTIONS = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
+
 
 class NodeUnreachable(Exception):
     """Nothing answers at that address, or something that is not a node."""
@@ -28,10 +30,11 @@ class RpcCaller:
 
     def __init__(self, url: str, timeout_s: float = 15.0) -> None:
         parts = urlsplit(url if "://" in url else f"http://{url}")
-        if parts.scheme != "http" or not parts.hostname:
+        if parts.scheme not in _CONNECTIONS or not parts.hostname:
             raise NodeUnreachable(f"{url}: expected an address like http://127.0.0.1:3030")
         self.url = parts.geturl()
-        self._connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=timeout_s)
+        self._path = parts.path or "/"
+        self._connection = _CONNECTIONS[parts.scheme](parts.hostname, parts.port, timeout=timeout_s)
 
     def call(self, method: str, params: Any) -> Any:
         """The result of one method. Raises RpcFailed, NodeUnreachable."""
@@ -50,7 +53,7 @@ class RpcCaller:
     def _post(self, body: bytes) -> bytes:
         for attempt in (1, 2):
             try:
-                self._connection.request("POST", "/", body, {"Content-Type": "application/json"})
+                self._connection.request("POST", self._path, body, {"Content-Type": "application/json"})
                 return self._connection.getresponse().read()
             except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
                 # A kept connection that the server has closed meanwhile: once more on a new one.

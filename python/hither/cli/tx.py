@@ -6,7 +6,9 @@ import sys
 import click
 
 from hither.cli.problems import home_option, must_call, must_connect, node_option
-from hither.client.receipt_tree import COLOURS, PLAIN, render_transaction
+from hither.cli.rpc import NodeUnreachable, RpcFailed
+from hither.client.receipt_tree import COLOURS, PLAIN
+from hither.client.trace import export_trace, render_trace, trace_transaction
 
 
 @click.command("tx")
@@ -14,19 +16,23 @@ from hither.client.receipt_tree import COLOURS, PLAIN, render_transaction
 @click.option(
     "--sender", default="system", help="Its signer; nodes with several shards need it [default: any]."
 )
-@click.option("--json", "as_json", is_flag=True, help="The node's answer as it is.")
+@click.option("--json", "as_json", is_flag=True, help="The node's answer, with what each receipt wrote.")
 @home_option
 @node_option
 def command(transaction_hash: str, sender: str, as_json: bool, home: str | None, node: str | None) -> None:
-    """Show a transaction: receipts as a tree, gas, logs, panics."""
+    """Show a transaction: receipts as a tree over the shards, with gas, tokens, logs, panics and what each wrote.
+
+    Storage is shown as text or JSON where it is that, else as hex.
+    """
     caller = must_connect(home, node)
     params = {"tx_hash": transaction_hash, "sender_account_id": sender, "wait_until": "NONE"}
     status = must_call(caller, "EXPERIMENTAL_tx_status", params)
+    trace = trace_transaction(status, caller.call, (RpcFailed, NodeUnreachable))
     if as_json:
-        click.echo(json.dumps(status))
+        click.echo(json.dumps(export_trace(trace)))
         return
     if "transaction_outcome" not in status:
         click.echo(f"{transaction_hash} waits: {status.get('final_execution_status')}")
         return
-    for line in render_transaction(status, COLOURS if sys.stdout.isatty() else PLAIN):
+    for line in render_trace(trace, COLOURS if sys.stdout.isatty() else PLAIN):
         click.echo(line)

@@ -7,7 +7,7 @@ returns lines and prints nothing.
 import base64
 import binascii
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,8 +34,10 @@ PLAIN = Style()
 COLOURS = Style(good="\x1b[32m", bad="\x1b[31m", dim="\x1b[2m", reset="\x1b[0m")
 
 
-def render_transaction(status: Json, style: Style = PLAIN) -> list[str]:
-    """The lines for one transaction."""
+def render_transaction(
+    status: Json, style: Style = PLAIN, details: Mapping[str, Sequence[str]] | None = None
+) -> list[str]:
+    """The lines for one transaction. ``details`` are more lines for receipts by id, below their logs."""
     transaction, first = status["transaction"], status["transaction_outcome"]
     outcomes = {item["id"]: item for item in status["receipts_outcome"]}
     receipts = {item["receipt_id"]: item for item in status.get("receipts", ())}
@@ -52,7 +54,7 @@ def render_transaction(status: Json, style: Style = PLAIN) -> list[str]:
         lines.append(f"  {style.bad}{failure}{style.reset}")
         if step := _find_step(first["outcome"]["status"]["Failure"]):
             lines.append(f"  next: {step}")
-    tree = _Tree(outcomes, receipts, transaction, style)
+    tree = _Tree(outcomes, receipts, transaction, style, details or {})
     children = [id_ for id_ in first["outcome"]["receipt_ids"] if id_ in outcomes]
     for index, receipt_id in enumerate(children):
         lines += tree.render(receipt_id, "  ", index == len(children) - 1)
@@ -63,9 +65,15 @@ class _Tree:
     """Walks receipts depth first, each once."""
 
     def __init__(
-        self, outcomes: dict[str, Json], receipts: dict[str, Json], transaction: Json, style: Style
+        self,
+        outcomes: dict[str, Json],
+        receipts: dict[str, Json],
+        transaction: Json,
+        style: Style,
+        details: Mapping[str, Sequence[str]],
     ) -> None:
         self.outcomes, self.receipts, self.transaction, self.style = outcomes, receipts, transaction, style
+        self.details = details
         self.seen: set[str] = set()
 
     def render(self, root_id: str, root_indent: str, root_is_last: bool) -> Iterator[str]:
@@ -83,32 +91,45 @@ class _Tree:
             yield f"{indent}{'└' if is_last else '├'} {self._title(receipt_id, outcome)}"
             below = indent + ("  " if is_last else "│ ")
             yield from self._details(outcome, below)
+            yield from (f"{below}  {line}" for line in self.details.get(receipt_id, ()))
             children = [child for child in outcome["receipt_ids"] if child in self.outcomes]
             last = len(children) - 1
             stack += [(children[index], below, index == last) for index in range(last, -1, -1)]
 
     def _title(self, receipt_id: str, outcome: Json) -> str:
-        receipt = self.receipts.get(receipt_id)
-        if receipt is None:  # The local first receipt is not listed: its actions are the transaction's.
-            is_refund, what = False, describe_actions(self.transaction["actions"])
-        else:
-            action = receipt["receipt"].get("Action")
-            is_refund = receipt["predecessor_id"] == "system"
-            what = describe_actions(action["actions"]) if action else next(iter(receipt["receipt"]))
-        if is_refund:
-            what = f"refund {what.removeprefix('transfer ')}"
+        what = describe_receipt(self.receipts.get(receipt_id), self.transaction)
         style = self.style
         gas = f"{style.dim}{format_gas(int(outcome['gas_burnt']))}{style.reset}"
         return f"{_mark(outcome['status'], style)} {outcome['executor_id']}  {what}  {gas}"
 
     def _details(self, outcome: Json, indent: str) -> Iterator[str]:
         for log in outcome["logs"]:
-            yield f"{indent}  log: {_printable(log)}"
+            yield f"{indent}  log: {make_printable(log)}"
         failure = get_failure(outcome["status"])
         if failure:
             yield f"{indent}  {self.style.bad}{failure}{self.style.reset}"
             if step := _find_step(outcome["status"]["Failure"]):
                 yield f"{indent}  next: {step}"
+
+
+def describe_receipt(receipt: Json | None, transaction: Json) -> str:
+    """What a receipt does. The local first receipt is not listed (None): its actions are the transaction's."""
+    if receipt is None:
+        return describe_actions(transaction["actions"])
+    action = receipt["receipt"].get("Action")
+    what = describe_actions(action["actions"]) if action else str(next(iter(receipt["receipt"])))
+    is_refund = receipt["predecessor_id"] == "system"
+    return f"refund {what.removeprefix('transfer ')}" if is_refund else what
+
+
+def describe_permission(permission: Any) -> str:
+    """What a key may do, as in ``full access``."""
+    if isinstance(permission, str):
+        return _words(permission)
+    name, fields = next(iter(permission.items()))
+    fields = fields[-1] if isinstance(fields, list) else fields
+    receiver = fields.get("receiver_id") if isinstance(fields, dict) else None
+    return f"{_words(name)} on {make_printable(receiver)}" if receiver else _words(name)
 
 
 def describe_actions(actions: list[Any]) -> str:
@@ -126,7 +147,7 @@ def _describe_action(action: Any) -> str:
         case "FunctionCall":
             deposit = int(fields["deposit"])
             attached = f" with {format_amount(deposit)}" if deposit else ""
-            return f"{_printable(fields['method_name'])}({_describe_arguments(fields['args'])}){attached}"
+            return f"{make_printable(fields['method_name'])}({_describe_arguments(fields['args'])}){attached}"
         case "Stake":
             return f"stake {format_amount(int(fields['stake']))}"
         case "DeleteAccount":
@@ -147,7 +168,7 @@ def _describe_arguments(encoded: str) -> str:
     except (ValueError, binascii.Error):
         size = len(encoded) * 3 // 4
         return f"{size} bytes" if size else ""
-    text = _printable(text)
+    text = make_printable(text)
     return text if len(text) <= ARGUMENTS_LENGTH_MAX else text[:ARGUMENTS_LENGTH_MAX] + "…"
 
 
@@ -161,8 +182,8 @@ def get_failure(status: Any) -> str | None:
     if isinstance(kind, dict) and "FunctionCallError" in kind:
         error = kind["FunctionCallError"]
         if isinstance(error, dict) and "ExecutionError" in error:
-            return _printable(f"panic: {error['ExecutionError']}")
-    return _printable(f"failed: {kind if isinstance(kind, str) else json.dumps(kind)}")
+            return make_printable(f"panic: {error['ExecutionError']}")
+    return make_printable(f"failed: {kind if isinstance(kind, str) else json.dumps(kind)}")
 
 
 def _find_step(failure: Any) -> str | None:
@@ -194,6 +215,6 @@ def _words(name: str) -> str:
     return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name).strip()
 
 
-def _printable(text: str) -> str:
+def make_printable(text: str) -> str:
     """Text from a contract, without the control characters that would move a terminal's cursor."""
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)

@@ -23,6 +23,7 @@ from typing import Any, Final
 from hither.chain.genesis import DEVELOPMENT_ACCOUNTS, DEVELOPMENT_VALIDATOR, derive_development_key
 from hither.client import (
     Client,
+    ClientError,
     ContractFailed,
     ExecutionFailed,
     InvalidRequest,
@@ -32,6 +33,7 @@ from hither.client import (
     actions,
 )
 from hither.client.actions import DEFAULT_GAS, Amount, Args
+from hither.client.trace import Trace, trace_transaction
 from hither.crypto.keys import public_key_to_str
 from hither.crypto.signing import compute_public_key
 from hither.primitives.action import Action
@@ -203,6 +205,10 @@ class Chain:
         params = {"tx_hash": result.hash, "sender_account_id": "system", "wait_until": "NONE"}
         whole: dict[str, Any] = self._call("EXPERIMENTAL_tx_status", params)
         return whole
+
+    def trace(self, result: TransactionResult) -> Trace:
+        """The same with what each receipt wrote: ``changes`` by receipt; ``render_trace`` makes lines of it."""
+        return trace_transaction(self.get_whole(result), self._call, (ClientError,))
 
     # Time
 

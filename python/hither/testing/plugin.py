@@ -16,7 +16,7 @@ from typing import Any, Final
 import pytest
 
 from hither.client import TransactionResult
-from hither.client.receipt_tree import render_transaction
+from hither.client.trace import render_trace
 from hither.params import DEFAULT_PROTOCOL_VERSION
 from hither.testing.chain import Chain
 from hither.testing.gas import GasBook
@@ -188,7 +188,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A failure shows the receipts of what the test sent; its chain is still as the test left it."""
+    """A failure shows what the test sent and what its receipts wrote; its chain is still as the test left it."""
     report = yield
     if report.failed and call.when == "call":
         chain = find_chain(item)
@@ -204,5 +204,5 @@ def draw_results(chain: Chain) -> list[str]:
     if left_out > 0:
         lines.append(f"… {left_out} before these")
     for result in chain.results[-SHOWN_TRANSACTIONS_MAX:]:
-        lines += [*render_transaction(chain.get_whole(result)), ""]
+        lines += [*render_trace(chain.trace(result)), ""]
     return lines

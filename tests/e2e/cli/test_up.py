@@ -13,6 +13,7 @@ import pytest
 
 from hither.cli.rpc import RpcCaller, RpcFailed
 from hither.client import Client, ExecutionFailed, Signer
+from hither.codec.units import format_near
 from hither.sdk.endpoints import is_running
 from tests.e2e.cli.running import NODE_PORT, Network, hither, must_find_offset, must_hither, network
 
@@ -67,6 +68,15 @@ def test_transaction_appears_live_and_by_its_hash(shared: Network) -> None:
     shown = must_hither("tx", result.hash, home=shared.home)
     assert shown.splitlines()[0].startswith("✓ carol.near → peggy.near  transfer 7 N")
     assert shown.splitlines()[0] in shared.text
+    # carol is on the first shard, peggy on the last; what arrived is what the receipt wrote.
+    with connect(shared, "carol.near") as client:
+        balance = client.get_account("peggy.near").amount
+    assert "shard 2, block" in shown
+    assert f"balance {format_near(balance)}, storage 182 bytes" in shown
+    exported = json.loads(must_hither("tx", result.hash, "--json", home=shared.home))
+    assert exported["trace"][result.hash]["shard_id"] == 0
+    writes = [change for row in exported["trace"].values() for change in row["changes"]]
+    assert str(balance) in {change["change"].get("amount") for change in writes}
 
 
 def test_logs_and_panics_of_contracts_appear_live(shared: Network) -> None:

@@ -115,6 +115,8 @@ def test_nothing_fails(chain):
             "*failed, but not with 'out of cheese': *is not registered*",
             "*bob.near → *ft_transfer(*",
             "*panic: *",
+            "*shard 0, block *, burnt *",
+            "*balance * N, storage * bytes",
         ]
     )
     result.stdout.fnmatch_lines(["*nothing failed", "*alice.near → bob.near  transfer 1 N*"])
