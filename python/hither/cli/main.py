@@ -16,6 +16,7 @@ COMMANDS = {
     "tx": ("hither.cli.tx", "Show a transaction: receipts, gas, logs, panics."),
     "accounts": ("hither.cli.accounts", "Create accounts, list the funded ones."),
     "snapshot": ("hither.cli.snapshot", "Remember the present state of the network."),
+    "state": ("hither.cli.state", "Export and import accounts and contracts' state as JSON."),
     "revert": ("hither.cli.revert", "Go back to a snapshot."),
     "demo": ("hither.cli.demo", "One account transacts on every chain of the running network."),
     "foreign": ("hither.cli.foreign", "Development chains of other families."),

@@ -1,0 +1,75 @@
+"""State as files, as a person moves it from one chain to another."""
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hither.chain.genesis import derive_development_key
+from hither.client import Client, Signer
+from hither.crypto.keys import public_key_to_str
+from hither.crypto.signing import compute_public_key
+from hither.testing.network import LocalNetwork
+from tests.e2e.cli.running import hither, must_hither
+
+pytestmark = pytest.mark.slow
+TOKEN = Path(__file__).resolve().parents[3] / "contracts/fungible_token/fungible_token.wasm"
+
+
+@pytest.fixture(scope="module")
+def urls() -> Iterator[tuple[str, str]]:
+    """Two chains of different shards; on the first, alice has a token."""
+    with LocalNetwork(shards=3) as first, LocalNetwork(shards=1) as second:
+        with first.connect("alice.near") as client:
+            client.deploy(TOKEN.read_bytes())
+            client.call("alice.near", "new_default", {"owner_id": "bob.near", "total_supply": "77"})
+            client.transfer("bob.near", "3 N")
+        yield first.url, second.url
+
+
+def test_contract_moves_to_another_chain(urls: tuple[str, str], tmp_path: Path) -> None:
+    """Balance, keys, code and state are there, and the contract works on."""
+    first, second = urls
+    file = tmp_path / "token.json"
+    must_hither(
+        "state", "export", "alice.near", "bob.near", "--out", str(file), "--node", first, home=tmp_path
+    )
+    told = must_hither("state", "import", str(file), "--node", second, home=tmp_path)
+    assert told.endswith("of 2 accounts")
+    again = must_hither("state", "export", "alice.near", "bob.near", "--node", second, home=tmp_path)
+    assert json.loads(again) == json.loads(file.read_text())
+    signer = Signer("bob.near", derive_development_key("bob.near"))
+    with Client(second, signer=signer) as client:
+        assert client.view("alice.near", "ft_balance_of", {"account_id": "bob.near"}).json() == "77"
+        client.call("alice.near", "storage_deposit", {"account_id": "carol.near"}, deposit="0.1 N")
+        transfer = {"receiver_id": "carol.near", "amount": "7"}
+        client.call("alice.near", "ft_transfer", transfer, deposit="1 yoctonear")
+        assert client.view("alice.near", "ft_balance_of", {"account_id": "bob.near"}).json() == "70"
+
+
+def test_export_has_the_form_of_a_genesis(urls: tuple[str, str], tmp_path: Path) -> None:
+    """Records by NEAR's names; the key is the account's, the code the contract's, and no secret is there."""
+    records = json.loads(must_hither("state", "export", "alice.near", "--node", urls[0], home=tmp_path))
+    kinds = [next(iter(record)) for record in records]
+    assert kinds[:3] == ["Account", "Contract", "AccessKey"]
+    assert set(kinds[3:]) == {"Data"}
+    assert base64.b64decode(records[1]["Contract"]["code"]) == TOKEN.read_bytes()
+    public = compute_public_key(derive_development_key("alice.near"))
+    assert records[2]["AccessKey"]["public_key"] == public_key_to_str(public)
+    assert "secret" not in json.dumps(records)
+
+
+def test_wrong_files_and_accounts_change_nothing(urls: tuple[str, str], tmp_path: Path) -> None:
+    """One wrong record among good ones: the message says which, and the good ones are not written either."""
+    file = tmp_path / "wrong.json"
+    exported = must_hither("state", "export", "alice.near", "--node", urls[0], home=tmp_path)
+    records = json.loads(exported.replace("alice.near", "dave.near"))
+    file.write_text(json.dumps([*records, {"Data": {"account_id": "dave.near"}}]))
+    result = hither("state", "import", str(file), "--node", urls[1], home=tmp_path)
+    assert result.returncode == 1
+    assert f"record {len(records)}" in result.stderr
+    missing = hither("state", "export", "dave.near", "--node", urls[1], home=tmp_path)
+    assert missing.returncode == 1
+    assert "UNKNOWN_ACCOUNT" in missing.stderr
