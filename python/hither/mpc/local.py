@@ -308,12 +308,13 @@ class LocalNetwork:
         ]
         for signers in sets:
             for id_ in self._list_stock(domain, signers):
-                taken = {
-                    me: self.nodes[me].store.take_presignature(id_, domain.id, epoch_id, signers)
-                    for me in signers
-                }
-                found = {me: secret for me, secret in taken.items() if secret is not None}
-                if len(found) == len(signers):
+                found: dict[int, Secret] = {}
+                for me in signers:
+                    secret = self.nodes[me].store.take_presignature(id_, domain.id, epoch_id, signers)
+                    if secret is None:
+                        break  # Another thread was quicker: what the others hold of it is that one's.
+                    found[me] = secret
+                else:
                     return signers, found
         if not sets:
             raise explain_missing(domain, len(order))

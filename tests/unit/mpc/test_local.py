@@ -1,5 +1,6 @@
 """Nodes of one process: keys, stock, signatures."""
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +14,11 @@ from hither.mpc.contract import Key, KeyEvent, NetworkView, Participant
 from hither.mpc.engine import Request
 from hither.mpc.local import LocalNetwork
 from hither.mpc.requests import (
+    Answer,
     EcdsaPayload,
     EcdsaSignature,
     EddsaPayload,
     EddsaSignature,
-    Signature,
     SignatureRequest,
     decode_storage_key,
     encode_storage_key,
@@ -49,7 +50,7 @@ def must_make_keys(network: LocalNetwork) -> tuple[NetworkView, dict[int, bytes]
     return replace(view, keys=keys), roots
 
 
-def verify_ecdsa(root: bytes, signature: Signature) -> None:
+def verify_ecdsa(root: bytes, signature: Answer) -> None:
     assert isinstance(signature, EcdsaSignature)
     derived = protocols.derive_public_key("secp256k1", root, TWEAK)
     assert derived is not None
@@ -88,6 +89,24 @@ def test_stock_is_made_where_it_is_scarce_and_used_by_all(tmp_path: Path) -> Non
         for order in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
             verify_ecdsa(roots[0], network.sign_now(make_request(ECDSA), view, order))
         assert network.count_stock(ECDSA, view.ids) == 0
+
+
+def test_requests_at_once_share_the_stock_without_loss(tmp_path: Path) -> None:
+    """As many are signed as there are presignatures: threads that choose the same one lose none to each other."""
+    robust = Domain(3, "DamgardEtAl", "Sign", 2)
+    with closing(LocalNetwork(tmp_path)) as network, ThreadPoolExecutor(8) as threads:
+        view, _ = must_make_keys(network)
+        event = KeyEvent(0, robust, view.participants, 4, 100, (), 5)
+        key = Key(robust, network.make_key_now(view, event, 4), 4)
+        view = replace(view, keys={**view.keys, robust.id: key})
+        for _ in range(4):
+            network.add_stock(key, 0, (0, 1, 2), 0)
+        payload = EcdsaPayload(DIGEST)
+        request = Request(bytes(32), SignatureRequest(TWEAK, payload, robust.id), bytes([9]) * 32, 1)
+        orders = [((0, 1, 2), (1, 2, 0), (2, 0, 1))[number % 3] for number in range(4 * BATCH)]
+        signing = [threads.submit(network.sign_now, request, view, order) for order in orders]
+        assert all(isinstance(one.result(), EcdsaSignature) for one in signing)
+        assert network.count_stock(robust, view.ids) == 0
 
 
 def test_eddsa_signs_with_and_without_stock(tmp_path: Path) -> None:
