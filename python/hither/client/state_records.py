@@ -17,6 +17,7 @@ from hither.primitives.state_record import (
     StateRecord,
     state_record_from_json,
 )
+from hither.primitives.types import AccountId
 
 Json = dict[str, Any]
 Call = Callable[[str, Any], Any]
@@ -118,7 +119,7 @@ def read_records(text: str | bytes) -> list[Json]:
 
 def validate_records(records: Sequence[Any]) -> None:
     """Raises ``InvalidStateFile`` unless each is a record, once, and code is what its account names."""
-    accounts: dict[str, AccountRecord] = {}
+    accounts: dict[AccountId, AccountRecord] = {}
     seen: set[Any] = set()
     parsed: list[StateRecord] = []
     for index, record in enumerate(records):

@@ -73,7 +73,11 @@ def test_transaction_appears_live_and_by_its_hash(shared: Network) -> None:
         balance = client.get_account("peggy.near").amount
     assert "shard 2, block" in shown
     assert f"balance {format_near(balance)}, storage 182 bytes" in shown
-    exported = json.loads(must_hither("tx", result.hash, "--json", home=shared.home))
+    picture = shared.home / "picture.svg"
+    arguments = ("tx", result.hash, "--json", "--svg", str(picture))
+    exported = json.loads(must_hither(*arguments, home=shared.home))
+    drawn = picture.read_text()
+    assert all(text in drawn for text in ("<svg", "shard 0", "shard 2", "peggy.near"))
     assert exported["trace"][result.hash]["shard_id"] == 0
     writes = [change for row in exported["trace"].values() for change in row["changes"]]
     assert str(balance) in {change["change"].get("amount") for change in writes}
