@@ -81,9 +81,8 @@ def draw_trace(trace: Trace) -> str:
     for index, shard_id in enumerate(lanes):
         x = MARGIN + LABEL_WIDTH + LANE_WIDTH * index
         name = "shard unknown" if shard_id is None else f"shard {shard_id}"
-        lines.append(
-            f'<rect class="lane" x="{x + 4}" y="{MARGIN}" width="{LANE_WIDTH - 8}" height="{bottom - 2 * MARGIN}" rx="6"/>'
-        )
+        size = f'width="{LANE_WIDTH - 8}" height="{bottom - 2 * MARGIN}"'
+        lines.append(f'<rect class="lane" x="{x + 4}" y="{MARGIN}" {size} rx="6"/>')
         lines.append(
             f'<text class="head" x="{x + LANE_WIDTH // 2}" y="{MARGIN + 24}" text-anchor="middle">{name}</text>'
         )
