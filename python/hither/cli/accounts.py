@@ -8,6 +8,7 @@ import dataclasses
 import json
 import os
 import secrets
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,6 +103,71 @@ def warn_of_traces(endpoints: dict[str, Any], name: str) -> None:
         "  what is there is yours now, and others may still pay to it meaning somebody else.",
         err=True,
     )
+
+
+@command.command("derive")
+@click.option(
+    "--mnemonic", metavar="WORDS", help="12 to 24 words of BIP-39; `-` reads them from the standard input."
+)
+@click.option(
+    "--seed", metavar="HEX", help="Instead: 64 bytes in hex; `-` reads them from the standard input."
+)
+@click.option("--passphrase", default="", help="Goes with the words [default: none].")
+@click.option("--count", type=click.IntRange(1, 1000), default=1, show_default=True, help="How many keys.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON array.")
+def derive_command(
+    mnemonic: str | None, seed: str | None, passphrase: str, count: int, as_json: bool
+) -> None:
+    """Derive keys as NEAR's wallets do: SLIP-10 at m/44'/397'/0', then 1' and so on. No network is needed.
+
+    The account beside a key is the implicit one, which the key owns anywhere. Whoever has the words has the keys:
+    on a machine that others use, give them on the standard input.
+    """
+    if (mnemonic is None) == (seed is None):
+        raise click.UsageError("give --mnemonic or --seed")
+    if seed is not None and passphrase:
+        raise click.UsageError("--passphrase goes with --mnemonic")
+    from hither.crypto.wallets import InvalidWallet, compute_seed
+
+    text = mnemonic if mnemonic is not None else seed or ""
+    text = sys.stdin.read() if text == "-" else text
+    try:
+        root = read_seed(text) if mnemonic is None else compute_seed(text, passphrase)
+        rows = [derive_account(root, index) for index in range(count)]
+    except InvalidWallet as problem:
+        stop(str(problem))
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    for row in rows:
+        click.echo(f"{row['path']:<16}{row['account_id']}  {row['public_key']}  {row['secret_key']}")
+
+
+def read_seed(text: str) -> bytes:
+    """A seed in hex. Raises ``InvalidWallet``."""
+    from hither.crypto.wallets import InvalidWallet
+
+    try:
+        return bytes.fromhex(text.strip())
+    except ValueError:
+        raise InvalidWallet("the seed is not hex") from None
+
+
+def derive_account(seed: bytes, index: int) -> dict[str, str]:
+    """The key with a number, and the implicit account that it owns."""
+    from hither.crypto.keys import public_key_to_str, secret_key_to_str
+    from hither.crypto.signing import compute_public_key
+    from hither.crypto.wallets import derive_secret_key
+
+    path = f"m/44'/397'/{index}'"
+    secret = derive_secret_key(seed, path)
+    public = compute_public_key(secret)
+    return {
+        "account_id": public.data.hex(),
+        "public_key": public_key_to_str(public),
+        "secret_key": secret_key_to_str(secret),
+        "path": path,
+    }
 
 
 @command.command("addresses")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from mnemonic import Mnemonic
 
 from hither.chain.genesis import derive_development_key
 from hither.client import Client, Signer
@@ -73,3 +74,24 @@ def test_wrong_files_and_accounts_change_nothing(urls: tuple[str, str], tmp_path
     missing = hither("state", "export", "dave.near", "--node", urls[1], home=tmp_path)
     assert missing.returncode == 1
     assert "UNKNOWN_ACCOUNT" in missing.stderr
+
+
+WORDS = "fortune conduct light unusual gloom process wrap spare season exact anchor devote"
+SECRETS = [
+    "ed25519:G94YBVktAVUFZWvYBtYmfpvVMNCtSf2x73bMfTCM9CfzyrUyN5X6VpTqr8QTCHYBTdUfzufDsTy3cR9CfNf74Bv",
+    "ed25519:2Q6EAt5ikTSVT2HvAB6fb5XLFukrahVXFdSzdYt8sVxXRasDktuAx2hTY5yBiPju4wdqbevnSgKxfayKvUBShsRv",
+]
+
+
+def test_words_and_their_seed_give_the_same_accounts(tmp_path: Path) -> None:
+    """Those of NEAR's wallets, without a network; the account is the key's own."""
+    seed = Mnemonic.to_seed(WORDS).hex()
+    for option, text in (("--mnemonic", WORDS), ("--seed", seed)):
+        derived = must_hither("accounts", "derive", option, text, "--count", "2", "--json", home=tmp_path)
+        rows = json.loads(derived)
+        assert [row["secret_key"] for row in rows] == SECRETS
+        assert all(len(row["account_id"]) == 64 for row in rows)
+    wrong = hither("accounts", "derive", "--mnemonic", WORDS + " gloom", home=tmp_path)
+    assert (wrong.returncode, "gloom" in wrong.stderr) == (1, False)
+    assert hither("accounts", "derive", "--seed", "xyz", home=tmp_path).returncode == 1
+    assert hither("accounts", "derive", home=tmp_path).returncode == 2
