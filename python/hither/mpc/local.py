@@ -8,7 +8,8 @@ import itertools
 import logging
 import os
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -26,7 +27,7 @@ from hither.mpc.requests import (
     ForeignTxAnswer,
     SignatureRequest,
 )
-from hither.mpc.schemes import Domain, Member, Task, run_together
+from hither.mpc.schemes import Domain, Member, Steps, Task, run_together
 from hither.mpc.signers import NO_STOCK, KeyFailed, NotSigned, explain_missing
 from hither.mpc.store import NodeStore, make_presignature_id, read_or_make_key
 
@@ -36,6 +37,16 @@ REFILL_NICENESS: Final = 10
 REFILL_PAUSE_S: Final = 0.2
 ROOT_TWEAK: Final = bytes(32)
 """Facts are signed under a domain's root key itself."""
+
+
+Work = Callable[[Mapping[int, Steps[list[Secret]]]], dict[int, list[Secret]]]
+"""Runs a job with all its signers."""
+
+
+def _be_nice() -> None:
+    """Of this thread alone; the system takes what is too much for the most."""
+    thread = threading.get_native_id()
+    os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + REFILL_NICENESS)
 
 
 @dataclass(slots=True)
@@ -109,6 +120,7 @@ class LocalNetwork:
         self._view: NetworkView | None = None
         self._is_ending = threading.Event()
         self._refill: threading.Thread | None = None
+        self._refilling = ThreadPoolExecutor(1, "mpc-presign", initializer=_be_nice)
 
     def add_node(self, participant: int) -> LocalNode:
         """A node with a store of its own, made if there is none."""
@@ -123,6 +135,7 @@ class LocalNetwork:
         self._is_ending.set()
         if self._refill is not None:
             self._refill.join()
+        self._refilling.shutdown()
         for node in self.nodes.values():
             node.store.close()
 
@@ -231,17 +244,21 @@ class LocalNetwork:
     def _list_stock(self, domain: Domain, signers: Sequence[int]) -> list[bytes]:
         return self.nodes[signers[0]].store.list_presignatures(domain.id, signers)
 
-    def add_stock(self, key: Key, epoch_id: int, signers: tuple[int, ...], owner: int) -> None:
-        """Run one job that makes presignatures of these signers."""
+    def add_stock(
+        self, key: Key, epoch_id: int, signers: tuple[int, ...], owner: int, work: Work = run_together
+    ) -> None:
+        """Have one job make presignatures of these signers."""
         members = {me: self._make_member(key, epoch_id, me, signers, owner) for me in signers}
         presign = key.domain.scheme.presign
         assert presign is not None, f"{key.domain.protocol} has no stock"
-        made = run_together({me: presign(member) for me, member in members.items()})
+        made = work({me: presign(member) for me, member in members.items()})
         id_ = make_presignature_id(owner)
         for me, presignatures in made.items():
             self.nodes[me].store.put_presignatures(id_, key.domain.id, epoch_id, signers, presignatures)
 
-    def fill_stock(self, view: NetworkView, purposes: Collection[str] = ("Sign",)) -> None:
+    def fill_stock(
+        self, view: NetworkView, purposes: Collection[str] = ("Sign",), work: Work = run_together
+    ) -> None:
         """Make what is missing, the scarcest first, until nothing is or the network closes."""
         while not self._is_ending.is_set() and self._view is view:
             lacking = [
@@ -255,23 +272,30 @@ class LocalNetwork:
             if not lacking:
                 return
             count, domain_id, signers = min(lacking)
-            self.add_stock(view.keys[domain_id], view.epoch_id, signers, signers[count % len(signers)])
+            owner = signers[count % len(signers)]
+            self.add_stock(view.keys[domain_id], view.epoch_id, signers, owner, work)
 
     def _count_wanted(self, view: NetworkView, domain: Domain) -> int:
         return count_wanted(view.ids, domain, self._stock.get(domain.protocol))
 
     def keep_stock(self) -> None:
-        """Refill in a thread of its own, of lower priority than everything that somebody waits for."""
+        """Refill in threads of its own: the work has a lower priority than everything that somebody waits for.
+
+        What it does with the stores has not, for a thread of low priority that is put off while it holds a lock puts
+        off everybody who waits for that.
+        """
+
+        def work(jobs: Mapping[int, Steps[list[Secret]]]) -> dict[int, list[Secret]]:
+            return self._refilling.submit(run_together, jobs).result()
 
         def run() -> None:
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), REFILL_NICENESS)
             while not self._is_ending.wait(REFILL_PAUSE_S):
                 view = self._view
                 if view is None:
                     continue
                 try:
-                    self.fill_stock(view)
-                    self.fill_stock(view, ("Sign", "ForeignTx"))
+                    self.fill_stock(view, work=work)
+                    self.fill_stock(view, ("Sign", "ForeignTx"), work)
                 except (ProtocolFailure, AssertionError) as error:
                     # A share may go while its stock is being made: the next round has the new one.
                     logger.warning("no stock was made: %s", error)

@@ -1,5 +1,8 @@
 """Nodes of one process: keys, stock, signatures."""
 
+import os
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -12,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
 from hither.mpc import protocols
 from hither.mpc.contract import Key, KeyEvent, NetworkView, Participant
 from hither.mpc.engine import Request
-from hither.mpc.local import LocalNetwork
+from hither.mpc.local import REFILL_NICENESS, LocalNetwork
 from hither.mpc.requests import (
     Answer,
     EcdsaPayload,
@@ -107,6 +110,25 @@ def test_requests_at_once_share_the_stock_without_loss(tmp_path: Path) -> None:
         signing = [threads.submit(network.sign_now, request, view, order) for order in orders]
         assert all(isinstance(one.result(), EcdsaSignature) for one in signing)
         assert network.count_stock(robust, view.ids) == 0
+
+
+def test_refilling_works_at_low_priority_and_writes_at_the_usual(tmp_path: Path) -> None:
+    """Who waits for a lock of the stores must not wait for a thread that everybody else goes before."""
+    usual = os.getpriority(os.PRIO_PROCESS, 0)
+    with closing(LocalNetwork(tmp_path, stock={"CaitSith": 1, "Frost": 1})) as network:
+        view, _ = must_make_keys(network)
+        network.set_view(view)
+        network.keep_stock()
+        until_s = time.monotonic() + 60
+        while network.count_stock(EDDSA, view.ids) < 3 * BATCH:
+            assert time.monotonic() < until_s, "no stock was made"
+            time.sleep(0.01)
+        nice = {
+            thread.name.partition("_")[0]: os.getpriority(os.PRIO_PROCESS, thread.native_id or 0)
+            for thread in threading.enumerate()
+        }
+    assert nice["mpc-presign"] == min(19, usual + REFILL_NICENESS)
+    assert nice["mpc-stock"] == usual
 
 
 def test_eddsa_signs_with_and_without_stock(tmp_path: Path) -> None:
