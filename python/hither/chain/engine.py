@@ -56,6 +56,8 @@ class ChainEngine:
         self._threads = threads
         self.pools = {shard_id: TransactionPool() for shard_id in parameters.shard_layout.shard_ids}
         self.is_archive = False
+        self.held: frozenset[ShardId] = frozenset()
+        """Shards whose chunk is left out of the next block: a fork has yet to copy whom its receipts are for."""
         self._patches: dict[ShardId, StatePatch] = {}
         self._intake: dict[ShardId, Intake] = {}
 
@@ -73,8 +75,8 @@ class ChainEngine:
             pool.insert(entry)
 
     def has_transactions(self) -> bool:
-        """Whether any pool holds something."""
-        return any(len(pool) for pool in self.pools.values())
+        """Whether any pool holds something that the next block can take."""
+        return any(len(pool) for shard_id, pool in self.pools.items() if shard_id not in self.held)
 
     def get_pooled(self, transaction_hash: CryptoHash) -> SignedTransaction | None:
         """A waiting transaction."""
@@ -101,6 +103,8 @@ class ChainEngine:
         if head.height != parameters.genesis_height:
             context = self.make_admission_context()
             for shard_id, pool in self.pools.items():
+                if shard_id in self.held:
+                    continue
                 chosen, dropped = self._choose(shard_id, pool, context)
                 rows = tuple(encode_signed_transaction(signed) for signed in chosen)
                 chunk = make_chunk(head, parameters, shard_id, chosen, self._signers, rows)
@@ -111,7 +115,7 @@ class ChainEngine:
         plan = BlockPlan(height, timestamp_ns, chunks, is_fast_forward=height != head.height + 1)
         block = make_block(head, parameters, plan, self._signers)
         new_head, applied = apply_block(head, parameters, block, chunks, self._apply_shards)
-        if chunks:
+        if chunks or self.held:
             self._patches = {}
         applied = msgspec.structs.replace(
             applied, dropped=tuple(all_dropped), transaction_rows=tuple(all_rows)
@@ -155,7 +159,7 @@ class ChainEngine:
     def _apply_shard(self, work: ShardWork) -> ApplyResult:
         context = work.context
         patch = self._patches.get(context.shard_id)
-        if patch is not None:
+        if patch is not None and (context.is_new_chunk or context.shard_id in self.held):
             context = msgspec.structs.replace(context, state_patch=patch)
         # The signatures were checked when the transactions came in.
         verified = frozenset(signed.hash for signed in work.transactions)

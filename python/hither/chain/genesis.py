@@ -323,6 +323,7 @@ class DevelopmentOptions(msgspec.Struct, frozen=True, kw_only=True):
     epoch_length: int = DEVELOPMENT_EPOCH_LENGTH
     transaction_validity_period: int = DEVELOPMENT_VALIDITY_BLOCKS
     validator_public_key: PublicKey | None = None
+    genesis_height: int = 0
 
 
 def make_development_genesis(time_ns: int, options: DevelopmentOptions | None = None) -> Genesis:
@@ -343,6 +344,7 @@ def make_development_genesis(time_ns: int, options: DevelopmentOptions | None = 
         protocol_version=options.protocol_version,
         genesis_time=format_genesis_time(time_ns),
         chain_id=options.chain_id,
+        genesis_height=options.genesis_height,
         num_block_producer_seats=1,
         num_block_producer_seats_per_shard=[1] * num_shards,
         avg_hidden_validator_seats_per_shard=[0] * num_shards,

@@ -485,6 +485,9 @@ class ChainControl(Protocol):
     async def patch_state(self, records: Sequence[Any]) -> Tip:
         """Write records (JSON of NEAR's ``StateRecord``) into the state; visible in the returned block."""
 
+    async def bring(self, account_ids: Sequence[str]) -> None:
+        """Copy accounts that a fork does not know; visible when this returns. Raises ControlRefused."""
+
     async def snapshot(self) -> str:
         """Remember the present; the id is for ``revert``."""
 

@@ -23,6 +23,7 @@ from hither.cli.node import (
 )
 from hither.cli.ports import describe_owner, find_free_port, is_free
 from hither.cli.problems import home_option, stop
+from hither.node.fork.pin import FORK_FILE, ForkPin
 from hither.node.home import (
     DATA_FOLDER,
     FORMAT_FILE,
@@ -93,6 +94,12 @@ DETACH_WAIT_S_MAX = 60
     help="More that the network signs, separated by commas: robust (ECDSA), app-keys (confidential keys).",
 )
 @click.option(
+    "--fork",
+    metavar="NETWORK",
+    help="Begin with what testnet, mainnet or the node at a URL has: accounts are copied when they are first touched.",
+)
+@click.option("--block", type=click.IntRange(0), metavar="HEIGHT", help="With --fork: as of this block.")
+@click.option(
     "--while-stdin",
     is_flag=True,
     help="Stop when the standard input ends: for programs that start a network and may be killed.",
@@ -113,6 +120,8 @@ def command(
     evm: tuple[int, ...],
     mpc: str,
     domains: tuple[str, ...],
+    fork: str | None,
+    block: int | None,
     while_stdin: bool,
     protocol_version: int | None,
     block_time: str,
@@ -130,6 +139,8 @@ def command(
         raise click.UsageError(
             "--demo needs the signing network in the foreground: leave out --alone and --detach"
         )
+    if block is not None and fork is None:
+        raise click.UsageError("--block goes with --fork")
     folder = resolve_home(home)
     host, port = (HOST, DEFAULT_PORT) if fresh else find_rpc_address(folder)
     port += port_offset
@@ -144,7 +155,9 @@ def command(
         with lock_home(folder):
             if fresh:
                 wipe(folder)
+            pin = find_fork(folder, fork, block)
             options = DevelopmentOptions(
+                genesis_height=0 if pin is None else pin.height,
                 protocol_version=protocol_version or DEFAULT_PROTOCOL_VERSION,
                 boundary_accounts=make_boundaries(shards) if shards != 3 else DEVELOPMENT_BOUNDARIES,
             )
@@ -175,6 +188,18 @@ def command(
             )
     except HomeProblem as problem:
         stop(str(problem))
+
+
+def find_fork(folder: Path, network: str | None, height: int | None) -> ForkPin | None:
+    """What the chain of this home is a fork of. Raises HomeProblem."""
+    if network is None and not (folder / FORK_FILE).exists():
+        return None
+    from hither.cli.fork import describe_fork, prepare_fork
+
+    pin = prepare_fork(folder, network, height)
+    if pin is not None:
+        click.echo(describe_fork(pin))
+    return pin
 
 
 def stop_at_end_of_input() -> None:

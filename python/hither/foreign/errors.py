@@ -151,11 +151,19 @@ class EndpointError(ForeignError):
     hint = "read the endpoint's reason; another endpoint may answer"
 
     def __init__(
-        self, message: str, *, rpc_code: int | None = None, data: Any = None, hint: str | None = None
+        self,
+        message: str,
+        *,
+        rpc_code: int | None = None,
+        data: Any = None,
+        hint: str | None = None,
+        cause: Any = None,
     ) -> None:
         super().__init__(message, hint=hint)
         self.rpc_code = rpc_code
         self.data = data
+        self.cause = cause
+        """NEAR's nodes name the reason here."""
 
 
 class RateLimited(EndpointError):

@@ -11,7 +11,7 @@ import asyncio
 import itertools
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -130,16 +130,17 @@ class JsonRpc:
         """Close the connections."""
         await self._http.aclose()
 
-    async def call(self, method: str, params: Sequence[Any] = (), *, is_repeatable: bool = True) -> Any:
+    async def call(
+        self, method: str, params: Sequence[Any] | Mapping[str, Any] = (), *, is_repeatable: bool = True
+    ) -> Any:
         """The result. Raises ``EndpointError`` or ``TransportError``.
 
         ``is_repeatable`` is for requests that do the same when they arrive twice: reads, and sending the very same
         signed transaction.
         """
         request_id = next(self._request_ids)
-        body = msgspec.json.encode(
-            {"jsonrpc": "2.0", "id": request_id, "method": method, "params": list(params)}
-        )
+        named = params if isinstance(params, Mapping) else list(params)
+        body = msgspec.json.encode({"jsonrpc": "2.0", "id": request_id, "method": method, "params": named})
         failures = 0
         while True:
             try:
@@ -216,7 +217,7 @@ def _make_error(method: str, error: Any, answer: httpx.Response) -> EndpointErro
     message = f"{method}: {error.get('message', 'no reason given')}"
     if rpc_code == _LIMIT_EXCEEDED or answer.status_code == 429:
         return _make_rate_limited(message, answer, rpc_code, error.get("data"))
-    return EndpointError(message, rpc_code=rpc_code, data=error.get("data"))
+    return EndpointError(message, rpc_code=rpc_code, data=error.get("data"), cause=error.get("cause"))
 
 
 def _make_rate_limited(

@@ -18,6 +18,7 @@ import msgspec
 
 from hither.chain.application import AppliedBlock
 from hither.chain.engine import ChainEngine, StatePatch
+from hither.chain.fork import has_work
 from hither.chain.head import ChainHead
 from hither.chain.pool import PooledEntry
 from hither.chain.reader import ControlRefused
@@ -102,6 +103,8 @@ class ChainThread:
         self._wake_at_ns: int | None = None
         self._is_stopping = False
         self._is_patched = False
+        self.plan: Callable[[ChainHead], frozenset[ShardId]] | None = None
+        """Of a fork: which shards have to wait after this head. Set before the start."""
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="chain", daemon=True)
 
@@ -198,6 +201,8 @@ class ChainThread:
 
     def _run(self) -> None:
         try:
+            if self.plan is not None:
+                self._state = msgspec.structs.replace(self._state, has_receipts=self._has_receipts())
             self._handle(Ticked(self._clock_ns()))
             while not self._is_stopping:
                 self._work()
@@ -284,12 +289,20 @@ class ChainThread:
                 final_height=head.final_height,
                 next_epoch_height=self._get_next_epoch_height(),
                 is_busy=is_busy,
-                has_receipts=head.has_waiting_receipts(),
+                has_receipts=self._has_receipts(),
                 has_transactions=engine.has_transactions(),
                 has_refunds_only=head.has_only_refunds_waiting(),
                 is_finality_awaited=self._is_finality_awaited or self._has_final_goal(),
             )
         )
+
+    def _has_receipts(self) -> bool:
+        """Whether the next block has receipts to process; of a fork, and not only such as have to wait."""
+        head = self._engine.head
+        if self.plan is None:
+            return head.has_waiting_receipts()
+        self._engine.held = self.plan(head)
+        return has_work(head, self._engine.held)
 
     def _get_next_epoch_height(self) -> BlockHeight:
         return get_next_epoch_height(self._engine)
@@ -410,7 +423,7 @@ class ChainThread:
                 timestamp_ns=head.block.header.timestamp_ns,
                 final_height=head.final_height,
                 next_epoch_height=self._get_next_epoch_height(),
-                has_receipts=head.has_waiting_receipts(),
+                has_receipts=self._has_receipts(),
             )
         )
         for goal in self._goals:

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import msgspec
 
+from hither.node.fork.pin import read_pin
 from hither.node.home import CONFIG_FILE, Home, HomeProblem
 from hither.rpc.context import ANNOUNCED_SIZE_MAX, VIEW_STATE_SIZE_MAX, WAIT_TIMEOUT_MS, RpcSettings
 
@@ -62,4 +63,5 @@ def make_rpc_settings(home: Home) -> RpcSettings:
         announced_size_max=rpc.limits_config.json_payload_max_size,
         cors_allowed_origins=rpc.cors_allowed_origins,
         node_public_key=home.node_key,
+        is_fork=read_pin(home.path) is not None,
     )

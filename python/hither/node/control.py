@@ -30,9 +30,11 @@ from hither.chain.sequencer.embedded import BLOCK_TIME_MS, NANOSECONDS_IN_A_MILL
 from hither.chain.stored_chain import StoredChain, make_tip
 from hither.crypto.signing import are_valid_signatures
 from hither.node.chain_thread import STOPPED, ChainThread
-from hither.node.state_patch import make_patches
+from hither.node.fork.errors import ForkProblem
+from hither.node.fork.fork import Fork
+from hither.node.state_patch import list_accounts_of_records, make_patches
 from hither.primitives.transaction import SignedTransaction
-from hither.primitives.types import BlockHeight, CryptoHash
+from hither.primitives.types import AccountId, BlockHeight, CryptoHash
 from hither.rpc.waiters import TransactionWaiters
 
 BATCH_MAX: Final = 512
@@ -93,6 +95,7 @@ class NodeControl:
         self._head_changed: asyncio.Future[None] | None = None
         self._streams: set[BlockEvents] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.fork: Fork | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Belong to this loop from now on."""
@@ -343,11 +346,22 @@ class NodeControl:
     async def patch_state(self, records: Sequence[Any]) -> Tip:
         """Write records into the state; visible in the returned block. Raises ControlRefused."""
         self._must_be_development()
+        if self.fork is not None:
+            await self.bring(list_accounts_of_records(records))
         patches: dict[Any, StatePatch] = make_patches(records, self._reader)
         if not patches:
             return self._reader.get_head()
         await asyncio.wrap_future(self._thread.patch(patches))
         return self._reader.get_head()
+
+    async def bring(self, account_ids: Sequence[str]) -> None:
+        """Copy accounts that a fork does not know; visible when this returns. Raises ControlRefused."""
+        if self.fork is None:
+            raise ControlRefused("this chain is no fork")
+        try:
+            await self.fork.bring([AccountId(account_id) for account_id in account_ids])
+        except ForkProblem as problem:
+            raise ControlRefused(str(problem)) from None
 
     async def mine(self, count: int = 1) -> Tip:
         """Make so many blocks now."""

@@ -29,10 +29,13 @@ from hither.chain.stored_chain import PoolView, StoredChain
 from hither.crypto.signing import compute_public_key
 from hither.node.chain_thread import ChainThread, start_sequencer
 from hither.node.control import NodeControl
+from hither.node.fork.fork import AccountCache, Fork
+from hither.node.fork.pin import CACHE_FOLDER, read_pin
+from hither.node.fork.remote import Remote, make_rpc
 from hither.node.home import GENESIS_FILE, Home, HomeProblem, write_begun
 from hither.primitives.state_record import InvalidStateRecord
 from hither.primitives.transaction import SignedTransaction
-from hither.primitives.types import CryptoHash
+from hither.primitives.types import AccountId, CryptoHash
 from hither.state import StateDamaged, StateDesk, Store, StoreError, Trie
 from hither.vm import Vm
 
@@ -94,8 +97,30 @@ class Node:
         sequencer = msgspec.structs.replace(sequencer, finality_block_time_ms=options.finality_block_time_ms)
         self._thread = ChainThread(engine, sequencer, self._publish, options.clock_ns)
         self.control = NodeControl(self.reader, engine, self._thread, is_development=options.is_development)
+        self.fork = self._open_fork(genesis)
         self.desk: StateDesk | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    def _open_fork(self, genesis: Genesis) -> Fork | None:
+        """None unless the home's chain is a fork. Raises HomeProblem."""
+        pin = read_pin(self.home.path)
+        if pin is None:
+            return None
+        own = frozenset(
+            AccountId(record["Account"]["account_id"]) for record in genesis.records if "Account" in record
+        )
+        cache = AccountCache(self.home.path / CACHE_FOLDER / pin.block_hash)
+        fork = Fork(
+            Remote(make_rpc(pin.url), pin),
+            cache,
+            own,
+            self._engine.parameters.shard_layout,
+            lambda: self.reader.head,
+            self._thread.patch,
+        )
+        self._thread.plan = fork.plan
+        self.control.fork = fork
+        return fork
 
     @classmethod
     def open(cls, home: Home, options: NodeOptions | None = None) -> "Node":
@@ -135,11 +160,15 @@ class Node:
         gc.set_threshold(*COLLECTION_THRESHOLDS)
         self._loop = asyncio.get_running_loop()
         self.control.start(self._loop)
+        if self.fork is not None:
+            self.fork.start(self._loop)
         self._thread.start()
 
     async def stop(self) -> None:
         """End with everything on disk."""
         await asyncio.to_thread(self._thread.stop)
+        if self.fork is not None:
+            await self.fork.close()
         self.control.stop()
         if self._threads is not None:
             self._threads.shutdown()

@@ -240,6 +240,7 @@ async def _set_block_mode(control: NodeControl, mode: str, interval_ms: int | No
 
 _CONTROLS: Final[dict[str, Callable[..., Awaitable[Any]]]] = {
     "check": _check,
+    "bring": NodeControl.bring,
     "fast_forward": NodeControl.fast_forward,
     "patch_state": NodeControl.patch_state,
     "mine": NodeControl.mine,

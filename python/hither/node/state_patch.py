@@ -25,10 +25,7 @@ def make_patches(records: Sequence[Any], reader: ChainReader) -> dict[ShardId, S
     Code needs an account that names its hash, in the same patch or already there: NEAR's own
     node stops when it does not.
     """
-    try:
-        parsed = [state_record_from_json(record) for record in records]
-    except InvalidStateRecord as error:
-        raise ControlRefused(f"not a record of state: {error}") from None
+    parsed = _parse_all(records)
     accounts = {r.account_id: r.account for r in parsed if isinstance(r, AccountRecord)}
     tip = reader.get_head()
     layout = reader.get_epoch(tip.epoch_id).shard_layout
@@ -43,6 +40,18 @@ def make_patches(records: Sequence[Any], reader: ChainReader) -> dict[ShardId, S
             _must_name_code(record, account)
         patches.setdefault(shard_id, []).append(make_record_write(record))
     return {shard_id: tuple(writes) for shard_id, writes in patches.items()}
+
+
+def list_accounts_of_records(records: Sequence[Any]) -> list[AccountId]:
+    """Whose records they are. Raises ControlRefused for what is no record."""
+    return [record.account_id for record in _parse_all(records)]
+
+
+def _parse_all(records: Sequence[Any]) -> list[StateRecord]:
+    try:
+        return [state_record_from_json(record) for record in records]
+    except InvalidStateRecord as error:
+        raise ControlRefused(f"not a record of state: {error}") from None
 
 
 def _must_name_code(record: StateRecord, account: object) -> None:

@@ -45,6 +45,7 @@ class RpcSettings(msgspec.Struct, frozen=True, kw_only=True):
     announced_size_max: int = ANNOUNCED_SIZE_MAX
     cors_allowed_origins: tuple[str, ...] = ("*",)
     node_public_key: PublicKey = PublicKey(0, bytes(32))
+    is_fork: bool = False
     node_version: NodeVersion = NodeVersion(__version__, "hither", "unknown", "unknown")
 
 

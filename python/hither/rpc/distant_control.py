@@ -197,6 +197,10 @@ class DistantControl:
         """Write records into the state; visible in the returned block. Raises ControlRefused."""
         return _read_tip(await self._ask("patch_state", list(records)))
 
+    async def bring(self, account_ids: Sequence[str]) -> None:
+        """Copy accounts that a fork does not know; visible when this returns. Raises ControlRefused."""
+        await self._ask("bring", list(account_ids))
+
     async def mine(self, count: int = 1) -> Tip:
         """Make so many blocks now."""
         return _read_tip(await self._ask("mine", count))

@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from hither.chain.reader import ChainControl, ChainReader
 from hither.rpc.context import Context, RpcSettings
 from hither.rpc.dispatch import Dispatcher
+from hither.rpc.forked import copy_first
 from hither.rpc.http import Application, is_json
 from hither.rpc.methods import make_methods
 from hither.vm import Vm
@@ -32,6 +33,8 @@ def make_application(
     """The ASGI application. Development methods are there only on a development chain."""
     context = Context(reader, control, vm, settings or RpcSettings())
     methods = make_methods(context.protocol_version, is_development=control.is_development)
+    if context.settings.is_fork:
+        methods = copy_first(methods)
     return Application(context, Dispatcher(context, methods))
 
 

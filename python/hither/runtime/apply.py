@@ -55,6 +55,7 @@ def apply_chunk(
     grants = run_bandwidth_scheduler(context, state)
     state.commit(causes.BANDWIDTH_SCHEDULER_STATE_UPDATE)
     if not context.is_new_chunk:
+        _patch_state(state, context)
         return _make_result_of_missing_chunk(state, context)
     run = ChunkRun(context, get_fees(context.config), state, grants, vm)
     run.minted = minted
@@ -114,7 +115,7 @@ def _make_result(run: ChunkRun, incoming_receipts: Sequence[Receipt]) -> ApplyRe
     bandwidth_requests = run.sink.make_bandwidth_requests()
     run.state.commit(causes.UPDATED_DELAYED_RECEIPTS)
     assert run.gas_burnt <= GAS_MAX
-    _patch_state(run)
+    _patch_state(run.state, run.context)
     sealed = run.state.seal()
     burnt = Balance(run.tokens_burnt - run.subsidized_amount)
     outgoing = run.sink.outgoing_receipts
@@ -134,14 +135,14 @@ def _make_result(run: ChunkRun, incoming_receipts: Sequence[Receipt]) -> ApplyRe
     )
 
 
-def _patch_state(run: ChunkRun) -> None:
+def _patch_state(state: ChunkState, context: ApplyContext) -> None:
     """Write records by hand, as a development chain may be asked to."""
-    for key, value in run.context.state_patch:
+    for key, value in context.state_patch:
         if value is None:
-            run.state.remove(key)
+            state.remove(key)
         else:
-            run.state.set(key, value)
-    run.state.commit(causes.MIGRATION)
+            state.set(key, value)
+    state.commit(causes.MIGRATION)
 
 
 def _keep_last_proposals(proposals: Sequence[ValidatorStake]) -> tuple[ValidatorStake, ...]:

@@ -178,6 +178,11 @@ def data_id_to_yield_id(receiver_id: AccountId, data_id: CryptoHash) -> bytes:
     return b"\x17" + receiver_id.encode() + b"," + data_id
 
 
+def fork_mark(account_id: AccountId) -> bytes:
+    """Not NEAR's: a fork has copied this account, or found that there is none. In a column that NEAR does not use."""
+    return b"\xf0" + account_id.encode()
+
+
 # The way back
 
 
