@@ -2,7 +2,9 @@
 
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -65,10 +67,10 @@ def parse_address(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def init(home: Path, options: DevelopmentOptions) -> Genesis:
+def init(home: Path, options: DevelopmentOptions, more_records: Sequence[dict[str, Any]] = ()) -> Genesis:
     """Write a new home, or find the same chain there already."""
     try:
-        return init_home(home, options, time.time_ns())
+        return init_home(home, options, time.time_ns(), more_records)
     except (HomeProblem, InvalidGenesis) as problem:
         stop(str(problem))
 
@@ -138,10 +140,23 @@ def command() -> None:
 @click.option("--chain-id", default="localnet", show_default=True, help="Name of the chain.")
 @click.option("--shards", type=click.IntRange(1, 8), default=1, show_default=True, help="How many shards.")
 @protocol_version_option
+@click.option(
+    "--accounts",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Accounts to begin with: a JSON list of {account_id, public_key, balance}.",
+)
 @home_option
-def init_command(chain_id: str, shards: int, protocol_version: int | None, home: str | None) -> None:
-    """Write genesis, configuration and keys of a development chain into the home directory."""
+def init_command(
+    chain_id: str, shards: int, protocol_version: int | None, accounts: Path | None, home: str | None
+) -> None:
+    """Write genesis, configuration and keys of a development chain into the home directory.
+
+    `hither up` and `hither node run` begin from it. Accounts of a file are there beside the usual ones; a balance
+    has a unit, as in "10 N".
+    """
     folder = resolve_home(home)
+    records = [] if accounts is None else must_read_accounts(accounts)
     genesis = init(
         folder,
         DevelopmentOptions(
@@ -149,8 +164,21 @@ def init_command(chain_id: str, shards: int, protocol_version: int | None, home:
             protocol_version=protocol_version or DEFAULT_PROTOCOL_VERSION,
             boundary_accounts=make_boundaries(shards),
         ),
+        records,
     )
     click.echo(f"{folder}: chain {genesis.config.chain_id} at protocol {genesis.config.protocol_version}")
+
+
+def must_read_accounts(file: Path) -> list[dict[str, Any]]:
+    """The records for a file of accounts, or the end of the command."""
+    from hither.node.accounts_file import InvalidAccounts, read_accounts
+
+    try:
+        return read_accounts(file.read_bytes())
+    except OSError as error:
+        stop(f"{file}: {error.strerror}")
+    except InvalidAccounts as error:
+        stop(f"{file}: {error}")
 
 
 @command.command("run")

@@ -12,7 +12,7 @@ import fcntl
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -91,8 +91,13 @@ def is_initialized(home: Path) -> bool:
     return (home / GENESIS_FILE).exists()
 
 
-def init_home(home: Path, options: DevelopmentOptions, time_ns: int) -> Genesis:
-    """Write the files of a development chain. One that is there for the same chain is left as it is."""
+def init_home(
+    home: Path, options: DevelopmentOptions, time_ns: int, more_records: Sequence[dict[str, Any]] = ()
+) -> Genesis:
+    """Write the files of a development chain. One that is there for the same chain is left as it is.
+
+    ``more_records`` join the genesis of a new one; for one that is there, or an account that is, they are refused.
+    """
     home.mkdir(parents=True, exist_ok=True)
     if is_initialized(home):
         genesis, _ = _read_genesis(home)
@@ -101,10 +106,12 @@ def init_home(home: Path, options: DevelopmentOptions, time_ns: int) -> Genesis:
                 f"{home} is the home of chain {genesis.config.chain_id!r}, not {options.chain_id!r}; "
                 "name another with --home"
             )
+        if more_records:
+            raise HomeProblem(f"{home} has a genesis already; name another home for one with these accounts")
         return genesis
     secret = derive_development_key(DEVELOPMENT_VALIDATOR)
     options = msgspec.structs.replace(options, validator_public_key=compute_public_key(secret))
-    genesis = make_development_genesis(time_ns, options)
+    genesis = _add_records(make_development_genesis(time_ns, options), more_records)
     _write_key(home / VALIDATOR_KEY_FILE, DEVELOPMENT_VALIDATOR, secret)
     _write_key(home / NODE_KEY_FILE, "node", secret_key_from_seed(ED25519, secrets.token_bytes(32)))
     _write_json(home / CONFIG_FILE, make_config())
@@ -114,6 +121,16 @@ def init_home(home: Path, options: DevelopmentOptions, time_ns: int) -> Genesis:
     write_genesis(temporary, genesis)
     temporary.replace(home / GENESIS_FILE)
     return genesis
+
+
+def _add_records(genesis: Genesis, more: Sequence[dict[str, Any]]) -> Genesis:
+    if not more:
+        return genesis
+    own = {record["Account"]["account_id"] for record in genesis.records if "Account" in record}
+    for record in more:
+        if "Account" in record and record["Account"]["account_id"] in own:
+            raise HomeProblem(f"{record['Account']['account_id']} is an account of every development chain")
+    return with_supply_of_records(Genesis(genesis.config, [*genesis.records, *more]))
 
 
 def read_home(home: Path) -> Home:

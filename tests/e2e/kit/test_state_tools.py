@@ -95,3 +95,21 @@ def test_words_and_their_seed_give_the_same_accounts(tmp_path: Path) -> None:
     assert (wrong.returncode, "gloom" in wrong.stderr) == (1, False)
     assert hither("accounts", "derive", "--seed", "xyz", home=tmp_path).returncode == 1
     assert hither("accounts", "derive", home=tmp_path).returncode == 2
+
+
+def test_chain_begins_with_the_accounts_of_a_file(tmp_path: Path) -> None:
+    """Their owners have the keys from words; the usual accounts are there too, and no secret is kept."""
+    derived = must_hither("accounts", "derive", "--mnemonic", WORDS, "--json", home=tmp_path)
+    (row,) = json.loads(derived)
+    file, home = tmp_path / "accounts.json", tmp_path / "home"
+    shop = {"account_id": "shop.near", "public_key": row["public_key"], "balance": "12.5 N"}
+    file.write_text(json.dumps([row | {"balance": "3 N"}, shop]))
+    must_hither("node", "init", "--accounts", str(file), "--shards", "2", home=home)
+    assert row["secret_key"] not in (home / "genesis.json").read_text()
+    with LocalNetwork(home=home) as network, Client(network.url) as client:
+        assert client.get_account("shop.near").amount == 12_500 * 10**21
+        signer = Signer(row["account_id"], row["secret_key"])
+        client.transfer("alice.near", "1 N", signer=signer)
+        assert client.get_account("alice.near").amount == (10**6 + 1) * 10**24
+    again = hither("node", "init", "--accounts", str(file), home=home)
+    assert (again.returncode, "already" in again.stderr) == (1, True)
