@@ -11,7 +11,7 @@ from hither.client import Client, RpcError, Signer, UnknownAccount, actions
 from hither.crypto.keys import public_key_to_str
 from hither.crypto.signing import compute_public_key
 from hither.primitives.action import Action
-from tests.e2e.cli.running import Network, hither, must_find_offset, network
+from tests.e2e.cli.running import Network, hither, must_find_offset, must_hither, network
 
 pytestmark = pytest.mark.slow
 CONTRACTS = Path(__file__).resolve().parents[3] / "contracts"
@@ -121,6 +121,17 @@ def test_absent_account_is_absent_and_can_be_made(remote: Network, tmp_path: Pat
             client.get_account("nobody.test.near")
         create(ours.url, "nobody.test.near")
         assert client.get_account("nobody.test.near").amount == 100 * 10**24
+
+
+def test_copy_that_a_revert_took_away_is_made_again(remote: Network, tmp_path: Path) -> None:
+    """What was changed after the copy went with it; the second copy is as the first was."""
+    with fork(tmp_path, remote) as ours:
+        before = must_hither("snapshot", home=ours.home)
+        transfer_tokens(ours.url, "7")
+        must_hither("revert", before, home=ours.home)
+        assert get_balance(ours.url, "dana.test.near") == "1000"
+        transfer_tokens(ours.url, "9")
+        assert get_balance(ours.url, "erin.test.near") == "9"
 
 
 def test_fork_goes_on_without_its_remote(tmp_path: Path) -> None:

@@ -197,6 +197,18 @@ def test_remote_that_always_asks_to_wait_is_an_error() -> None:
     assert RemoteSilent.retryable and not RemoteLies.retryable
 
 
+def test_remote_that_stalls_is_an_error() -> None:
+    """After so many attempts, each of which ends."""
+    asked = []
+
+    def answer(question: dict[str, Any]) -> Any:
+        asked.append(question)
+        raise httpx.ReadTimeout("stalls")
+
+    must_refuse(answer, RemoteSilent, "ReadTimeout")
+    assert len(asked) == 3
+
+
 def test_block_of_another_height_than_asked_for_is_refused() -> None:
     """What a fork is pinned to must be what was named."""
 
@@ -215,6 +227,25 @@ def test_block_of_another_height_than_asked_for_is_refused() -> None:
     assert asyncio.run(find(500)) == asyncio.run(find(None)) == PIN
     with pytest.raises(RemoteLies, match="asked for block 499, answered with 500"):
         asyncio.run(find(499))
+
+
+def test_block_without_room_above_it_is_refused() -> None:
+    """No chain could begin there."""
+
+    def answer(question: dict[str, Any]) -> Any:
+        if not question:
+            return {"chain_id": "testnet", "protocol_version": 88}
+        return {"header": {"height": 2**64, "hash": HASH}}
+
+    async def find() -> ForkPin:
+        remote = ask(answer)
+        try:
+            return await find_block(remote._rpc, PIN.url, None)
+        finally:
+            await remote.close()
+
+    with pytest.raises(RemoteLies):
+        asyncio.run(find())
 
 
 def test_cache_gives_back_what_was_put_and_nothing_that_is_damaged(tmp_path: Path) -> None:

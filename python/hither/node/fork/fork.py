@@ -126,8 +126,15 @@ class Fork:
         if copy is None:
             async with self._asking:
                 copy = await self._remote.fetch_account(account_id)
-            self._cache.put(copy)
+            self._keep(copy)
         await asyncio.wrap_future(self._patch(self._make_patches(copy)))
+
+    def _keep(self, copy: AccountCopy) -> None:
+        """On disk. Where that fails the remote is asked again another time."""
+        try:
+            self._cache.put(copy)
+        except OSError as error:
+            logger.warning("the copy of %s is not kept: %s", copy.account_id, error)
 
     def _make_patches(self, copy: AccountCopy) -> dict[ShardId, StatePatch]:
         """A global contract that is published here already stays as it is."""

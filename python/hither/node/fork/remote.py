@@ -13,7 +13,7 @@ from hither.client.state_records import (
 )
 from hither.codec import base58
 from hither.foreign.errors import EndpointError, ForeignError, RateLimited, TransportError
-from hither.foreign.transport import JsonRpc, RateLimit
+from hither.foreign.transport import JsonRpc, RateLimit, RetryPolicy
 from hither.node.fork.accounts import (
     AccountCopy,
     get_global_contract,
@@ -27,12 +27,19 @@ from hither.primitives.types import ZERO_HASH, AccountId
 STATE_SIZE_BYTES_MAX: Final = 64 * 1024 * 1024
 REQUESTS_PER_SECOND: Final = 20
 REQUESTS_AT_ONCE: Final = 4
+TIMEOUT_SECONDS: Final = 5.0
+ATTEMPTS: Final = 3
+HEIGHT_MAX: Final = 2**62
+"""Above it a chain has no room to go on."""
 
 
-def make_rpc(url: str, timeout_seconds: float = 10.0) -> JsonRpc:
-    """A client that public endpoints bear. It obeys them when they say how long to stay away."""
+def make_rpc(url: str) -> JsonRpc:
+    """A client that public endpoints bear. It obeys them when they say how long to stay away.
+
+    It gives up before those who ask us do, so that they are told why.
+    """
     limit = RateLimit(REQUESTS_PER_SECOND, REQUESTS_AT_ONCE)
-    return JsonRpc(url, timeout_seconds=timeout_seconds, rate_limit=limit)
+    return JsonRpc(url, timeout_seconds=TIMEOUT_SECONDS, policy=RetryPolicy(ATTEMPTS), rate_limit=limit)
 
 
 async def find_block(rpc: JsonRpc, url: str, height: int | None) -> ForkPin:
@@ -52,7 +59,7 @@ async def find_block(rpc: JsonRpc, url: str, height: int | None) -> ForkPin:
         is_hash = len(base58.decode(pin.block_hash)) == len(ZERO_HASH)
     except (KeyError, TypeError, ValueError) as error:
         raise RemoteLies(f"{rpc.host}: no block of NEAR's: {error!r}") from error
-    if not is_hash or pin.height < 0 or (height is not None and pin.height != height):
+    if not is_hash or not 0 <= pin.height <= HEIGHT_MAX or (height is not None and pin.height != height):
         raise RemoteLies(f"{rpc.host}: asked for block {height}, answered with {pin.height}")
     return pin
 
