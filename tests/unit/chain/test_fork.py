@@ -86,16 +86,18 @@ def test_shard_waits_for_whom_its_receipts_are_for_and_others_go_on(chain: Small
 
 
 def test_patch_of_a_waiting_shard_is_written_once(chain: SmallChain) -> None:
-    """A second time would undo what happened since."""
-    shard = get_shard(chain, IMPLICIT)
+    """A second time would undo what happened since: here, that the sender has paid."""
+    sender, receiver = ACCOUNTS[:2]
+    shard = get_shard(chain, sender)
+    before = chain.get_balance(sender)
+    record = chain.engine.head.get_shard(shard).trie.get(keys.account(AccountId(sender)))
     chain.engine.held = frozenset(chain.parameters.shard_layout.shard_ids)
-    chain.engine.add_patch({shard: ((keys.fork_mark(IMPLICIT), b"\x01"),)})
+    chain.engine.add_patch({shard: ((keys.account(AccountId(sender)), record),)})
     chain.produce()
     chain.engine.held = frozenset()
-    chain.engine.add_patch({shard: ((keys.fork_mark(IMPLICIT), None),)})
-    chain.produce()
-    chain.produce()
-    assert chain.engine.head.get_shard(shard).trie.get(keys.fork_mark(IMPLICIT)) is None
+    chain.submit([chain.transfer(sender, receiver, 10**24)])
+    chain.produce(3)
+    assert chain.get_balance(sender) <= before - 10**24
 
 
 def test_transactions_of_a_waiting_shard_are_no_work(chain: SmallChain) -> None:
