@@ -54,7 +54,7 @@ class RpcCaller:
         for attempt in (1, 2):
             try:
                 self._connection.request("POST", self._path, body, {"Content-Type": "application/json"})
-                return self._connection.getresponse().read()
+                return bytes(self._connection.getresponse().read())
             except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
                 # A kept connection that the server has closed meanwhile: once more on a new one.
                 self._connection.close()

@@ -273,7 +273,8 @@ def test_nodes_are_stopped_and_started_one_after_the_other(client: Client, runni
             # It tells the contract why; but one of three alone cannot fail what two others might still sign.
             must_become(lambda: count_events(rows[:1], "requests refused") > refused, "refused")
             client.request("sandbox_fast_forward", {"delta_height": 250})
-            with pytest.raises(ExecutionFailed, match="timed out. A node said: SignersUnavailable: 2 signers are needed"):
+            reason = "timed out. A node said: SignersUnavailable: 2 signers are needed"
+            with pytest.raises(ExecutionFailed, match=reason):
                 waiting.result(BECOMES_S_MAX)
         start(rows[2], stack)
         must_become(lambda: get_health(rows[0])["connected"] == [2], "back")
