@@ -113,3 +113,21 @@ def test_chain_begins_with_the_accounts_of_a_file(tmp_path: Path) -> None:
         assert client.get_account("alice.near").amount == (10**6 + 1) * 10**24
     again = hither("node", "init", "--accounts", str(file), home=home)
     assert (again.returncode, "already" in again.stderr) == (1, True)
+
+
+def test_chain_is_shared_as_a_file(tmp_path: Path) -> None:
+    """Saved in one home, loaded into another, it goes on where it was; a running one is not saved."""
+    first, second, file = tmp_path / "first", tmp_path / "second", tmp_path / "team.hither"
+    with LocalNetwork(home=first) as network, network.connect("alice.near") as client:
+        client.transfer("bob.near", "5 N")
+        height = client.get_block().height
+        busy = hither("snapshot", "save", str(tmp_path / "team"), home=first)
+        assert (busy.returncode, "in use" in busy.stderr, file.exists()) == (1, True, False)
+    must_hither("snapshot", "save", str(tmp_path / "team"), home=first)
+    must_hither("snapshot", "load", str(tmp_path / "team"), home=second)
+    with LocalNetwork(home=second) as network, network.connect("alice.near") as client:
+        assert client.get_block().height >= height
+        assert client.get_account("bob.near").amount == (10**6 + 5) * 10**24
+        client.transfer("bob.near", "1 N")
+    again = hither("snapshot", "load", str(file), home=second)
+    assert (again.returncode, "already" in again.stderr) == (1, True)
