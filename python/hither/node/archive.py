@@ -4,6 +4,7 @@ A compressed tar. Its first member, ``manifest.json``, says in which format the 
 member. Signing nodes' stores and other chains are never part of it.
 """
 
+import gzip
 import hashlib
 import io
 import json
@@ -80,7 +81,7 @@ def load_home(file: Path, home: Path) -> None:
     try:
         try:
             _unpack(file, loading)
-        except (tarfile.TarError, EOFError, zlib.error) as error:
+        except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise InvalidArchive(f"{file} is damaged, or no snapshot: {error}") from None
         read_home(loading)
         shutil.rmtree(home / DATA_FOLDER, ignore_errors=True)
