@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from hither.chain.genesis_file import list_genesis_files
+from hither.node.fork.pin import FORK_FILE
 from hither.node.home import (
     CONFIG_FILE,
     DATA_FOLDER,
@@ -51,6 +52,8 @@ def save_home(home: Path, file: Path) -> None:
         NODE_KEY_FILE,
         *list_genesis_files(home / GENESIS_FILE),
     ]
+    if (home / FORK_FILE).exists():
+        names.append(FORK_FILE)
     # Code that was compiled here is not packed: nobody should run machine code out of a file from elsewhere.
     files = sorted(path for path in (home / DATA_FOLDER).iterdir() if path.is_file())
     names += [f"{DATA_FOLDER}/{path.name}" for path in files if path.name not in LOCK_FILES]
