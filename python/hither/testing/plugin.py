@@ -1,8 +1,8 @@
 """The pytest plugin; it is there wherever hither is installed.
 
-Fixtures: ``chain`` (one for the run; tests, modules and examples of Hypothesis leave it as they found it) and ``gas``
-(gas that must not grow). Marker: ``@pytest.mark.hither(shards=3, protocol_version=86)``. A failing test
-shows the receipts of what it sent.
+Fixtures: ``chain`` (one for the run; tests, modules and examples of Hypothesis leave it as they found it), ``network``
+(the signing network and other chains too) and ``gas`` (gas that must not grow). Marker:
+``@pytest.mark.hither(shards=3, protocol_version=86)``. A failing test shows the receipts of what it sent.
 
 A chain is started when the first test asks for it, and each process of pytest-xdist has its own.
 """
@@ -11,7 +11,7 @@ import contextlib
 import functools
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -21,6 +21,9 @@ from hither.params import DEFAULT_PROTOCOL_VERSION
 from hither.testing.chain import Chain
 from hither.testing.gas import GasBook
 from hither.testing.network import BOUNDARIES, LocalNetwork
+
+if TYPE_CHECKING:  # It brings all of the sdk, which most tests do without.
+    from hither.testing.whole_network import WholeNetwork
 
 MARKER: Final = "hither"
 SHOWN_TRANSACTIONS_MAX: Final = 10
@@ -161,6 +164,22 @@ def gas(request: pytest.FixtureRequest) -> Callable[..., None]:
         book.check(f"{request.node.nodeid}[{name}]" if name else request.node.nodeid, result)
 
     return check
+
+
+@pytest.fixture(scope="session")
+def _whole_network(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[WholeNetwork]":
+    """Started when the first test asks for it."""
+    from hither.testing.whole_network import run_whole_network
+
+    with run_whole_network(tmp_path_factory.mktemp("network")) as network:
+        yield network
+
+
+@pytest.fixture
+def network(_whole_network: "WholeNetwork") -> "Iterator[WholeNetwork]":
+    """All of `hither up`: accounts on every chain, signed for by the signing network. Each test leaves it as it was."""
+    with _whole_network.anchor():
+        yield _whole_network
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from hither.foreign.cache import find_cache
+
 pytest_plugins = ["pytester"]
 pytestmark = pytest.mark.slow
 
+CACHE = find_cache()
 ROOT = Path(__file__).resolve().parents[3]
 TOKEN = ROOT / "contracts/fungible_token/fungible_token.wasm"
 HEADER = f"""
@@ -219,3 +222,30 @@ class TestExtended:
 """,
     )
     result.assert_outcomes(passed=3)
+
+
+@pytest.fixture
+def _cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The programs that set-up installed: a project of pytester has a home of its own."""
+    monkeypatch.setenv("HITHER_CACHE", str(CACHE))
+
+
+@pytest.mark.usefixtures("_cache")
+def test_whole_network_is_as_it_was_after_each_test(pytester: pytest.Pytester) -> None:
+    """An account pays on another chain; the next test finds both balances as before."""
+    result = run(
+        pytester,
+        """
+@pytest.mark.parametrize("round", range(2))
+def test_send_abroad(network, round):
+    alice, bob = network.account("alice.near"), network.account("bob.near")
+    base = alice.on("eip155:8453")
+    assert base.balance() == 0
+    base.fund("1 ETH")
+    there = bob.on("eip155:8453")
+    sent = base.send(there.address(), "0.25 ETH")
+    assert sent.transaction_id
+    assert there.balance() == 25 * 10**16
+""",
+    )
+    result.assert_outcomes(passed=2)
