@@ -7,6 +7,7 @@ A new protocol is a row here; nothing else of the node knows their names.
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Final, TypeVar
 
@@ -128,10 +129,11 @@ def _read_ecdsa(result: Secret) -> EcdsaSignature | None:
 BATCH: Final = 16
 
 
-def _presign_robust(member: Member) -> Steps[list[Secret]]:
+def _presign_batch(start: Callable[[Secret, list[int]], ProtocolRun], member: Member) -> Steps[list[Secret]]:
+    """So many presignatures at once, one run of the protocol after another."""
     made: list[Secret] = []
     while len(made) < BATCH:
-        presignature = yield protocols.start_robust_presign(member.share, list(member.signers))
+        presignature = yield start(member.share, list(member.signers))
         made.append(presignature)
     return made
 
@@ -151,14 +153,6 @@ def _sign_robust(member: Member, task: Task, presignature: Secret | None) -> Ste
         presignature,
     )
     return _read_ecdsa(result)
-
-
-def _presign_frost(member: Member) -> Steps[list[Secret]]:
-    made: list[Secret] = []
-    while len(made) < BATCH:
-        presignature = yield protocols.start_eddsa_presign(member.share, list(member.signers))
-        made.append(presignature)
-    return made
 
 
 def _sign_frost(member: Member, task: Task, presignature: Secret | None) -> Steps[Answer | None]:
@@ -201,7 +195,7 @@ SCHEMES: Final[Mapping[str, Scheme]] = MappingProxyType(
         "DamgardEtAl": Scheme(
             curve="secp256k1",
             count_signers=lambda threshold: 2 * threshold - 1,
-            presign=_presign_robust,
+            presign=partial(_presign_batch, protocols.start_robust_presign),
             sign=_sign_robust,
             batch=BATCH,
             stock=64,
@@ -212,7 +206,7 @@ SCHEMES: Final[Mapping[str, Scheme]] = MappingProxyType(
         "Frost": Scheme(
             curve="ed25519",
             count_signers=_count_threshold,
-            presign=_presign_frost,
+            presign=partial(_presign_batch, protocols.start_eddsa_presign),
             sign=_sign_frost,
             batch=BATCH,
             stock=64,

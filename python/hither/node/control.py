@@ -269,11 +269,7 @@ class NodeControl:
 
         Raises TransactionDropped.
         """
-        future = self._waiters.wait(transaction_hash, until)
-        try:
-            return await asyncio.wait_for(future, timeout_ms / 1000)
-        except TimeoutError:
-            return None
+        return await self._waiters.wait_for(transaction_hash, until, timeout_ms)
 
     def observe(self, observer: Observer) -> None:
         """Tell it of every new head from now on."""

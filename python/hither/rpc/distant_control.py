@@ -178,11 +178,7 @@ class DistantControl:
 
         Raises TransactionDropped.
         """
-        future = self._waiters.wait(transaction_hash, until)
-        try:
-            return await asyncio.wait_for(future, timeout_ms / 1000)
-        except TimeoutError:
-            return None
+        return await self._waiters.wait_for(transaction_hash, until, timeout_ms)
 
     def _tell_finality_awaited(self, is_awaited: bool) -> None:
         self._link.send(FinalityAwaited(is_awaited))

@@ -69,6 +69,15 @@ class TransactionWaiters:
         waiter.future.add_done_callback(lambda _: self._leave(waiter))
         return waiter.future
 
+    async def wait_for(
+        self, transaction_hash: CryptoHash, until: ExecutionStatus, timeout_ms: int
+    ) -> TransactionStatus | None:
+        """The same for so long at most; None on time-out. Raises TransactionDropped."""
+        try:
+            return await asyncio.wait_for(self.wait(transaction_hash, until), timeout_ms / 1000)
+        except TimeoutError:
+            return None
+
     def _count_finality(self, change: int) -> None:
         before, self._needing_finality = self._needing_finality, self._needing_finality + change
         if (before == 0) != (self._needing_finality == 0):

@@ -8,13 +8,13 @@ claim that no witness confirms is not confirmed by silence: it raises ``NotVerif
 import asyncio
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from hither.foreign.cache import find_cache
 from hither.foreign.caip import ChainId
 from hither.foreign.engines.full_nodes import read_payments
 from hither.foreign.errors import ForeignError
@@ -207,11 +207,7 @@ async def _ask_program(
 def find_packages() -> Path:
     """The folder in the cache that set-up left for the witnesses' packages. Raises ``NotVerified``."""
     lock = hashlib.sha256((WITNESSES / "package-lock.json").read_bytes()).hexdigest()[:16]
-    folder = (
-        Path(os.environ.get("HITHER_CACHE") or Path.home() / ".cache" / "hither").expanduser()
-        / "witnesses"
-        / lock
-    )
+    folder = find_cache().expanduser() / "witnesses" / lock
     if not (folder / "complete").exists():
         raise NotVerified(f"the independent clients are not at {folder}; `make setup` installs them")
     return folder

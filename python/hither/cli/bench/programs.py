@@ -13,6 +13,7 @@ from pathlib import Path
 
 from hither.cli.bench.options import BenchmarkFailed
 from hither.cli.rpc import NodeUnreachable, RpcCaller, RpcFailed
+from hither.foreign.cache import find_cache
 from hither.sdk.endpoints import FILE_NAME
 
 READY_S_MAX = 120
@@ -21,8 +22,7 @@ END_S_MAX = 30
 
 def find_tool(name: str) -> str:
     """A program that set-up has put into the cache, or one on the path. Raises BenchmarkFailed."""
-    cache = Path(os.environ.get("HITHER_CACHE") or Path.home() / ".cache" / "hither")
-    found = cache / "tools" / name
+    found = find_cache() / "tools" / name
     path = str(found) if os.access(found, os.X_OK) else shutil.which(name)
     if path is None:
         raise BenchmarkFailed(f"{name} is missing: run `make setup`, or install it")
