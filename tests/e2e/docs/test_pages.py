@@ -28,6 +28,9 @@ PAGES = [
 ]
 # `make` sets up and tests; what it starts is started here by the test itself.
 NOT_RUN = ("make ",)
+NAME_WHAT_FAILED = """trap 'echo "failed: $BASH_COMMAND" >&2' ERR"""
+BLOCK_S_MAX = 300
+REASON_LINES = 30  # Of what a failing program complained, shown last.
 
 
 @pytest.fixture
@@ -50,13 +53,31 @@ def must_run(block: Block, environment: dict[str, str]) -> None:
         command = [sys.executable, "-c", block.text]
     elif block.language == "sh":
         lines = [line for line in block.text.splitlines() if not line.startswith(NOT_RUN)]
-        command = ["bash", "-euo", "pipefail", "-c", "\n".join(lines)]
+        command = ["bash", "-Eeuo", "pipefail", "-c", "\n".join([NAME_WHAT_FAILED, *lines])]
     else:
         return
-    result = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert result.returncode == 0, f"{block.page}:{block.line}\n{result.stdout}{result.stderr}"
+    try:
+        result = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=BLOCK_S_MAX,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as expired:
+        said = [(part or b"").decode(errors="replace") for part in (expired.stdout, expired.stderr)]
+        raise AssertionError(describe_failure(block, f"was not done in {BLOCK_S_MAX} s", *said)) from None
+    if result.returncode:  # No `assert`: pytest would add the whole output once more, after the reason.
+        ended = f"ended with {result.returncode}"
+        raise AssertionError(describe_failure(block, ended, result.stdout, result.stderr))
+
+
+def describe_failure(block: Block, ended: str, output: str, errors: str) -> str:
+    """Where it was and what it printed; why it failed stands last, where a log that is cut still has it."""
+    reason = "\n".join(errors.splitlines()[-REASON_LINES:])
+    return f"{block.page}:{block.line} {ended}\n{output}\n{reason}"
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -71,7 +92,15 @@ def test_page_runs_from_top_to_bottom(page: str, environment: dict[str, str]) ->
 
 def test_block_that_fails_is_seen(environment: dict[str, str]) -> None:
     """A page with a mistake fails, and the message says where."""
-    with pytest.raises(AssertionError, match=r"a\.md:7"):
+    with pytest.raises(AssertionError, match=r"(?s)a\.md:7.*failed: hither nothing"):
         must_run(Block("a.md", 7, "sh", "hither nothing\ntrue"), environment)
     with pytest.raises(AssertionError, match="No module named"):
         must_run(Block("a.md", 7, "python", "import hither.nothing"), environment)
+
+
+def test_reason_is_the_last_thing_said(environment: dict[str, str]) -> None:
+    """A log that is cut in its middle still says why."""
+    with pytest.raises(AssertionError) as failure:
+        must_run(Block("a.md", 7, "sh", "echo why >&2; seq 9999; exit 3"), environment)
+    assert str(failure.value).endswith("why")
+    assert "a.md:7 ended with 3" in str(failure.value)
