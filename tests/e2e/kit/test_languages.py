@@ -70,7 +70,7 @@ def test_own_tests_of_a_new_contract_pass(language: str, tmp_path: Path) -> None
     """`new` and `test` as a person types them; the second build says how big it is."""
     made = run("new", "first", "--language", language, "--in", str(tmp_path))
     assert "hither contracts build" in made
-    assert "4 passed" in run("test", str(tmp_path / "first"), "-q")
+    assert "5 passed" in run("test", str(tmp_path / "first"), "-q")
     assert " bytes in " in run("build", str(tmp_path / "first"))
 
 
@@ -112,7 +112,9 @@ def test_contract_gets_a_signature_of_its_own(
     contract = chain.deploy(projects[language].wasm)
     payload = hashlib.sha256(b"abroad").digest()
     arguments = {"signer": SIGNER_ID, "path": "savings", "payload": payload.hex()}
-    result = chain.account("alice").call(contract, "sign", arguments, gas="200 Tgas")
+    with reverts("only the contract's own account may ask for a signature"):
+        chain.account("alice").call(contract, "sign", arguments, gas="200 Tgas")
+    result = contract.account.call(contract, "sign", arguments, gas="200 Tgas")
     signature = signature_from_json(result.value_json())
     assert isinstance(signature, EcdsaSignature)
     question = {"path": "savings", "predecessor": contract.id, "domain_id": 0}

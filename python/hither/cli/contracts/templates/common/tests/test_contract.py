@@ -42,3 +42,9 @@ def test_it_adds_what_another_counter_says(chain, counter):
 def test_nobody_else_may_answer(chain, counter):
     with reverts():
         chain.account("bob").call(counter, "on_answer", {})
+
+
+def test_nobody_else_may_have_it_sign(chain, counter):
+    request = {"signer": "signer.test.near", "path": "savings", "payload": "00" * 32}
+    with reverts("own account may ask for a signature"):
+        chain.account("bob").call(counter, "sign", request, gas="100 Tgas")

@@ -45,8 +45,10 @@ NEAR_METHOD(on_answer) {
     near::value_return(count);
 }
 
-// A signature for another chain, under a key of this contract's own.
+// A signature for another chain, under a key of this contract's own. Whoever may ask for it has what is there.
 NEAR_METHOD(sign) {
+    bool is_own = near::predecessor_account() == near::current_account();
+    near::require(is_own, "only the contract's own account may ask for a signature");
     near::Arguments arguments;
     std::string request = R"({"request":{"path":)" + near::quote(arguments.text("path")) +
                           R"(,"payload_v2":{"Ecdsa":)" + near::quote(arguments.text("payload")) +

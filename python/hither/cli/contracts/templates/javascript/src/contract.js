@@ -31,8 +31,10 @@ export function on_answer() {
   return count
 }
 
-// A signature for another chain, under a key of this contract's own.
+// A signature for another chain, under a key of this contract's own. Whoever may ask for it has what is there.
 export function sign({ signer, path, payload }) {
+  const isOwn = near.predecessorAccount() === near.currentAccount()
+  assert(isOwn, "only the contract's own account may ask for a signature")
   const request = { path, payload_v2: { Ecdsa: payload }, domain_id: 0 }
   return call(signer, "sign", { request }, { deposit: 1n, gas: 50n * TGAS })
 }

@@ -45,6 +45,11 @@ class Counter(Contract):
 
     @call
     def sign(self, signer, path, payload):
-        """A signature for another chain, under a key of this contract's own."""
+        """A signature for another chain, under a key of this contract's own.
+
+        Whoever may ask for it has what is there.
+        """
+        if near.predecessor_account_id() != near.current_account_id():
+            raise ContractPanic("only the contract's own account may ask for a signature")
         request = {"path": path, "payload_v2": {"Ecdsa": payload}, "domain_id": 0}
         CrossContract(signer, gas=50 * ONE_TGAS, deposit=1).call("sign", request=request).value()

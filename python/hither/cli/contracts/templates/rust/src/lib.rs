@@ -51,8 +51,10 @@ impl Counter {
         self.count
     }
 
-    /// A signature for another chain, under a key of this contract's own.
+    /// A signature for another chain, under a key of this contract's own. Whoever may ask for it has what is there.
     pub fn sign(&self, signer: AccountId, path: String, payload: String) -> Promise {
+        let is_own = env::predecessor_account_id() == env::current_account_id();
+        require!(is_own, "only the contract's own account may ask for a signature");
         let request = json!({ "path": path, "payload_v2": { "Ecdsa": payload }, "domain_id": 0 });
         Promise::new(signer).function_call(
             "sign".to_string(),
