@@ -13,10 +13,11 @@ const READY_MS_MAX = 120_000
 const POLL_MS = 10
 const STOP_MS_MAX = 20_000
 const ATTEMPTS = 5
-// A network's default ports; the offset moves all of them to where nothing listens.
+// A network's default ports; the offset moves all of them to where nothing listens, below what Linux gives to
+// outgoing connections (32,768 and up): what is free there may be taken a moment later.
 const PORTS = [3030, 8545, 8546, 8547, 8899, 8900, 18443]
 const OFFSET_MIN = 1_000
-const OFFSETS = 2_000
+const OFFSETS = 1_300
 const OFFSET_STEP = 10
 
 export class HitherError extends Error {

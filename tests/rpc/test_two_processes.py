@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from hither.chain.genesis import DevelopmentOptions
-from hither.cli.bench.programs import find_free_port
 from hither.cli.rpc import NodeUnreachable, RpcCaller, RpcFailed
+from hither.foreign.engines.ports import find_free_port
 from hither.node.home import init_home
 from hither.node.node import NodeOptions
 from hither.rpc.process import VIEW_THREADS

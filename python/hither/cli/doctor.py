@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import click
 
-from hither.cli.ports import describe_owner, is_free
+from hither.cli.ports import describe_owner
 from hither.cli.problems import home_option
+from hither.foreign.engines.ports import is_free
 from hither.sdk.endpoints import resolve_home
 
 DEFAULT_PORT = 3030
@@ -44,7 +45,7 @@ def examine(home: str | None) -> Iterator[Finding]:
     yield Finding("disk", f"{free / 10**9:.1f} GB free", None if free >= DISK_FREE_BYTES_MIN else "free 2 GB")
     if hasattr(os, "sysconf") and (count := os.sysconf("SC_OPEN_MAX")) >= 0:
         yield Finding("open files", str(count), None if count >= FILES_MIN else "raise it: ulimit -n 4096")
-    if is_free("127.0.0.1", DEFAULT_PORT):
+    if is_free(DEFAULT_PORT):
         yield Finding("port", f"{DEFAULT_PORT} is free")
     else:
         owner = f"{DEFAULT_PORT} is in use by {describe_owner(DEFAULT_PORT)}"

@@ -5,6 +5,7 @@ Each node is ``hither mpc run`` in its own folder, so that one of them can be st
 
 import asyncio
 import contextlib
+import json
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,13 +14,14 @@ from typing import Any
 
 import httpx
 
-from hither.cli.ports import find_free_port
 from hither.client import AsyncClient
 from hither.crypto.keys import SecretKey
+from hither.foreign.engines.ports import find_next_free_port
 from hither.foreign.engines.process import Child, start_child
 from hither.mpc import development
+from hither.mpc.attestations import MOCK
 from hither.mpc.ceremony import CeremonyFailed, NodeIdentity, ensure_contract, ensure_foreign_chains
-from hither.mpc.config import CONFIG_FILE, NodeConfig, NodeHome, format_config
+from hither.mpc.config import ATTESTATION_FILE, CONFIG_FILE, NodeConfig, NodeHome, format_config
 
 HOST = "127.0.0.1"
 FIRST_PORT = 24_000
@@ -68,7 +70,7 @@ def write_configs(options: Options) -> list[NodeHome]:
     """Fresh configurations: ports are those that are free now."""
     ports: list[int] = []
     for _ in range(2 * development.SIZE):
-        ports.append(find_free_port(HOST, max(ports, default=FIRST_PORT - 1) + 1))
+        ports.append(find_next_free_port(max(ports, default=FIRST_PORT - 1) + 1))
     ids = [development.get_node_id(number) for number in range(development.SIZE)]
     addresses = {id_: f"{HOST}:{port}" for id_, port in zip(ids, ports, strict=False)}
     homes = []
@@ -83,10 +85,12 @@ def write_configs(options: Options) -> list[NodeHome]:
             addresses={other: address for other, address in addresses.items() if other != id_},
             stock=dict(options.stock),
             foreign_chains=dict(options.foreign),
+            attestation_file=ATTESTATION_FILE,
         )
         folder = development.get_node_home(options.home, number)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         (folder / CONFIG_FILE).write_text(format_config(config), encoding="utf-8")
+        (folder / ATTESTATION_FILE).write_text(json.dumps(MOCK), encoding="utf-8")
         homes.append(NodeHome(folder, config))
     return homes
 

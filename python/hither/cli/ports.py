@@ -1,31 +1,9 @@
-"""Which process holds a port, and which port is free."""
+"""Which process holds a port."""
 
 import contextlib
 import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
-
-PORTS_TRIED_MAX = 100
-
-
-def is_free(host: str, port: int) -> bool:
-    """Whether a server could listen there now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
-
-
-def find_free_port(host: str, start: int) -> int:
-    """The first free port from ``start`` on."""
-    for port in range(start, min(start + PORTS_TRIED_MAX, 65536)):
-        if is_free(host, port):
-            return port
-    raise OSError(f"no free port from {start} to {start + PORTS_TRIED_MAX - 1}")
 
 
 def describe_owner(port: int) -> str:

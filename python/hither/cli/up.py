@@ -21,8 +21,9 @@ from hither.cli.node import (
     protocol_version_option,
     single_option,
 )
-from hither.cli.ports import describe_owner, find_free_port, is_free
+from hither.cli.ports import describe_owner
 from hither.cli.problems import home_option, stop
+from hither.foreign.engines.ports import find_next_free_port, is_free
 from hither.node.fork.pin import FORK_FILE, ForkPin
 from hither.node.home import (
     DATA_FOLDER,
@@ -246,9 +247,9 @@ def find_rpc_address(home: Path) -> tuple[str, int]:
 
 def must_be_free(port: int, port_offset: int) -> None:
     """Stop with the owner's name and another port if that one is taken."""
-    if is_free(HOST, port):
+    if is_free(port):
         return
-    other = find_free_port(HOST, port + 1)
+    other = find_next_free_port(port + 1)
     stop(
         f"port {port} is in use by {describe_owner(port)}",
         f"stop it, or use port {other}: hither up --port-offset {other - port + port_offset}",

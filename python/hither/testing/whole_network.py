@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import random
 import subprocess
 import sys
 import time
@@ -10,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from hither.foreign.engines.process import must_be_free
+from hither.foreign.engines.ports import find_network_offset
 from hither.foreign.errors import EngineError
 from hither.sdk import BlockingAccount
 from hither.sdk.endpoints import NoNetwork, read_endpoints
@@ -19,9 +18,6 @@ from hither.sdk.snapshots import revert, take_snapshot
 READY_S_MAX: Final = 120.0
 POLL_S: Final = 0.02
 STOP_S_MAX: Final = 20.0
-# The default ports of a network; the offset moves all of them to where nothing listens.
-PORTS: Final = (3030, 8545, 8546, 8547, 8899, 8900, 18443)
-OFFSETS: Final = range(30_000, 45_000, 10)
 
 
 class WholeNetwork:
@@ -51,22 +47,12 @@ class WholeNetwork:
             asyncio.run(revert(self.endpoints, self.home, snapshot_id))
 
 
-def find_offset() -> int:
-    """An offset at which no port of a network is taken. Raises ``EngineError``."""
-    for offset in random.SystemRandom().sample(OFFSETS, len(OFFSETS)):
-        with contextlib.suppress(EngineError):
-            for port in PORTS:
-                must_be_free(port + offset)
-            return offset
-    raise EngineError("no free ports for a network")
-
-
 @contextlib.contextmanager
 def run_whole_network(home: Path) -> Iterator[WholeNetwork]:
     """Start ``hither up`` on a home and stop it in the end; it ends with this process too. Raises ``EngineError``."""
     home.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "hither.cli.main", "up", "--while-stdin", "--quiet", "--home", str(home)]
-    command += ["--port-offset", str(find_offset())]
+    command += ["--port-offset", str(find_network_offset())]
     log = home / "up.log"
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT)

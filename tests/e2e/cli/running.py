@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -11,22 +10,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from hither.cli.ports import is_free
+from hither.foreign.engines.ports import find_network_offset
 from hither.sdk.endpoints import NoNetwork, read_endpoints
 
 NODE_PORT = 3030
-DEFAULT_PORTS = (NODE_PORT, *range(8545, 8548), 8899, 8900, 18443)
-OFFSETS = range(1_000, 14_000, 10)
 READY_S_MAX = 60
 PROGRAMS = Path(sys.executable).parent
-
-
-def must_find_offset() -> int:
-    """A port offset at which no default port of a network is taken, below what the system hands out by itself."""
-    for offset in random.SystemRandom().sample(OFFSETS, len(OFFSETS)):
-        if all(is_free("127.0.0.1", port + offset) for port in DEFAULT_PORTS):
-            return offset
-    raise AssertionError("no ports are free")
 
 
 def hither(*arguments: str, home: Path, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
@@ -50,7 +39,7 @@ class Network:
 
     def __init__(self, home: Path, *arguments: str, is_alone: bool = True) -> None:
         self.home = home
-        self.offset = must_find_offset()
+        self.offset = find_network_offset()
         command = [str(PROGRAMS / "hither"), "up", "--home", str(home), "--port-offset", str(self.offset)]
         if is_alone:
             command.append("--alone")  # Quicker, and enough for most.

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from hither.cli.rpc import NodeUnreachable, RpcCaller
+from hither.foreign.engines.ports import find_network_offset
 from hither.sdk.endpoints import NoNetwork, read_endpoints
-from tests.e2e.cli.running import NODE_PORT, must_find_offset
+from tests.e2e.cli.running import NODE_PORT
 
 pytestmark = pytest.mark.slow
 PROGRAM = str(Path(sys.executable).parent / "hither-sandbox")
@@ -28,7 +29,7 @@ def sandbox(*arguments: str) -> subprocess.CompletedProcess[str]:
 def running(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path, RpcCaller]]:
     """A node started as near-kit starts it: pipes that nobody reads, a process group of its own."""
     assert sandbox("--home", str(tmp_path), "init", "--chain-id", "localnet").returncode == 0
-    port = NODE_PORT + must_find_offset()
+    port = NODE_PORT + find_network_offset()
     addresses = ["--rpc-addr", f"0.0.0.0:{port}", "--network-addr", "0.0.0.0:0"]
     process = subprocess.Popen(
         [PROGRAM, "--home", str(tmp_path), "run", *addresses],

@@ -9,13 +9,15 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from hither.cli.rpc import RpcCaller, RpcFailed
 from hither.client import Client, ExecutionFailed, Signer
 from hither.codec.units import format_near
+from hither.foreign.engines.ports import find_free_port, find_network_offset
 from hither.sdk.endpoints import is_running
-from tests.e2e.cli.running import NODE_PORT, Network, hither, must_find_offset, must_hither, network
+from tests.e2e.cli.running import NODE_PORT, Network, hither, must_hither, network
 
 pytestmark = pytest.mark.slow
 TOKEN = Path(__file__).resolve().parents[3] / "contracts/fungible_token/fungible_token.wasm"
@@ -155,13 +157,24 @@ def test_state_stays_across_ctrl_c_and_goes_with_fresh(tmp_path: Path) -> None:
 
 
 def test_configured_address_counts(tmp_path: Path) -> None:
-    """``rpc.addr`` of config.json, with the offset added; what else is configured reaches the server too."""
+    """``rpc.addr`` of config.json, with the offset added; what else is configured reaches the server too.
+
+    An address for monitors that somebody has is told with its owner, and nothing starts.
+    """
     with network(tmp_path) as running:
         assert running.end(signal.SIGINT) == 0
     path = tmp_path / "config.json"
     config = json.loads(path.read_text())
     config["rpc"]["addr"] = f"127.0.0.1:{NODE_PORT + 5}"
     config["rpc"]["polling_config"]["polling_timeout"] = {"secs": 0, "nanos": 200_000_000}
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        config["rpc"]["prometheus_addr"] = f"127.0.0.1:{taken.getsockname()[1]}"
+        path.write_text(json.dumps(config))
+        refused = hither("up", "--alone", "--port-offset", str(find_network_offset()), home=tmp_path)
+    assert refused.returncode == 1
+    assert f"{config['rpc']['prometheus_addr']}: Address already in use, " in refused.stderr
+    assert f"(process {os.getpid()})" in refused.stderr
+    config["rpc"]["prometheus_addr"] = f"127.0.0.1:{find_free_port()}"
     path.write_text(json.dumps(config))
     key = json.loads((tmp_path / "node_key.json").read_text())["public_key"]
     with network(tmp_path) as running:
@@ -171,6 +184,8 @@ def test_configured_address_counts(tmp_path: Path) -> None:
         with pytest.raises(RpcFailed, match="TIMEOUT_ERROR"):
             caller.call("tx", ["1" * 32, "alice.near"])
         caller.close()
+        metrics = httpx.get(f"http://{config['rpc']['prometheus_addr']}/metrics", timeout=30)
+        assert 'near_rpc_total_count{method="tx"} 1' in metrics.text
 
 
 def test_killed_network_starts_again(tmp_path: Path) -> None:
@@ -187,7 +202,7 @@ def test_killed_network_starts_again(tmp_path: Path) -> None:
 
 def test_second_network_on_a_home_is_refused(shared: Network) -> None:
     """And told which process has it."""
-    offset = str(must_find_offset())
+    offset = str(find_network_offset())
     refused = hither("up", "--home", str(shared.home), "--port-offset", offset, home=shared.home)
     assert refused.returncode == 1
     assert f"in use by process {shared.process.pid}" in refused.stderr
@@ -207,7 +222,7 @@ def test_port_in_use_names_its_owner_and_offers_another(tmp_path: Path) -> None:
 def test_fresh_leaves_folders_of_others_alone(tmp_path: Path) -> None:
     """A mistyped --home must not cost anybody's files."""
     (tmp_path / "thesis.txt").write_text("important")
-    refused = hither("up", "--fresh", "--port-offset", str(must_find_offset()), home=tmp_path)
+    refused = hither("up", "--fresh", "--port-offset", str(find_network_offset()), home=tmp_path)
     assert refused.returncode == 1
     assert "not a home of hither" in refused.stderr
     assert (tmp_path / "thesis.txt").read_text() == "important"
@@ -215,7 +230,7 @@ def test_fresh_leaves_folders_of_others_alone(tmp_path: Path) -> None:
 
 def test_detached_network_is_stopped_by_down(tmp_path: Path) -> None:
     """For scripts: ready when the command returns, gone when `down` does."""
-    shown = must_hither("up", "--detach", "--port-offset", str(must_find_offset()), home=tmp_path)
+    shown = must_hither("up", "--detach", "--port-offset", str(find_network_offset()), home=tmp_path)
     assert "JSON-RPC" in shown
     status = json.loads(must_hither("status", "--json", home=tmp_path))
     must_hither("down", home=tmp_path)

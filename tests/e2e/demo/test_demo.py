@@ -19,7 +19,8 @@ from solders.signature import Signature
 from web3 import Web3
 
 from hither.client import Client
-from tests.e2e.cli.running import PROGRAMS, Network, hither, must_find_offset, must_hither, network
+from hither.foreign.engines.ports import find_network_offset
+from tests.e2e.cli.running import PROGRAMS, Network, hither, must_hither, network
 from tests.e2e.demo.falsifying import Falsify, falsified
 
 pytestmark = pytest.mark.slow
@@ -202,7 +203,7 @@ def test_solana_transfer_is_what_solana_py_reads(running: Network, rows: list[di
 
 def test_demo_and_exit_leaves_nothing_behind(tmp_path: Path) -> None:
     """On an empty home it shows every chain, exits with 0, and every process has ended."""
-    offset = str(must_find_offset())
+    offset = str(find_network_offset())
     command = [str(PROGRAMS / "hither"), "up", "--home", str(tmp_path), "--demo", "--exit", "--quiet"]
     result = subprocess.run(
         [*command, "--port-offset", offset], capture_output=True, text=True, timeout=120, check=False

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.cli.running import hither, must_find_offset
+from hither.foreign.engines.ports import find_network_offset
+from tests.e2e.cli.running import hither
 from tests.test_docs import ROOT, Block, read_blocks
 
 pytestmark = pytest.mark.slow
@@ -41,7 +42,7 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
         "HOME": str(tmp_path),
         "HITHER_CACHE": os.environ.get("HITHER_CACHE") or str(Path.home() / ".cache/hither"),
         "HITHER_HOME": str(home),
-        "HITHER_PORT_OFFSET": str(must_find_offset()),
+        "HITHER_PORT_OFFSET": str(find_network_offset()),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
     hither("down", home=home)

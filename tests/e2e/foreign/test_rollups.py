@@ -8,6 +8,7 @@ from web3 import HTTPProvider, Web3
 
 from hither.foreign import evm_transactions as codec
 from hither.foreign.engines.anvil_genesis import (
+    ARBITRUM_PRICE_MIN_WEI,
     BASE_PRICE_SCALAR,
     BLOB_PRICE_SCALAR,
     PARENT_BASE_PRICE_WEI,
@@ -163,9 +164,15 @@ def test_arbitrums_estimate_counts_the_parent_chains_part_as_gas() -> None:
             plain = web3.eth.estimate_gas({"from": alice.address, "to": BOB, "value": 1})
             built = codec.decode_unsigned((await stage.adapter.build_transfer(alice.public_key, BOB, 1)).body)
             gas, *_ = await read(alice, NODE_INTERFACE, ESTIMATE_PARENT_GAS, BOB, False, b"")
-            # The price of gas falls with each empty block, and the parent's part grows with it.
             assert built.gas_limit >= (plain + gas) * 9 // 10 > plain
             with pytest.raises(CallReverted):
                 await read(alice, NODE_INTERFACE, "nitroGenesisBlock()(uint256)")
+            # The price of gas falls with each empty block, though not below Arbitrum's minimum for what this counts.
+            await stage.engine.mine(150)
+            assert web3.eth.get_block("latest")["baseFeePerGas"] < ARBITRUM_PRICE_MIN_WEI
+            gas, price, _ = await read(alice, NODE_INTERFACE, ESTIMATE_PARENT_GAS, BOB, False, b"")
+            assert price == ARBITRUM_PRICE_MIN_WEI and gas == 140 * 16 * PARENT_BASE_PRICE_WEI // price
+            built = codec.decode_unsigned((await stage.adapter.build_transfer(alice.public_key, BOB, 1)).body)
+            assert built.gas_limit < 5_000_000
 
     asyncio.run(run())

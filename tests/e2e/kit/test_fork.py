@@ -10,8 +10,9 @@ from hither.chain.genesis import derive_development_key
 from hither.client import Client, RpcError, Signer, UnknownAccount, actions
 from hither.crypto.keys import public_key_to_str
 from hither.crypto.signing import compute_public_key
+from hither.foreign.engines.ports import find_network_offset
 from hither.primitives.action import Action
-from tests.e2e.cli.running import Network, hither, must_find_offset, must_hither, network
+from tests.e2e.cli.running import Network, hither, must_hither, network
 
 pytestmark = pytest.mark.slow
 CONTRACTS = Path(__file__).resolve().parents[3] / "contracts"
@@ -167,7 +168,7 @@ def test_fork_goes_on_without_its_remote(tmp_path: Path) -> None:
 
 def test_remote_that_is_not_there_is_named(tmp_path: Path) -> None:
     """Nothing is begun; the same command works once the remote answers."""
-    offset = str(must_find_offset())
+    offset = str(find_network_offset())
     result = hither("up", "--alone", "--port-offset", offset, "--fork", "http://127.0.0.1:9", home=tmp_path)
     assert result.returncode == 1 and "FORK_REMOTE_SILENT" in result.stderr
     assert not (tmp_path / "genesis.json").exists()

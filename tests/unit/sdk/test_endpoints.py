@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hither.cli.ports import describe_owner, find_free_port, is_free
+from hither.cli.ports import describe_owner
+from hither.foreign.engines.ports import find_next_free_port, is_free
 from hither.sdk.endpoints import (
     FILE_NAME,
     NoNetwork,
@@ -81,7 +82,7 @@ def test_owner_of_a_port_is_named() -> None:
     """The message says whom to stop."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        assert not is_free("127.0.0.1", port)
+        assert not is_free(port)
         assert f"(process {os.getpid()})" in describe_owner(port)
-        assert find_free_port("127.0.0.1", port) > port
-    assert is_free("127.0.0.1", port)
+        assert find_next_free_port(port) > port
+    assert is_free(port)

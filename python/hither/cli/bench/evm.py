@@ -11,12 +11,13 @@ from pathlib import Path
 
 from hither.cli.bench.load import send_once
 from hither.cli.bench.options import BenchmarkFailed, BenchOptions, Figures
-from hither.cli.bench.programs import find_free_port, find_tool, run_program, wait_until_ready
+from hither.cli.bench.programs import find_tool, run_program, wait_until_ready
 from hither.cli.bench.world import SEED
 from hither.cli.rpc import RpcCaller
 from hither.crypto.hashing import keccak256, sha256
 from hither.crypto.keys import SECP256K1, SecretKey
 from hither.crypto.signing import compute_public_key, secret_key_from_seed, sign
+from hither.foreign.engines.ports import find_free_port
 from hither.foreign.evm_transactions import (
     LegacyTransaction,
     encode_signed,

@@ -4,7 +4,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 from hither.cli.bench.options import BenchmarkFailed
 from hither.cli.rpc import NodeUnreachable, RpcCaller, RpcFailed
 from hither.foreign.cache import find_cache
+from hither.foreign.engines.ports import find_free_port
 from hither.sdk.endpoints import FILE_NAME
 
 READY_S_MAX = 120
@@ -27,14 +27,6 @@ def find_tool(name: str) -> str:
     if path is None:
         raise BenchmarkFailed(f"{name} is missing: run `make setup`, or install it")
     return path
-
-
-def find_free_port() -> int:
-    """A port that nobody listens on at the moment."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @contextlib.contextmanager

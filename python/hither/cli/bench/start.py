@@ -13,20 +13,19 @@ from hither.cli.bench.options import BenchmarkFailed, BenchOptions, Figures
 from hither.cli.bench.programs import (
     HITHER,
     READY_S_MAX,
-    find_free_port,
     measure_cpu_s,
     measure_memory_mb,
     run_program,
     wait_until_ready,
 )
 from hither.cli.rpc import RpcCaller
+from hither.foreign.engines.ports import find_free_port, find_network_offset
 from hither.node.home import init_home
 from hither.sdk.endpoints import FILE_NAME
 
 STARTS = 5
 INTERVAL_S = 0.005
 SETTLE_S = 5
-OFFSET_MIN, OFFSETS = 7_000, 20_000
 """Where the ports of a network may be moved to: away from the usual ones, and below 65,536 for all."""
 
 
@@ -94,7 +93,7 @@ def _start_network(folder: Path) -> tuple[float, tuple[float, float]]:
 @contextlib.contextmanager
 def run_network(folder: Path, *options: str) -> Iterator[RunningNetwork]:
     """``hither up`` with these options on a home in the folder, ready, while the block runs. Raises BenchmarkFailed."""
-    offset, home = OFFSET_MIN + find_free_port() % OFFSETS, folder / "up"
+    offset, home = find_network_offset(), folder / "up"
     arguments = (*HITHER, "up", "--home", str(home), "--port-offset", str(offset), "--quiet", *options)
     log = folder / "up.log"
     started = time.monotonic()

@@ -24,7 +24,8 @@ from hither.foreign.engines import UnknownSnapshot, faucet
 from hither.foreign.engines.anvil_genesis import write_genesis
 from hither.foreign.engines.anvil_journal import AnvilKeeper, dump_state, replace_file
 from hither.foreign.engines.anvil_relay import Relay
-from hither.foreign.engines.process import LOOPBACK, Child, must_be_free, start_child
+from hither.foreign.engines.ports import LOOPBACK, must_be_free
+from hither.foreign.engines.process import Child, start_child
 from hither.foreign.errors import EngineError, TransportError
 from hither.foreign.evm_chains import Family, get_evm_chain, read_chain_number
 from hither.foreign.evm_rpc import read_quantity

@@ -47,6 +47,8 @@ PREDEPLOYS: Final = {
 }
 WRAPPED_COIN: Final = 0x06
 """Wrapped ether alone has no proxy."""
+ARBITRUM_PRICE_MIN_WEI: Final = 10**7
+"""What a unit of gas costs at least on Arbitrum One (ArbGasInfo.getMinimumGasPrice)."""
 
 
 def make_genesis(info: EvmChain, timestamp_seconds: int) -> dict[str, Any] | None:
@@ -126,19 +128,24 @@ def _format_storage(storage: dict[int, int]) -> dict[str, str]:
 def make_node_interface() -> bytes:
     """Code that answers ``gasEstimateL1Component(address,bool,bytes)`` as Arbitrum prices bytes, without compression.
 
-    Gas for the parent chain is (140 + length) * 16 * the parent's price / the block's own price; 140 bytes stand for
-    what surrounds the data. Everything else is refused.
+    Gas for the parent chain is (140 + length) * 16 * the parent's price / the price here; 140 bytes stand for
+    what surrounds the data. The price here is the block's, and at least Arbitrum's minimum: anvil has none, so its
+    price falls with each empty block, and gas for the parent would grow past what a block takes. Everything else is
+    refused.
     """
     selector = abi.parse_function(ESTIMATE_PARENT_GAS).selector.hex()
     push_price = f"64{PARENT_BASE_PRICE_WEI:010x}"
     return bytes.fromhex(
         f"5f3560e01c63{selector}14"  # Is the first word, shifted right by 224, this function?
         "601157" + "5f5ffd"  # Then go on at 0x11, else revert.
-        "5b604435600401" + "35"  # The length of the bytes: the word that their offset leads to.
+        f"5b63{ARBITRUM_PRICE_MIN_WEI:08x}48"  # The minimum and the block's price:
+        "8181109181900390910201"  # block + (block < minimum) * (minimum - block),
+        "80602052"  # which is the second word of the answer.
+        "604435600401" + "35"  # The length of the bytes: the word that their offset leads to.
         f"608c01601002{push_price}02"  # Plus 140, times 16, times the parent's price,
-        "489004"  # divided by the block's own.
-        f"5f5248602052{push_price}604052"  # Beside it the block's price and the parent's,
-        "60605ff3"  # three words to return.
+        "04"  # divided by the price here.
+        f"5f52{push_price}604052"  # That is the first word, the parent's price the third.
+        "60605ff3"  # Three words to return.
     )
 
 

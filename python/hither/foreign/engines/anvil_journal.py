@@ -25,7 +25,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from hither.foreign.engines.journal import Journal
-from hither.foreign.engines.process import LOOPBACK
+from hither.foreign.engines.ports import LOOPBACK
 from hither.foreign.errors import EndpointError, EngineError, TransportError
 from hither.foreign.evm_rpc import read_bytes, read_quantity
 from hither.foreign.transport import JsonRpc

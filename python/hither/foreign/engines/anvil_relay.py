@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from hither.foreign.engines.http_edge import listen
-from hither.foreign.engines.process import LOOPBACK
+from hither.foreign.engines.ports import LOOPBACK
 from hither.foreign.errors import ForeignError
 
 PIECE_BYTES_MAX: Final = 1024 * 1024

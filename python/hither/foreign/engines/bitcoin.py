@@ -16,7 +16,8 @@ from hither.foreign.caip import ChainId
 from hither.foreign.engines import UnknownSnapshot, faucet
 from hither.foreign.engines.bitcoin_faucet import FAUCET_ADDRESS
 from hither.foreign.engines.bitcoin_rpc import UNKNOWN_SNAPSHOT
-from hither.foreign.engines.process import Child, must_be_free, start_child
+from hither.foreign.engines.ports import must_be_free
+from hither.foreign.engines.process import Child, start_child
 from hither.foreign.errors import EndpointError, EngineError, TransportError
 from hither.foreign.transport import JsonRpc, RetryPolicy
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from hither.foreign.cache import find_cache
-from hither.foreign.engines.http_edge import listen
-from hither.foreign.engines.process import LOOPBACK, Child, start_child
+from hither.foreign.engines.ports import LOOPBACK, find_free_port
+from hither.foreign.engines.process import Child, start_child
 from hither.foreign.errors import EndpointError, EngineError, LyingEndpoint, TransportError
 from hither.foreign.transport import JsonRpc, RetryPolicy
 
@@ -131,9 +131,7 @@ async def run_full_node(name: str = "bitcoind", home: Path | None = None) -> Asy
     with contextlib.ExitStack() as ending:
         if home is None:
             home = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="hither-full-node-")))
-        (listener,) = listen(0)
-        port = int(listener.getsockname()[1])
-        listener.close()
+        port = find_free_port()
         arguments = [str(find_program(name)), *_COMMON, *_OWN[name], f"-datadir={home}", f"-rpcport={port}"]
         cookie = home / "regtest" / ".cookie"
         cookie.unlink(missing_ok=True)

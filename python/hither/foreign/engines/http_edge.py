@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 import uvicorn
 
-from hither.foreign.engines.process import LOOPBACK
+from hither.foreign.engines.ports import LOOPBACK
 from hither.foreign.errors import EngineError
 
 Message = MutableMapping[str, Any]

@@ -8,7 +8,6 @@ import asyncio
 import ctypes
 import os
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -18,25 +17,11 @@ from typing import IO, Final
 
 from hither.foreign.errors import EngineError
 
-LOOPBACK: Final = "127.0.0.1"
 _PR_SET_PDEATHSIG: Final = 1
 _POLL_SECONDS: Final = 0.005
 _OUTPUT_SHOWN_BYTES: Final = 2_000
 # Loaded before any fork: a child of a threaded program must not load libraries.
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
-
-
-def must_be_free(port: int) -> None:
-    """Raises ``EngineError`` when something listens there; port 0 is any free one."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError as error:
-            raise EngineError(
-                f"port {port} is taken: {error.strerror}",
-                hint="stop what listens there, or choose another port",
-            ) from error
 
 
 class Child:

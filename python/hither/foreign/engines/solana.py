@@ -28,7 +28,7 @@ from hither.foreign.engines.http_edge import (
     listen,
     read_json,
 )
-from hither.foreign.engines.process import LOOPBACK
+from hither.foreign.engines.ports import LOOPBACK
 from hither.foreign.engines.solana_chain import GENESIS_HASH, SolanaChain
 from hither.foreign.engines.solana_methods import Methods
 from hither.foreign.engines.solana_params import MethodError
