@@ -22,7 +22,7 @@ COMMANDS = {
     "foreign": ("hither.cli.foreign", "Development chains of other families."),
     "mpc": ("hither.cli.mpc", "Signing nodes."),
     "node": ("hither.cli.node", "The chain alone: init, run, view-state."),
-    "contracts": ("hither.cli.contracts", "New contracts in four languages; build and test them."),
+    "contracts": ("hither.cli.contracts", "New contracts in four languages; build, test, deploy, call them."),
     "bench": ("hither.cli.bench", "Measure this machine: start, transfers, tokens, rpc, growth."),
     "doctor": ("hither.cli.doctor", "Check this machine and say what is missing."),
 }

@@ -1,4 +1,4 @@
-"""``hither contracts new|build|test``."""
+"""``hither contracts new|build|test``, and ``deploy|call|view`` of ``calls``."""
 
 import importlib.util
 import subprocess
@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from hither.cli.contracts.builders import BuildFailed, Built, build
+from hither.cli.contracts.calls import COMMANDS
 from hither.cli.contracts.project import SOURCES, Project, ProjectProblem, make_project, read_project
 from hither.cli.problems import stop
 
@@ -18,7 +19,11 @@ folder_argument = click.argument(
 
 @click.group("contracts")
 def command() -> None:
-    """New contracts in Rust, C++, JavaScript or Python; build and test them."""
+    """New contracts in Rust, C++, JavaScript or Python; build, test, deploy and call them."""
+
+
+for one in COMMANDS:
+    command.add_command(one)
 
 
 @command.command("new")
