@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from hither.chain.reader import BlockMode
+from hither.foreign.engines.ports import find_free_port
 from hither.node.node import NodeOptions
 from hither.rpc.context import BODY_SIZE_MAX, RpcSettings
 from hither.rpc.server import bind
@@ -265,3 +266,22 @@ def test_ending_answers_who_waits(tmp_path: Path, is_apart: bool) -> None:
         running.join()
         with pytest.raises(httpx.ConnectError):
             httpx.post(running.url, content=STATUS, headers=JSON)
+
+
+@pytest.mark.parametrize("is_apart", both_ways["params"], ids=both_ways["ids"])
+def test_monitors_have_a_door_of_their_own(tmp_path: Path, is_apart: bool) -> None:
+    """The same figures, and no way from there to anything else."""
+    address = f"127.0.0.1:{find_free_port()}"
+    settings = RpcSettings(metrics_address=address)
+    with run_node(tmp_path, settings=settings, is_apart=is_apart) as node:
+        node.must("health")
+        with httpx.Client(base_url=f"http://{address}", timeout=30) as monitor:
+            answer = monitor.get("/metrics")
+            assert answer.headers["content-type"] == "text/plain"
+            assert 'near_rpc_total_count{method="health"} 1' in answer.text.splitlines()
+            assert monitor.post("/metrics").status_code == 405
+            assert monitor.post("/", content=STATUS, headers=JSON).status_code == 404
+            assert monitor.get("/status").status_code == 404
+            assert 'method="status"' not in node.http.get("/metrics").text
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://{address}/metrics")

@@ -65,8 +65,10 @@ def create_command(name: str, amount: str, as_json: bool, home: str | None) -> N
             endpoints["near"]["rpc_url"], signer=Signer(parent, known[parent]["secret_key"])
         ) as client:
             result = client.create_account(name, public, amount)
-    except (ClientError, InvalidAmount) as error:
+    except InvalidAmount as error:
         stop(str(error))
+    except ClientError as error:
+        stop(str(error), error.hint)
     if (folder / ACCOUNTS_FOLDER / f"{name}.json").exists():
         click.echo(f"warning: {name} was made from this home before; its old key file is replaced", err=True)
     warn_of_traces(endpoints, name)
@@ -199,7 +201,7 @@ def addresses_command(
     try:
         rows = asyncio.run(list_addresses(network, chosen, paths))
     except (ClientError, SigningFailed) as problem:
-        stop(str(problem))
+        stop(str(problem), getattr(problem, "hint", None))
     if as_json:
         click.echo(json.dumps(rows))
         return

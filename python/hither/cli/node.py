@@ -23,6 +23,7 @@ from hither.node.home import (
     read_home,
 )
 from hither.params import DEFAULT_PROTOCOL_VERSION, NEWEST_PROTOCOL_VERSION, OLDEST_PROTOCOL_VERSION
+from hither.rpc import addresses
 from hither.sdk.endpoints import resolve_home
 
 # What --block-time says -> the mode, and the interval that goes with it.
@@ -60,11 +61,11 @@ def make_boundaries(count: int) -> tuple[str, ...]:
 
 
 def parse_address(text: str) -> tuple[str, int]:
-    """``host:port``."""
-    host, separator, port = text.rpartition(":")
-    if not separator or not port.isdigit() or int(port) > 65535:
-        raise click.BadParameter(f"{text!r}: expected HOST:PORT, for example 127.0.0.1:3030")
-    return host.strip("[]"), int(port)
+    """``host:port`` of the command line; wrong usage otherwise."""
+    try:
+        return addresses.parse_address(text)
+    except addresses.InvalidAddress as error:
+        raise click.BadParameter(str(error)) from None
 
 
 def init(home: Path, options: DevelopmentOptions, more_records: Sequence[dict[str, Any]] = ()) -> Genesis:

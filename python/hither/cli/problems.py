@@ -26,15 +26,17 @@ def must_connect(home: str | None, node: str | None) -> RpcCaller:
     try:
         return RpcCaller(node or must_read_endpoints(home)["near"]["rpc_url"])
     except NodeUnreachable as error:
-        stop(str(error))
+        stop(str(error), error.hint)
 
 
 def must_call(caller: RpcCaller, method: str, params: Any) -> Any:
     """A method's result, or the end of the command with the node's reason."""
     try:
         return caller.call(method, params)
-    except (RpcFailed, NodeUnreachable) as error:
+    except RpcFailed as error:
         stop(str(error))
+    except NodeUnreachable as error:
+        stop(str(error), error.hint)
 
 
 home_option = click.option(

@@ -12,7 +12,9 @@ _CONNECTIONS = {"http": http.client.HTTPConnection, "https": http.client.HTTPSCo
 
 
 class NodeUnreachable(Exception):
-    """Nothing answers at that address, or something that is not a node."""
+    """Nothing answers at that address, or something that is not a node; ``hint`` says what to do."""
+
+    hint = "start one with `hither up`, or name another with --node"
 
 
 class RpcFailed(Exception):
@@ -29,12 +31,20 @@ class RpcCaller:
     """Calls methods of one node."""
 
     def __init__(self, url: str, timeout_s: float = 15.0) -> None:
-        parts = urlsplit(url if "://" in url else f"http://{url}")
+        try:
+            parts = urlsplit(url if "://" in url else f"http://{url}")
+            port = parts.port
+        except ValueError as error:
+            raise NodeUnreachable(
+                f"{url}: {error}; expected an address like http://127.0.0.1:3030"
+            ) from error
         if parts.scheme not in _CONNECTIONS or not parts.hostname:
             raise NodeUnreachable(f"{url}: expected an address like http://127.0.0.1:3030")
         self.url = parts.geturl()
+        # What messages tell: providers want their keys in the path.
+        self._place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
         self._path = parts.path or "/"
-        self._connection = _CONNECTIONS[parts.scheme](parts.hostname, parts.port, timeout=timeout_s)
+        self._connection = _CONNECTIONS[parts.scheme](parts.hostname, port, timeout=timeout_s)
 
     def call(self, method: str, params: Any) -> Any:
         """The result of one method. Raises RpcFailed, NodeUnreachable."""
@@ -43,11 +53,15 @@ class RpcCaller:
             answer = json.loads(self._post(body.encode()))
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
-            raise NodeUnreachable(f"{self.url}: {error or type(error).__name__}") from error
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise NodeUnreachable(f"no node answers at {self._place}: {reason}") from error
         except ValueError as error:
-            raise NodeUnreachable(f"{self.url}: the answer is not JSON; is this a NEAR node?") from error
-        if "error" in answer:
-            raise RpcFailed(answer["error"])
+            raise NodeUnreachable(f"no node answers at {self._place}: what does is not JSON") from error
+        error = answer.get("error") if isinstance(answer, dict) else None
+        if isinstance(error, dict):
+            raise RpcFailed(error)
+        if not isinstance(answer, dict) or "result" not in answer:
+            raise NodeUnreachable(f"no node answers at {self._place}: what does is not JSON-RPC")
         return answer["result"]
 
     def _post(self, body: bytes) -> bytes:

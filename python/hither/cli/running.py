@@ -5,8 +5,10 @@ The server has a process of its own, a child of this one, so that it and the cha
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Coroutine
@@ -32,6 +34,8 @@ from hither.node.configuration import make_rpc_settings
 from hither.node.home import Home
 from hither.node.node import Node, NodeOptions
 from hither.node.server_process import ServerProcess, ServerStopped
+from hither.rpc.addresses import parse_address
+from hither.rpc.context import RpcSettings
 from hither.rpc.server import bind, serve
 from hither.sdk.endpoints import remove_endpoints, shorten, write_endpoints
 
@@ -87,18 +91,13 @@ class _PortTaken(Exception):
 
 
 async def _run(home: Home, options: RunOptions) -> BaseException | None:
-    try:
-        listener = bind(options.host, options.port)
-    except OSError as error:
-        owner = describe_owner(options.port)
-        raise _PortTaken(
-            f"cannot listen on {options.host}:{options.port}: {error.strerror}, {owner}"
-        ) from error
+    settings = make_rpc_settings(home)
+    listener = _must_bind(options.host, options.port)
+    settings = _check_metrics_address(settings, options)
     mode, interval_ms = options.block_time
     node_options = NodeOptions(mode=mode, finality_block_time_ms=options.finality_block_time_ms)
     if interval_ms is not None:
         node_options = msgspec.structs.replace(node_options, interval_ms=interval_ms)
-    settings = make_rpc_settings(home)
     # Before anything else: it gets ready while the node opens its data.
     server = None if options.is_single else ServerProcess.spawn(listener, home.path)
     try:
@@ -136,6 +135,25 @@ async def _run(home: Home, options: RunOptions) -> BaseException | None:
     finally:
         await node.stop()
     return node.failure or (server.failure if server is not None else None)
+
+
+def _must_bind(host: str, port: int) -> socket.socket:
+    try:
+        return bind(host, port)
+    except OSError as error:
+        owner = f", {describe_owner(port)}" if error.errno == errno.EADDRINUSE else ""
+        raise _PortTaken(f"cannot listen on {host}:{port}: {error.strerror}{owner}") from error
+
+
+def _check_metrics_address(settings: RpcSettings, options: RunOptions) -> RpcSettings:
+    """Tell here what the server could not tell as well. As at NEAR, one address for both is one door."""
+    if settings.metrics_address is None:
+        return settings
+    address = parse_address(settings.metrics_address)
+    if address == (options.host, options.port):
+        return msgspec.structs.replace(settings, metrics_address=None)
+    _must_bind(*address).close()
+    return settings
 
 
 async def _work(

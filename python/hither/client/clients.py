@@ -86,6 +86,16 @@ def _make_options(
     )
 
 
+def _make_transport_error(url: str, problem: httpx.HTTPError) -> TransportError:
+    """Without the path of the address, which is where providers want their keys."""
+    place = f"{httpx.URL(url).scheme}://{httpx.URL(url).netloc.rpartition(b'@')[2].decode()}"
+    if not isinstance(problem, httpx.ConnectError | httpx.ConnectTimeout):
+        return TransportError(f"{place}: {type(problem).__name__}: {problem}")
+    error = TransportError(f"no node answers at {place}: {str(problem) or type(problem).__name__}")
+    error.hint = "start one with `hither up`, or give the address of another"
+    return error
+
+
 def _unexpected(effect: Effect) -> AssertionError:
     return AssertionError(f"an effect that no client knows: {effect}")
 
@@ -140,7 +150,7 @@ class Client(_Base):
             body = encode_request(next(self._request_ids), effect)
             answer = self._http.post(self.url, content=body, headers=_HEADERS)
         except httpx.HTTPError as error:
-            raise TransportError(f"{type(error).__name__}: {error}") from error
+            raise _make_transport_error(self.url, error) from error
         return decode_answer(answer.status_code, answer.content)
 
     def _perform(self, effect: Effect) -> Any:
@@ -337,7 +347,7 @@ class AsyncClient(_Base):
             body = encode_request(next(self._request_ids), effect)
             answer = await self._http.post(self.url, content=body, headers=_HEADERS)
         except httpx.HTTPError as error:
-            raise TransportError(f"{type(error).__name__}: {error}") from error
+            raise _make_transport_error(self.url, error) from error
         return decode_answer(answer.status_code, answer.content)
 
     async def _perform(self, effect: Effect) -> Any:

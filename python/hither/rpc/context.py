@@ -35,9 +35,13 @@ class NodeVersion(msgspec.Struct, frozen=True):
 
 
 class RpcSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How the server behaves. ``rpc_address`` is what ``status`` tells; None until it is bound."""
+    """How the server behaves. ``rpc_address`` is what ``status`` tells; None until it is bound.
+
+    ``metrics_address``: where metrics alone are served as well.
+    """
 
     rpc_address: str | None = None
+    metrics_address: str | None = None
     wait_timeout_ms: int = WAIT_TIMEOUT_MS
     view_state_size_max: int | None = VIEW_STATE_SIZE_MAX
     view_gas_max: int | None = None

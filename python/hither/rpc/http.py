@@ -155,6 +155,21 @@ class Application:
         return (*allowed, methods, names, _PREFLIGHT_AGE)
 
 
+class MetricsApplication:
+    """``GET /metrics`` of an application and nothing else, for a monitor that may not ask more."""
+
+    def __init__(self, whole: Application) -> None:
+        self.context = whole.context
+        self._whole = whole
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] != "/metrics":
+            await send({"type": "http.response.start", "status": 404, "headers": ((b"content-length", b"0"),)})
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            await self._whole(scope, receive, send)
+
+
 def is_json(content_type: bytes) -> bool:
     """Whether a body of that type is taken for a request."""
     kind = content_type.partition(b";")[0].strip().lower()

@@ -12,10 +12,11 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from hither.chain.reader import ChainControl, ChainReader
+from hither.rpc.addresses import parse_address
 from hither.rpc.context import Context, RpcSettings
 from hither.rpc.dispatch import Dispatcher
 from hither.rpc.forked import copy_first
-from hither.rpc.http import Application, is_json
+from hither.rpc.http import Application, MetricsApplication, is_json
 from hither.rpc.methods import make_methods
 from hither.vm import Vm
 
@@ -205,7 +206,7 @@ class _GatheringTransport:
 class RpcServer:
     """A running server. ``address`` is where it listens; ``close`` lets requests end first."""
 
-    def __init__(self, application: Application, listener: socket.socket) -> None:
+    def __init__(self, application: Application | MetricsApplication, listener: socket.socket) -> None:
         self.application = application
         self.address = format_address(listener)
         self._listener = listener
@@ -266,13 +267,22 @@ async def serve(
     listener: socket.socket,
     settings: RpcSettings | None = None,
 ) -> AsyncIterator[RpcServer]:
-    """Serve on a bound socket as long as the block runs."""
+    """Serve on a bound socket as long as the block runs, and metrics where the settings say.
+
+    Raises ``OSError`` when that address is taken.
+    """
     settings = settings or RpcSettings()
     if settings.rpc_address is None:
         settings = msgspec.structs.replace(settings, rpc_address=format_address(listener))
-    server = RpcServer(make_application(reader, control, vm, settings), listener)
-    await server.start()
-    try:
+    application = make_application(reader, control, vm, settings)
+    async with contextlib.AsyncExitStack() as stack:
+        server = RpcServer(application, listener)
+        await server.start()
+        stack.push_async_callback(server.close)
+        if settings.metrics_address is not None:
+            metrics_listener = bind(*parse_address(settings.metrics_address))
+            metrics_server = RpcServer(MetricsApplication(application), metrics_listener)
+            await metrics_server.start()
+            # Ends first: closing either makes who waits for the chain be answered at once.
+            stack.push_async_callback(metrics_server.close)
         yield server
-    finally:
-        await server.close()
