@@ -13,7 +13,10 @@ from hither.foreign.engines.ports import find_network_offset
 from hither.foreign.errors import EngineError
 from hither.sdk import BlockingAccount
 from hither.sdk.endpoints import NoNetwork, read_endpoints
+from hither.sdk.network import Network
 from hither.sdk.snapshots import revert, take_snapshot
+from hither.testing.abroad import ContractAbroad
+from hither.testing.chain import Chain, Contract
 
 READY_S_MAX: Final = 120.0
 POLL_S: Final = 0.02
@@ -27,7 +30,21 @@ class WholeNetwork:
         self.home = home
         self.endpoints = endpoints
         self.url: str = endpoints["near"]["rpc_url"]
-        self._opened: list[BlockingAccount] = []
+        self.signer_id: str = endpoints["mpc"]["contract_id"]
+        self._opened: list[BlockingAccount | Chain] = []
+        self._chain: Chain | None = None
+
+    @property
+    def chain(self) -> Chain:
+        """Our chain, with all that the fixture ``chain`` can: ``network.chain.deploy("counter.wasm")``."""
+        if self._chain is None:
+            self._chain = Chain(self.url)
+            self._opened.append(self._chain)
+        return self._chain
+
+    def abroad(self, contract: Contract, chain: str, path: str) -> ContractAbroad:
+        """A contract's address on another chain, for one of its paths."""
+        return ContractAbroad(Network.from_endpoints(self.endpoints), contract.id, chain, path)
 
     def account(self, account_id: str) -> BlockingAccount:
         """An account on every chain: one of the funded ones, or one whose key is kept in the home."""
@@ -44,6 +61,7 @@ class WholeNetwork:
         finally:
             while self._opened:
                 self._opened.pop().close()
+            self._chain = None
             asyncio.run(revert(self.endpoints, self.home, snapshot_id))
 
 

@@ -246,6 +246,16 @@ def test_send_abroad(network, round):
     sent = base.send(there.address(), "0.25 ETH")
     assert sent.transaction_id
     assert there.balance() == 25 * 10**16
+
+@pytest.mark.parametrize("round", range(2))
+def test_contract_has_addresses(network, round):
+    token = network.chain.deploy(TOKEN, init=INIT)
+    assert token.view("ft_total_supply") == "1000"
+    savings = network.abroad(token, "eip155:8453", path="savings")
+    assert savings.balance == 0
+    savings.fund("1 ETH")
+    assert savings.balance == 10**18
+    assert savings.address != network.abroad(token, "eip155:8453", path="other").address
 """,
     )
-    result.assert_outcomes(passed=2)
+    result.assert_outcomes(passed=4)
