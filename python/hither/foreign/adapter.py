@@ -218,7 +218,15 @@ class Adapter(Protocol):
         ...
 
 
-async def track(adapter: Adapter, signed: SignedTransaction, *, timeout_seconds: float) -> TransactionStatus:
+class Tracked(Protocol):
+    """What tells how far a transaction is: an adapter."""
+
+    async def fetch_status(self, signed: SignedTransaction) -> TransactionStatus:
+        """How far it is."""
+        ...
+
+
+async def track(adapter: Tracked, signed: SignedTransaction, *, timeout_seconds: float) -> TransactionStatus:
     """Wait until the transaction is final.
 
     Raises ``TransactionDropped`` (``TransactionReplaced`` when it is known by what), ``TransactionFailed`` (once

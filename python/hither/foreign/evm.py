@@ -287,9 +287,16 @@ class EvmAdapter:
         return EvmFee(gas, await fetch_parent_fee(self._rpc, self._info.family, unsigned.body))
 
     async def bump(self, unsigned: UnsignedTransaction, speed: Speed = Speed.FAST) -> UnsignedTransaction:
-        """The same transaction at a price for which nodes let it take the place of the first."""
+        """The same transaction at a price for which nodes let it take the place of the first.
+
+        Raises ``InsufficientFunds`` when the sender cannot pay that.
+        """
         transaction = self._decode(unsigned)
-        prices = await self._raise_prices(transaction, speed)
+        sender = self.derive_address(unsigned.public_key)
+        prices, balance = await asyncio.gather(
+            self._raise_prices(transaction, speed), self.fetch_balance(sender)
+        )
+        self._must_afford(sender, balance, transaction.amount + transaction.gas_limit * prices.gas_price_max)
         if isinstance(transaction, LegacyTransaction | AccessListTransaction):
             return self._encode(unsigned.public_key, replace(transaction, gas_price=prices.gas_price_max))
         raised = replace(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hither.sdk.blocking import BlockingAccount
     from hither.sdk.events import Event, Step
     from hither.sdk.network import Endpoint, Network
-    from hither.sdk.transfers import Sent
+    from hither.sdk.work import Sent
 
 _HOMES = {
     "Account": "account",
@@ -36,7 +36,7 @@ _HOMES = {
     "Event": "events",
     "Network": "network",
     "Payment": "account",
-    "Sent": "transfers",
+    "Sent": "work",
     "Step": "events",
     "Units": "amounts",
 }

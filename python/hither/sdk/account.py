@@ -28,7 +28,8 @@ from hither.sdk.events import Event, Progress, Step, say_nothing
 from hither.sdk.home_transfers import NEAR, HomeTransfer
 from hither.sdk.journal import Entry, Journal, Record, TransferBusy
 from hither.sdk.network import Network
-from hither.sdk.transfers import Means, NotOnThisChain, Sent, Transfer
+from hither.sdk.transfers import Means, Transfer
+from hither.sdk.work import NotOnThisChain, Sent
 
 PATHS: Final = {"eip155": "ethereum-1", "bip122": "bitcoin-1", "solana": "solana-1"}
 """The usual derivation path of a family: all its chains share an address."""
@@ -192,6 +193,27 @@ class Account:
             raise ExceptionGroup(f"{len(errors)} transfers were not finished", errors)
         return finished
 
+    async def bump(self, transfer_id: str, progress: Progress = say_nothing) -> Sent:
+        """Pay a higher fee for a transfer that waits for a block, and wait until it is final.
+
+        The new transaction has the nonce or the coins of the old one, so that only one of them can be included; both
+        stay in the journal, and ``resume`` follows both. One that a block has already is only followed. Raises
+        ``UnknownTransfer``, ``TransferBusy`` (cancel the task that waits; nothing is lost), ``NotOnThisChain`` on
+        Solana and our chain, ``BroadcastRefused`` when the chain keeps the old one.
+        """
+        entry = self.journal.open(transfer_id)
+        try:
+            if not entry.record.attempts or entry.record.has_ended:
+                return await self._perform(entry, progress, is_resumed=True)
+            work = self._open_work(entry, progress)
+            if not isinstance(work, Transfer):
+                raise NotOnThisChain(f"{entry.record.chain} has a fixed price; nothing waits there")
+            async with self._chain_to_itself(entry.record.chain):
+                await work.bump()
+            return await work.follow()
+        finally:
+            entry.close()
+
     async def _begin(
         self, on: "OnChain", deed: dict[str, Any], reference: str | None, progress: Progress
     ) -> Sent:
@@ -223,7 +245,7 @@ class Account:
     def _open_work(self, entry: Entry, progress: Progress) -> Transfer | HomeTransfer:
         if entry.record.chain == self.network.chain:
             return HomeTransfer(self.client, self.signer, entry, progress)
-        means = Means(self.client, self._signing, self.signer)
+        means = Means(self.client, self._signing, self.signer, self.network.final_timeout_seconds)
         return Transfer(means, self.get_adapter(entry.record.chain), entry, progress)
 
     @contextlib.asynccontextmanager

@@ -14,7 +14,7 @@ from hither.sdk.amounts import Amount, Units
 from hither.sdk.events import Progress, say_nothing
 from hither.sdk.journal import Record
 from hither.sdk.network import Network
-from hither.sdk.transfers import Sent
+from hither.sdk.work import Sent
 
 T = TypeVar("T")
 
@@ -105,6 +105,10 @@ class BlockingAccount:
     def resume(self, progress: Progress = say_nothing) -> list[Sent]:
         """As ``Account.resume``."""
         return self._loop.run(self._inner.resume(progress))
+
+    def bump(self, transfer_id: str, progress: Progress = say_nothing) -> Sent:
+        """As ``Account.bump``."""
+        return self._loop.run(self._inner.bump(transfer_id, progress))
 
 
 class BlockingOnChain:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from hither.sdk.account import Account, OnChain
 from hither.sdk.events import Event
 from hither.sdk.network import Network
-from hither.sdk.transfers import Sent
 from hither.sdk.verification import Claim, TokenGain
+from hither.sdk.work import Sent
 
 Say = Callable[[str], None]
 

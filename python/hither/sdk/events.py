@@ -16,6 +16,7 @@ class Step(Enum):
     SIGNED = "signed"
     READY = "ready"
     BROADCAST = "broadcast"
+    BUMPED = "bumped"
     FINAL = "final"
 
 

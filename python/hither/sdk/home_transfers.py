@@ -1,6 +1,5 @@
 """One transfer or call on our own chain, journaled like those abroad (``transfers``)."""
 
-import time
 from typing import Final
 
 from hither.client import (
@@ -18,30 +17,21 @@ from hither.foreign.adapter import Coin
 from hither.foreign.errors import TransactionFailed
 from hither.primitives import transaction as wire
 from hither.primitives.action import Action
-from hither.sdk.events import Event, Progress, Step
+from hither.sdk.events import Progress, Step
 from hither.sdk.journal import Entry, Record
-from hither.sdk.transfers import NotOnThisChain, Sent, describe_deed
+from hither.sdk.work import NotOnThisChain, Sent, Work, describe_deed
 
 NEAR: Final = Coin("N", 24)
 CALL_GAS: Final = "100 Tgas"
 
 
-class HomeTransfer:
-    """Works on one entry of the journal."""
+class HomeTransfer(Work):
+    """On our own chain."""
 
     def __init__(self, client: AsyncClient, signer: Signer, entry: Entry, progress: Progress) -> None:
+        super().__init__(entry, progress)
         self._client = client
         self._signer = signer
-        self._entry = entry
-        self._progress = progress
-        self._started = time.monotonic()
-
-    @property
-    def _record(self) -> Record:
-        return self._entry.record
-
-    def _tell(self, step: Step, text: str) -> None:
-        self._progress(Event(self._record.id, self._record.chain, step, text))
 
     async def bring_to_chain(self) -> None:
         """Until the node has taken it. Raises ``ClientError``, ``TransactionFailed``."""
@@ -91,20 +81,7 @@ class HomeTransfer:
             raise AssertionError("it raises") from error
         if record.step != "final":
             await self._end_as_final(result)
-        receiver, amount = describe_deed(record.deed)
-        return Sent(
-            transfer_id=record.id,
-            chain=record.chain,
-            address=record.account_id,
-            receiver=receiver,
-            amount=amount,
-            fee=record.outcome["fee"],
-            transaction_id=record.transaction_id,
-            confirmations=record.outcome["confirmations"],
-            height=record.outcome["height"],
-            sign_transactions=(),
-            total_ms=record.outcome["total_ms"],
-        )
+        return self._describe_end(record.account_id)
 
     async def _end_as_final(self, result: TransactionResult) -> None:
         assert result.block_hash is not None, "it is final"
@@ -114,7 +91,7 @@ class HomeTransfer:
             "fee": result.tokens_burnt,
             "confirmations": newest.height - included.height + 1,
             "height": included.height,
-            "total_ms": (time.monotonic() - self._started) * 1000,
+            "total_ms": self._measure_ms(),
         }
         self._entry.write("final", outcome=outcome)
         self._tell(Step.FINAL, f"{result.hash} is final")

@@ -10,6 +10,7 @@ One file a transfer, ``FOLDER/ACCOUNT/ID.jsonl``, a line of JSON a step, each sy
     signed     one signature
     ready      the transaction as it is sent, with its id
     broadcast  an endpoint took it
+    bumped     the bytes that will take its place for a higher fee; from here as from ``built``
     final      what came of it; or ``failed``, ``dropped``, ``abandoned``: nothing more will happen
 
 A line that was written in part when the machine stopped is cut off; its step is taken again, which is why each one is
@@ -58,9 +59,21 @@ class DifferentIntent(ForeignError):
     hint = "use a reference of its own for each payment"
 
 
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A transaction that was signed, and those of ours that asked for its signatures."""
+
+    transaction_id: str
+    raw: bytes
+    sign_transactions: dict[int, str]
+
+
 @dataclass(slots=True)
 class Record:
-    """A transfer as far as its file tells. ``deed`` is what is wanted, in the journal's own words."""
+    """A transfer as far as its file tells. ``deed`` is what is wanted, in the journal's own words.
+
+    ``earlier`` are attempts at lower fees; any of them may be included in the place of the newest, and only one can.
+    """
 
     id: str
     account_id: str
@@ -76,7 +89,15 @@ class Record:
     sign_transactions: dict[int, str] = field(default_factory=dict)
     transaction_id: str | None = None
     raw: bytes | None = None
+    earlier: tuple[Attempt, ...] = ()
     outcome: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """Every transaction that may come of it, the newest last."""
+        if self.raw is None or self.transaction_id is None:
+            return self.earlier
+        return *self.earlier, Attempt(self.transaction_id, self.raw, self.sign_transactions)
 
     @property
     def has_ended(self) -> bool:
@@ -92,11 +113,12 @@ class Record:
         """One more step."""
         self.step = line["step"]
         match line["step"]:
-            case "intended" | "built":
-                # What was signed before can never be included any more, or this would not be written.
+            case "intended" | "built" | "bumped":
+                # What was signed before can never be included any more, or its place is taken: then it is kept.
+                self.earlier = self.attempts if line["step"] == "bumped" else ()
                 self.asked, self.signatures, self.sign_transactions = {}, {}, {}
                 self.body = self.public_key = self.transaction_id = self.raw = None
-                if line["step"] == "built":
+                if line["step"] != "intended":
                     self.body, self.public_key = (
                         bytes.fromhex(line["body"]),
                         bytes.fromhex(line["public_key"]),
@@ -110,6 +132,10 @@ class Record:
                 self.transaction_id, self.raw = line["transaction_id"], bytes.fromhex(line["raw"])
             case step if step in ENDED:
                 self.outcome = line["outcome"]
+                for attempt in self.attempts:
+                    if attempt.transaction_id == line.get("transaction_id"):
+                        self.transaction_id, self.raw = attempt.transaction_id, attempt.raw
+                        self.sign_transactions = attempt.sign_transactions
 
 
 class Entry:

@@ -36,7 +36,8 @@ class Endpoint:
 class Network:
     """Where everything answers. ``contract_id`` is the signer contract on our chain, which is ``chain``.
 
-    ``journal_folder`` keeps the transfers of its accounts [default: ``transfers`` in the home].
+    ``journal_folder`` keeps the transfers of its accounts [default: ``transfers`` in the home]. So long one that was
+    sent is waited for until it is final; on Bitcoin's main network that takes an hour.
     """
 
     rpc_url: str
@@ -44,6 +45,7 @@ class Network:
     endpoints: Mapping[ChainId, Endpoint]
     chain: ChainId
     journal_folder: Path | None = None
+    final_timeout_seconds: float = 60.0
 
     @classmethod
     def load(cls, home: str | Path | None = None) -> "Network":

@@ -4,11 +4,12 @@ Each step writes to the journal before the next can have an effect, and does the
 are built once (a nonce, coins or a blockhash are in them); a request for a signature is asked about by its hash
 before it is made again; what was signed is sent again without effect. Bytes are built anew only when the chain says
 that the old ones can never be included, and only on Solana, where they expire by themselves; elsewhere something else
-took their place, which may be this very transfer with a higher fee.
+took their place. A higher fee is another transaction in the same place, with the same nonce or the same coins: it is
+written down beside the first, either may come, and both are watched.
 """
 
 import asyncio
-import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,10 +26,11 @@ from hither.foreign.adapter import (
     track,
 )
 from hither.foreign.bitcoin import BitcoinAdapter
-from hither.foreign.caip import ChainId
 from hither.foreign.errors import (
     BroadcastRefused,
+    FinalityTimeout,
     ForeignError,
+    NonceGap,
     TransactionDropped,
     TransactionFailed,
 )
@@ -38,35 +40,11 @@ from hither.foreign.solana import SolanaAdapter
 from hither.mpc.client import Signed, SigningClient
 from hither.mpc.requests import EcdsaPayload, EddsaPayload, signature_from_json, signature_to_json
 from hither.primitives import transaction as wire
-from hither.sdk.events import Event, Progress, Step
-from hither.sdk.journal import Entry, Record
+from hither.sdk.events import Progress, Step
+from hither.sdk.journal import Attempt, Entry
+from hither.sdk.work import NotOnThisChain, Sent, Work
 
-FINAL_TIMEOUT_SECONDS: Final = 60.0
 BUILDS_MAX: Final = 3
-
-
-class NotOnThisChain(ForeignError):
-    """The chain's family has no such thing."""
-
-    code = "NOT_ON_THIS_CHAIN"
-    hint = "ask the chain's own adapter what it can do; the reference page of its family lists it"
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """A transfer that is final. ``sign_transactions`` are the transactions on our chain that asked for signatures."""
-
-    transfer_id: str
-    chain: ChainId
-    address: str
-    receiver: str
-    amount: int
-    fee: int | None
-    transaction_id: str
-    confirmations: int
-    height: int | None
-    sign_transactions: tuple[str, ...]
-    total_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,33 +54,29 @@ class Means:
     client: AsyncClient
     signing: SigningClient
     signer: Signer
+    final_timeout_seconds: float
 
 
-class Transfer:
-    """Works on one entry of the journal."""
+class Transfer(Work):
+    """On another chain."""
 
     def __init__(self, means: Means, adapter: Adapter, entry: Entry, progress: Progress) -> None:
+        super().__init__(entry, progress)
         self._means = means
         self._adapter = adapter
-        self._entry = entry
-        self._progress = progress
-        self._started = time.monotonic()
 
-    @property
-    def _record(self) -> Record:
-        return self._entry.record
-
-    def _tell(self, step: Step, text: str) -> None:
-        self._progress(Event(self._record.id, self._record.chain, step, text))
-
-    async def bring_to_chain(self) -> None:
+    async def bring_to_chain(self, *, must_take_newest: bool = False) -> None:
         """Until an endpoint has taken it. The caller has the chain to itself.
 
+        When a higher fee is refused, the attempts before it stand; that is an error to who must have the newest taken.
         Raises ``ForeignError``, ``SigningFailed``, ``ClientError``. An error before anything was built ends it.
         """
         for attempt in range(BUILDS_MAX):
             if self._record.body is None:
                 await self._build()
+            if self._record.earlier and await self._has_come():
+                self._entry.write("broadcast")  # Without the higher fee; nobody needs to sign that any more.
+                return
             signed = await self._sign()
             try:
                 await self._adapter.broadcast(signed)
@@ -110,22 +84,51 @@ class Transfer:
                 if attempt + 1 < BUILDS_MAX and await self._has_expired(signed):
                     self._forget_bytes()
                     continue
-                if (await self._adapter.fetch_status(signed)).state is State.DROPPED:
+                if self._record.earlier:
+                    # The one before is where it was; what was signed now counts beside it.
+                    self._entry.write("broadcast")
+                    if not must_take_newest or await self._has_come():
+                        return
+                elif (await self._adapter.fetch_status(signed)).state is State.DROPPED:
                     self._end_as_dropped(signed.transaction_id)
                 raise
             self._entry.write("broadcast")
             self._tell(Step.BROADCAST, f"sent as {signed.transaction_id}")
             return
 
+    async def bump(self) -> None:
+        """Send it again for a higher fee, unless a block has it. The caller has the chain to itself.
+
+        Raises ``NotOnThisChain`` where another transaction could be included beside the first.
+        """
+        record = self._record
+        if not isinstance(self._adapter, EvmAdapter | BitcoinAdapter):
+            raise NotOnThisChain(
+                f"{record.chain} lets no transaction take another's place",
+                hint="wait: it expires within a minute or two, and the transfer is then built anew",
+            )
+        assert record.attempts, "something was signed"
+        if (await self._watch().fetch_newest()).state in (State.INCLUDED, State.FINAL, State.DROPPED):
+            return
+        assert record.body is not None, "signed from it"
+        assert record.public_key is not None, "signed by it"
+        before = UnsignedTransaction(record.chain, record.public_key, record.body)
+        unsigned = await self._adapter.bump(before)
+        self._entry.write("bumped", body=unsigned.body.hex(), public_key=record.public_key.hex())
+        self._tell(Step.BUMPED, self._adapter.describe(unsigned))
+        await self.bring_to_chain(must_take_newest=True)
+
     async def follow(self) -> Sent:
         """Until it is final. Raises ``TransactionFailed``, ``TransactionDropped``, ``FinalityTimeout``."""
         if self._record.step == "final":
-            return self._describe_end()
-        signed = self._get_signed()
+            return self._describe()
+        watch = self._watch()
+        signed = self._make_signed(self._record.attempts[-1])
         try:
-            status = await track(self._adapter, signed, timeout_seconds=FINAL_TIMEOUT_SECONDS)
+            status = await track(watch, signed, timeout_seconds=self._means.final_timeout_seconds)
         except TransactionFailed as error:
-            self._entry.write("failed", outcome={"code": error.code, "message": str(error)})
+            outcome = {"code": error.code, "message": str(error)}
+            self._entry.write("failed", outcome=outcome, transaction_id=watch.leader.transaction_id)
             raise
         except TransactionDropped:
             if await self._has_expired(signed):
@@ -134,8 +137,25 @@ class Transfer:
                 return await self.follow()
             self._end_as_dropped(signed.transaction_id)
             raise
-        self._end_as_final(status)
-        return self._describe_end()
+        except FinalityTimeout as error:
+            if not isinstance(error, NonceGap):
+                error.hint = (
+                    f"it may still happen: resume() follows it further, bump({self._record.id!r}) pays more where "
+                    "the chain allows that"
+                )
+            raise
+        self._end_as_final(status, watch.leader.transaction_id)
+        return self._describe()
+
+    def _watch(self) -> "Watch":
+        return Watch(self._adapter, [self._make_signed(one) for one in self._record.attempts])
+
+    def _make_signed(self, attempt: Attempt) -> SignedTransaction:
+        return SignedTransaction(self._record.chain, attempt.transaction_id, attempt.raw)
+
+    async def _has_come(self) -> bool:
+        """Whether a block has one of the attempts."""
+        return (await self._watch().fetch_newest()).state in (State.INCLUDED, State.FINAL)
 
     async def _build(self) -> None:
         record = self._record
@@ -161,7 +181,7 @@ class Transfer:
     async def _sign(self) -> SignedTransaction:
         record = self._record
         if record.raw is not None:
-            return self._get_signed()
+            return self._make_signed(record.attempts[-1])
         assert record.body is not None, "built before"
         assert record.public_key is not None, "built before"
         unsigned = UnsignedTransaction(record.chain, record.public_key, record.body)
@@ -211,55 +231,50 @@ class Transfer:
             result, self._record.account_id, self._record.path, _to_request(payload), payload.domain_id
         )
 
-    def _get_signed(self) -> SignedTransaction:
-        record = self._record
-        assert record.transaction_id is not None, "signed before"
-        assert record.raw is not None, "signed before"
-        return SignedTransaction(record.chain, record.transaction_id, record.raw)
-
     def _end_as_dropped(self, transaction_id: str) -> None:
         self._entry.write("dropped", outcome={"code": TransactionDropped.code, "message": transaction_id})
 
-    def _end_as_final(self, status: TransactionStatus) -> None:
-        record = self._record
+    def _end_as_final(self, status: TransactionStatus, transaction_id: str) -> None:
         outcome = {
             "fee": status.fee,
             "confirmations": status.confirmations,
             "height": status.height,
-            "total_ms": (time.monotonic() - self._started) * 1000,
+            "total_ms": self._measure_ms(),
         }
-        self._entry.write("final", outcome=outcome)
-        self._tell(Step.FINAL, f"{record.transaction_id} is final, {status.confirmations} confirmations")
+        self._entry.write("final", outcome=outcome, transaction_id=transaction_id)
+        self._tell(Step.FINAL, f"{transaction_id} is final, {status.confirmations} confirmations")
 
-    def _describe_end(self) -> Sent:
-        record = self._record
-        assert record.public_key is not None, "built before"
-        receiver, amount = describe_deed(record.deed)
-        return Sent(
-            transfer_id=record.id,
-            chain=record.chain,
-            address=self._adapter.derive_address(record.public_key),
-            receiver=receiver,
-            amount=amount,
-            fee=record.outcome["fee"],
-            transaction_id=self._get_signed().transaction_id,
-            confirmations=record.outcome["confirmations"],
-            height=record.outcome["height"],
-            sign_transactions=tuple(hash_ for _, hash_ in sorted(record.sign_transactions.items())),
-            total_ms=record.outcome["total_ms"],
+    def _describe(self) -> Sent:
+        assert self._record.public_key is not None, "built before"
+        return self._describe_end(self._adapter.derive_address(self._record.public_key))
+
+
+class Watch:
+    """Several transactions of which one can be included: how far the furthest is. ``leader`` is that one."""
+
+    def __init__(self, adapter: Adapter, attempts: Sequence[SignedTransaction]) -> None:
+        self._adapter = adapter
+        self._attempts = attempts
+        self.leader = attempts[-1]
+
+    async def fetch_status(self, _signed: SignedTransaction) -> TransactionStatus:
+        """Of whichever is furthest."""
+        return await self.fetch_newest()
+
+    async def fetch_newest(self) -> TransactionStatus:
+        """The same."""
+        statuses = await asyncio.gather(*(self._adapter.fetch_status(one) for one in self._attempts))
+        status, self.leader = max(
+            zip(statuses, self._attempts, strict=True), key=lambda pair: _NEARNESS.index(pair[0].state)
         )
+        return status
+
+
+_NEARNESS: Final = (State.DROPPED, State.UNKNOWN, State.PENDING, State.INCLUDED, State.FINAL)
 
 
 def _to_request(payload: Payload) -> EcdsaPayload | EddsaPayload:
     return EcdsaPayload(payload.data) if payload.scheme is Scheme.ECDSA else EddsaPayload(payload.data)
-
-
-def describe_deed(deed: dict[str, Any]) -> tuple[str, int]:
-    """To whom, and how much of the chain's coin."""
-    if deed["kind"] == "pay":
-        payments = deed["payments"]
-        return ", ".join(receiver for receiver, _ in payments), sum(amount for _, amount in payments)
-    return deed["receiver"], deed["amount"]
 
 
 async def build(adapter: Adapter, key: bytes, deed: dict[str, Any]) -> UnsignedTransaction:

@@ -23,7 +23,7 @@ from hither.foreign.evm_fees import fetch_prices
 from hither.foreign.transport import JsonRpc
 from hither.mpc.contract import parse_public_key
 from hither.sdk.network import Network
-from hither.sdk.transfers import NotOnThisChain
+from hither.sdk.work import NotOnThisChain
 
 CALL_GAS: Final = "300 Tgas"
 FINAL_TIMEOUT_SECONDS: Final = 60.0

@@ -1,6 +1,7 @@
 """The account on every chain of a running network: what is sent is sent once, whatever ends the program that sends."""
 
 import asyncio
+import dataclasses
 import json
 import os
 import secrets
@@ -8,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from embit.ec import PrivateKey
@@ -20,11 +22,12 @@ from hither import Account, BlockingAccount, Call, Payment, Units
 from hither.client import UnknownAccount
 from hither.client.actions import delete_account
 from hither.foreign.engines.faucet import fund
-from hither.foreign.errors import InsufficientFunds, InvalidAddress, InvalidAmount
+from hither.foreign.errors import FinalityTimeout, InsufficientFunds, InvalidAddress, InvalidAmount
+from hither.foreign.transport import JsonRpc
 from hither.sdk.endpoints import NoKey, NoNetwork
-from hither.sdk.journal import DifferentIntent
+from hither.sdk.journal import DifferentIntent, TransferBusy, UnknownTransfer
 from hither.sdk.network import UnknownChain
-from hither.sdk.transfers import NotOnThisChain
+from hither.sdk.work import NotOnThisChain
 from tests.e2e.cli.running import Network, hither, must_hither, network
 
 pytestmark = pytest.mark.slow
@@ -88,6 +91,25 @@ def read_balance(running: Network, account: BlockingAccount, chain: str, address
     return account._loop.run(inner.get_adapter(on.chain).fetch_balance(address))
 
 
+def run_cases(running: Network, cases: list[dict[str, Any]]) -> list[Any]:
+    """What ``crash.py`` says of each."""
+    result = subprocess.run(
+        [sys.executable, str(HERE / "crash.py")],
+        input="\n".join(json.dumps(case) for case in cases),
+        env=os.environ | {"HITHER_HOME": str(running.home)},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    answers = [json.loads(line) for line in result.stdout.splitlines()]
+    for case, answer in zip(cases, answers, strict=True):
+        assert answer["ended_by"] == 9, case
+        assert answer["recovered"] is not None, (case, result.stderr)
+    return answers
+
+
 @pytest.mark.parametrize("family", ["eip155", "bip122", "solana", "near"])
 def test_killed_at_every_step_it_is_sent_once(
     running: Network, chains: dict[str, str], carol: BlockingAccount, family: str
@@ -109,23 +131,11 @@ def test_killed_at_every_step_it_is_sent_once(
         for is_before in (True, False)
     ]
     nonce_before = on.nonce()
-    result = subprocess.run(
-        [sys.executable, str(HERE / "crash.py")],
-        input="\n".join(json.dumps(case) for case in cases),
-        env=os.environ | {"HITHER_HOME": str(running.home)},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    answers = [json.loads(line) for line in result.stdout.splitlines()]
+    answers = run_cases(running, cases)
     amount = int(AMOUNTS[family].split()[0].replace("_", "")) if family != "solana" else 2_000_000
     amount *= 10**9 if family == "eip155" else 1
     for case, answer in zip(cases, answers, strict=True):
-        assert answer["ended_by"] == 9, case
         recovered = answer["recovered"]
-        assert recovered is not None, (case, result.stderr)
         # What had been noted is resumed without being asked for; all else happens when it is asked for again.
         was_noted = (case["write"], case["is_before"]) > (1, True)
         was_final = (case["write"], case["is_before"]) == (len(steps), False)
@@ -169,6 +179,121 @@ asyncio.run(crash.send(case))
     for receiver, amount in zip(receivers, (5 * 10**9, 6 * 10**9), strict=True):
         assert read_balance(running, carol, chain, receiver) == amount
     assert later.receiver == receivers[1]
+
+
+def ask(running: Network, chain: str, method: str, *params: Any) -> Any:
+    """The chain's own JSON-RPC."""
+
+    async def run() -> Any:
+        (url,) = [row["rpc_url"] for row in running.endpoints["foreign"] if row["caip2"] == chain]
+        rpc = JsonRpc(url)
+        try:
+            return await rpc.call(method, params, is_repeatable=False)
+        finally:
+            await rpc.close()
+
+    return asyncio.run(run())
+
+
+@pytest.fixture
+def waiting(running: Network, chains: dict[str, str]) -> Iterator[None]:
+    """Chains that make no block for a transaction."""
+    ask(running, chains["eip155"], "evm_setAutomine", False)
+    ask(running, chains["bip122"], "hither_instant", False)
+    yield
+    ask(running, chains["eip155"], "evm_setAutomine", True)
+    ask(running, chains["bip122"], "hither_instant", True)
+
+
+def make_block(running: Network, chains: dict[str, str], family: str) -> None:
+    if family == "eip155":
+        ask(running, chains[family], "evm_mine")
+    else:
+        ask(running, chains[family], "generatetoaddress", 1, make_address("bip122"))
+
+
+@pytest.fixture
+def impatient(running: Network, carol: BlockingAccount) -> Iterator[BlockingAccount]:
+    """Looks once whether a transfer is final."""
+    sdk_network = dataclasses.replace(carol._inner.network, final_timeout_seconds=0.0)
+    with BlockingAccount.load(SENDER, home=running.home, network=sdk_network) as account:
+        yield account
+
+
+@pytest.mark.parametrize("family", ["eip155", "bip122"])
+@pytest.mark.usefixtures("waiting")
+def test_fee_is_raised_and_one_of_both_comes(
+    running: Network, chains: dict[str, str], carol: BlockingAccount, impatient: BlockingAccount, family: str
+) -> None:
+    """For more than before; the first is gone, and the receiver is paid once."""
+    receiver = make_address(family)
+    with pytest.raises(FinalityTimeout, match="is pending") as caught:
+        impatient.on(chains[family]).send(receiver, AMOUNTS[family], reference=f"slow {family}")
+    (record,) = carol.list_transfers()
+    assert f"bump('{record.id}')" in str(caught.value.hint)
+    with pytest.raises(FinalityTimeout):
+        impatient.bump(record.id)
+    (bumped,) = carol.list_transfers()
+    first, second = bumped.attempts
+    assert first.transaction_id == record.transaction_id != second.transaction_id
+    make_block(running, chains, family)
+    (sent,) = carol.resume()
+    assert sent.transaction_id == second.transaction_id
+    assert sent.sign_transactions == tuple(second.sign_transactions.values())
+    amount = 5 * 10**9 if family == "eip155" else 1_000
+    assert read_balance(running, carol, chains[family], receiver) == sent.amount == amount
+    # Asking again with the reference gives the one that came; so does another bump.
+    assert carol.on(chains[family]).send(receiver, AMOUNTS[family], reference=f"slow {family}") == sent
+    assert carol.bump(sent.transfer_id) == sent
+
+
+@pytest.mark.parametrize("family", ["eip155", "bip122"])
+@pytest.mark.usefixtures("waiting")
+def test_killed_while_the_fee_is_raised_it_is_sent_once(
+    running: Network, chains: dict[str, str], carol: BlockingAccount, family: str
+) -> None:
+    """Before and after each write; what was noted goes on, and in the end one of both was included."""
+    steps = ["bumped", "asked", "signed", "ready", "broadcast"]
+    cases = [
+        {
+            "account_id": SENDER,
+            "chain": chains[family],
+            "receiver": make_address(family),
+            "amount": AMOUNTS[family],
+            "write": number,
+            "is_before": is_before,
+            "is_bump": True,
+        }
+        for number in range(1, len(steps) + 1)
+        for is_before in (True, False)
+    ]
+    nonce_before = carol.on(chains[family]).nonce()
+    answers = run_cases(running, cases)
+    amount = 5 * 10**9 if family == "eip155" else 1_000
+    for case, answer in zip(cases, answers, strict=True):
+        recovered = answer["recovered"]
+        was_noted = (case["write"], case["is_before"]) != (1, True)
+        assert len(recovered["attempts"]) == (2 if was_noted else 1), case
+        assert recovered["transaction_id"] == recovered["attempts"][-1], case
+        assert recovered["left"] == 0
+        assert read_balance(running, carol, chains[family], case["receiver"]) == amount, case
+    if family == "eip155":
+        assert carol.on(chains[family]).nonce() - nonce_before == len(cases)
+
+
+def test_fee_is_not_raised_where_nothing_waits(
+    chains: dict[str, str], carol: BlockingAccount, impatient: BlockingAccount
+) -> None:
+    """Unknown ones, and those of somebody who works on them now, are told."""
+    with pytest.raises(UnknownTransfer):
+        carol.bump("0" * 16)
+    entry = carol._inner.journal.begin(
+        carol.on(chains["eip155"]).chain, "ethereum-1", {"kind": "send", "receiver": "0x", "amount": 1}, None
+    )
+    with pytest.raises(TransferBusy):
+        impatient.bump(entry.record.id)
+    entry.write("abandoned", outcome={"message": "a test"})
+    entry.close()
 
 
 @pytest.mark.parametrize("family", ["eip155", "bip122", "solana", "near"])

@@ -98,6 +98,27 @@ def test_building_anew_forgets_what_was_signed(journal: Journal) -> None:
     entry.close()
 
 
+def test_higher_fee_keeps_what_was_signed_before(journal: Journal) -> None:
+    """Either may come; the end says which did. What was built and not signed yet is no attempt."""
+    entry = journal.begin(CHAIN, "ethereum-1", DEED, None)
+    entry.write("built", body="aa", public_key="02")
+    entry.write("signed", index=0, transaction_hash="first", signature={})
+    entry.write("ready", transaction_id="one", raw="dd")
+    entry.write("broadcast")
+    entry.write("bumped", body="bb", public_key="02")
+    assert (entry.record.is_broadcast, entry.record.body, entry.record.raw) == (False, b"\xbb", None)
+    assert [attempt.transaction_id for attempt in entry.record.attempts] == ["one"]
+    entry.write("signed", index=0, transaction_hash="second", signature={})
+    entry.write("ready", transaction_id="two", raw="ee")
+    assert [attempt.transaction_id for attempt in entry.record.attempts] == ["one", "two"]
+    entry.write("final", outcome={}, transaction_id="one")
+    assert (entry.record.transaction_id, entry.record.sign_transactions) == ("one", {0: "first"})
+    entry.close()
+    again = journal.open(entry.record.id)
+    assert again.record == entry.record
+    again.close()
+
+
 def test_unknown_transfer_is_told(journal: Journal) -> None:
     """By its id."""
     with pytest.raises(UnknownTransfer, match=r"alice\.near has no transfer 'abc'"):

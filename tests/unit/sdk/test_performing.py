@@ -21,9 +21,12 @@ from hither.foreign.adapter import (
     TransactionStatus,
     UnsignedTransaction,
 )
+from hither.foreign.bitcoin import BitcoinAdapter
+from hither.foreign.bitcoin_addresses import REGTEST
 from hither.foreign.caip import ChainId
 from hither.foreign.errors import (
     BroadcastRefused,
+    FinalityTimeout,
     InsufficientFunds,
     TransactionFailed,
     TransportError,
@@ -34,6 +37,7 @@ from hither.primitives.types import ED25519, AccountId, CryptoHash, Nonce
 from hither.sdk.events import say_nothing
 from hither.sdk.journal import Entry, Journal
 from hither.sdk.transfers import Means, Transfer
+from hither.sdk.work import NotOnThisChain
 
 KEY = b"\x07" * 32
 DEED = {"kind": "send", "receiver": "bob", "amount": 5}
@@ -147,7 +151,7 @@ class Stage:
     entry: Entry
 
     def open(self) -> Transfer:
-        means = Means(self.client, self.signing, SIGNER)  # type: ignore[arg-type]
+        means = Means(self.client, self.signing, SIGNER, 0.0)  # type: ignore[arg-type]
         return Transfer(means, self.chain, self.entry, say_nothing)  # type: ignore[arg-type]
 
     def again(self) -> Transfer:
@@ -243,3 +247,125 @@ def test_included_without_effect_is_an_end(tmp_path: Path) -> None:
     with pytest.raises(TransactionFailed):
         asyncio.run(perform(stage.open()))
     assert stage.entry.record.step == "failed"
+
+
+# Fees that are raised
+
+
+class FakeBump(BitcoinAdapter):
+    """A bitcoin adapter whose chain does what a test says: what waits, waits until a test lets it come."""
+
+    def __init__(self) -> None:
+        super().__init__(REGTEST.chain, None)  # type: ignore[arg-type]
+        self.inner = FakeChain(REGTEST.chain)
+        self.waiting: list[bytes] = []
+        self.come: bytes | None = None
+        self.refuses = False
+        self.bumps = 0
+
+    def derive_address(self, _key: bytes) -> str:
+        return "alice"
+
+    def describe(self, _unsigned: UnsignedTransaction) -> str:
+        return "Send 5."
+
+    def list_payloads(self, unsigned: UnsignedTransaction) -> tuple[Payload, ...]:
+        return self.inner.list_payloads(unsigned)
+
+    def attach(self, unsigned: UnsignedTransaction, signatures: Sequence[Signature]) -> SignedTransaction:
+        return self.inner.attach(unsigned, signatures)
+
+    async def build_transfer(self, key: bytes, receiver: str, amount: int) -> UnsignedTransaction:
+        return await self.inner.build_transfer(key, receiver, amount)
+
+    async def bump(self, unsigned: UnsignedTransaction, rate: int = 0) -> UnsignedTransaction:
+        assert rate == 0
+        self.bumps += 1
+        return UnsignedTransaction(self.chain, unsigned.public_key, unsigned.body + b" bumped")
+
+    async def broadcast(self, signed: SignedTransaction) -> None:
+        if self.refuses or self.come is not None:
+            raise BroadcastRefused("too little more")
+        self.waiting = [signed.raw]
+
+    async def fetch_status(self, signed: SignedTransaction) -> TransactionStatus:
+        if self.come is not None:
+            is_this = signed.raw == self.come
+            return TransactionStatus(State.FINAL, 1, 9, 2) if is_this else TransactionStatus(State.DROPPED)
+        return TransactionStatus(State.PENDING if signed.raw in self.waiting else State.UNKNOWN)
+
+
+def make_waiting(folder: Path) -> tuple[Stage, FakeBump]:
+    """A transfer that was sent and is in no block."""
+    stage = make_stage(folder, "bip122")
+    chain = FakeBump()
+    stage.chain = chain  # type: ignore[assignment]
+    stage.entry.record.chain = chain.chain
+    asyncio.run(stage.open().bring_to_chain())
+    with pytest.raises(FinalityTimeout) as caught:
+        asyncio.run(stage.open().follow())
+    assert f"bump('{stage.entry.record.id}')" in str(caught.value.hint)
+    return stage, chain
+
+
+def test_higher_fee_takes_the_place_of_what_waits(tmp_path: Path) -> None:
+    """Twice; the last is the one that comes, and what asked for its signatures stands in the end."""
+    stage, chain = make_waiting(tmp_path)
+    for _ in range(2):
+        asyncio.run(stage.again().bump())
+    (chain.come,) = chain.waiting
+    assert chain.come.startswith(b"transaction 1 bumped bumped")
+    sent = asyncio.run(stage.again().follow())
+    assert sent.transaction_id == hashlib.sha256(chain.come).hexdigest()
+    assert (sent.sign_transactions, len(stage.signing.asked), chain.inner.built) == (("request 3",), 3, 1)
+
+
+def test_first_that_comes_after_all_is_the_transfer(tmp_path: Path) -> None:
+    """Not the one with the higher fee: it has its own id and its own signatures."""
+    stage, chain = make_waiting(tmp_path)
+    (first,) = chain.waiting
+    asyncio.run(stage.again().bump())
+    chain.come = first
+    sent = asyncio.run(stage.again().follow())
+    assert (sent.transaction_id, sent.sign_transactions) == (
+        hashlib.sha256(first).hexdigest(),
+        ("request 1",),
+    )
+
+
+def test_refused_fee_leaves_the_first_where_it_was(tmp_path: Path) -> None:
+    """It is told, and both are followed from then on."""
+    stage, chain = make_waiting(tmp_path)
+    (first,) = chain.waiting
+    chain.refuses = True
+    with pytest.raises(BroadcastRefused):
+        asyncio.run(stage.again().bump())
+    assert (stage.entry.record.step, len(stage.entry.record.attempts)) == ("broadcast", 2)
+    chain.come = first
+    assert asyncio.run(stage.again().follow()).transaction_id == hashlib.sha256(first).hexdigest()
+
+
+def test_nothing_is_signed_for_a_fee_that_is_not_needed_any_more(tmp_path: Path) -> None:
+    """The first came while the second was built, or before anybody asked for it."""
+    stage, chain = make_waiting(tmp_path)
+    (chain.come,) = chain.waiting
+    asyncio.run(stage.again().bump())
+    assert (chain.bumps, len(stage.signing.asked)) == (0, 1)
+
+    stage, chain = make_waiting(tmp_path / "other")
+    (first,) = chain.waiting
+    stage.signing.is_answer_lost = True
+    with pytest.raises(TransportError):
+        asyncio.run(stage.again().bump())
+    chain.come = first
+    asyncio.run(perform(stage.again()))
+    assert (stage.entry.record.step, len(stage.signing.asked)) == ("final", 2)
+
+
+def test_fees_are_raised_where_only_one_can_come(tmp_path: Path) -> None:
+    """Elsewhere the second would be a second payment."""
+    stage = make_stage(tmp_path, "solana")
+    asyncio.run(stage.open().bring_to_chain())
+    with pytest.raises(NotOnThisChain, match="another's place"):
+        asyncio.run(stage.again().bump())
+    assert len(stage.signing.asked) == 1

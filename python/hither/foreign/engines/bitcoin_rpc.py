@@ -427,6 +427,12 @@ class Methods:
         except (EngineError, Refused) as error:
             raise RpcError(_VERIFY_ERROR, str(error)) from None
 
+    def hither_instant(self, is_instant: bool) -> None:
+        """Whether each transaction that is sent gets a block at once, from now to the end of the process."""
+        if not isinstance(is_instant, bool):
+            raise RpcError(_INVALID_PARAMETER, "true or false is needed")
+        self._is_instant = is_instant
+
     def hither_snapshot(self, name: str) -> None:
         """Remember the present under a name."""
         self._node.snapshot(_read_name(name))
