@@ -38,8 +38,9 @@ contracts: setup ## Rebuild contracts/ and compare with the locks; WRITE=1 write
 format: setup ## Format Python and Rust
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix . && cargo fmt --all && cargo fmt --all --manifest-path contracts/Cargo.toml
 
-status: setup ## Write docs/status.md from what the tests name, docs/reference/errors.md from the code
+status: setup ## Write docs/status.md from what the tests name, the generated pages of docs/reference from the code
 	@.venv/bin/python tests/status.py --write && .venv/bin/python -m tests.errors_page --write
+	@.venv/bin/python -m tests.reference --write
 
 lock: ## Write requirements/*.txt after a change in pyproject.toml
 	@scripts/lock

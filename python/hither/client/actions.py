@@ -36,7 +36,10 @@ class Yocto(int):
 
 
 Amount = str | Yocto
+"""Money: text with a unit (``"1.5 N"``, ``"1 yoctonear"``), or yoctonear."""
+
 Args = bytes | Mapping[str, Any] | list[Any] | None
+"""What a method is called with: bytes as they are, anything else as JSON."""
 
 
 def parse_amount(amount: Amount) -> Balance:

@@ -168,7 +168,7 @@ class Client(_Base):
         raise _unexpected(effect)
 
     def run(self, flow: Flow[T]) -> T:
-        """Perform an operation."""
+        """Perform an operation of ``session``, which has also those that this class does not offer."""
         try:
             effect = next(flow)
             while True:
@@ -261,7 +261,7 @@ class Client(_Base):
     def transfer(
         self, receiver_id: str, amount: Amount, *, signer: Signer | None = None
     ) -> TransactionResult:
-        """Move money."""
+        """Move money. Raises what ``send`` raises."""
         return self.send(receiver_id, transfer(amount), signer=signer)
 
     def call(
@@ -274,14 +274,14 @@ class Client(_Base):
         deposit: Amount = "0 N",
         signer: Signer | None = None,
     ) -> TransactionResult:
-        """Call a contract's method."""
+        """Call a contract's method. Raises what ``send`` raises; ``value_json`` has what it returned."""
         action = function_call(method, args, gas=gas, deposit=deposit)
         return self.send(contract_id, action, signer=signer)
 
     def create_account(
         self, account_id: str, key: PublicKey | str, amount: Amount, *, signer: Signer | None = None
     ) -> TransactionResult:
-        """Make a sub-account with a full-access key and money."""
+        """Make a sub-account of the signer with a full-access key and money, in one transaction."""
         actions: Sequence[Action] = (create_account(), transfer(amount), add_full_access_key(key))
         return self.send(account_id, *actions, signer=signer)
 
@@ -366,7 +366,7 @@ class AsyncClient(_Base):
         raise _unexpected(effect)
 
     async def run(self, flow: Flow[T]) -> T:
-        """Perform an operation."""
+        """Perform an operation of ``session``, which has also those that this class does not offer."""
         try:
             effect = next(flow)
             while True:
@@ -461,7 +461,7 @@ class AsyncClient(_Base):
     async def transfer(
         self, receiver_id: str, amount: Amount, *, signer: Signer | None = None
     ) -> TransactionResult:
-        """Move money."""
+        """Move money. Raises what ``send`` raises."""
         return await self.send(receiver_id, transfer(amount), signer=signer)
 
     async def call(
@@ -474,14 +474,14 @@ class AsyncClient(_Base):
         deposit: Amount = "0 N",
         signer: Signer | None = None,
     ) -> TransactionResult:
-        """Call a contract's method."""
+        """Call a contract's method. Raises what ``send`` raises; ``value_json`` has what it returned."""
         action = function_call(method, args, gas=gas, deposit=deposit)
         return await self.send(contract_id, action, signer=signer)
 
     async def create_account(
         self, account_id: str, key: PublicKey | str, amount: Amount, *, signer: Signer | None = None
     ) -> TransactionResult:
-        """Make a sub-account with a full-access key and money."""
+        """Make a sub-account of the signer with a full-access key and money, in one transaction."""
         actions: Sequence[Action] = (create_account(), transfer(amount), add_full_access_key(key))
         return await self.send(account_id, *actions, signer=signer)
 

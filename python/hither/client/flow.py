@@ -47,7 +47,9 @@ class RetryPolicy(msgspec.Struct, frozen=True):
     """How often and how patiently a request that may be repeated is repeated."""
 
     attempts: int = 5
+    """In all, the first included."""
     first_pause_seconds: float = 0.2
+    """After the first failure; doubled after each further one."""
     pause_seconds_max: float = 5.0
 
     def get_pause(self, failures: int) -> float:

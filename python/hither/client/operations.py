@@ -53,19 +53,28 @@ class WaitUntil(Enum):
     """How far a transaction must have come before ``send`` returns."""
 
     NONE = "NONE"
+    """The node has taken it."""
     INCLUDED = "INCLUDED"
+    """It is in a block."""
     EXECUTED_OPTIMISTIC = "EXECUTED_OPTIMISTIC"
+    """All that came of it but refunds has run; the blocks may not be final."""
     INCLUDED_FINAL = "INCLUDED_FINAL"
+    """The block that it is in is final."""
     EXECUTED = "EXECUTED"
+    """All but refunds has run, and the block that it is in is final."""
     FINAL = "FINAL"
+    """Every block that it or something that came of it is in is final."""
 
 
 class Finality(Enum):
     """Which head a read is about."""
 
     OPTIMISTIC = "optimistic"
+    """The newest block."""
     NEAR_FINAL = "near-final"
+    """The newest block that one more block follows."""
     FINAL = "final"
+    """The newest block that nothing takes away again."""
 
 
 At = Finality | int | str

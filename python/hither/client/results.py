@@ -21,13 +21,19 @@ class AccountState(msgspec.Struct, frozen=True):
     """An account at a block."""
 
     amount: int
+    """What it can spend, and pays for storage with."""
     locked: int
+    """What it has staked."""
     code_hash: str
+    """Of its own code; 32 times ``1`` for none."""
     storage_usage: int
+    """In bytes, its code, keys and state."""
     block_height: int
     block_hash: str
     global_contract_hash: str | None = None
+    """Of the global contract that it runs by hash."""
     global_contract_account_id: str | None = None
+    """Whose global contract it runs."""
     bootstrap_nonce: int | None = None
 
     @property
@@ -57,6 +63,7 @@ class CallResult(msgspec.Struct, frozen=True):
     value: bytes
     logs: tuple[str, ...]
     block_height: int
+    """Of the block whose state it saw."""
     block_hash: str
 
     def json(self) -> Any:
@@ -70,7 +77,9 @@ class BlockSummary(msgspec.Struct, frozen=True):
     height: int
     hash: str
     timestamp_ns: int
+    """Nanoseconds since 1970."""
     gas_price: int
+    """Yoctonear for a unit of gas."""
 
 
 def read_permission(json: Any) -> AccessKeyPermission:

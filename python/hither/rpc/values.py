@@ -155,10 +155,11 @@ def debug_block_reference(reference: BlockReference) -> str:
 
 
 ChunkReference = CryptoHash | tuple[BlockId, ShardId]
+_read_chunk_id: Final = structure("", Field("chunk_id", read_hash))
 _read_chunk_reference_alone: Reader[ChunkReference] = untagged(
     "ChunkReference",
-    lambda value: structure("", Field("block_id", read_block_id), Field("shard_id", read_u64))(value),
-    lambda value: structure("", Field("chunk_id", read_hash))(value)[0],
+    structure("", Field("block_id", read_block_id), Field("shard_id", read_u64)),
+    lambda value: _read_chunk_id(value)[0],
 )
 _read_block_and_shard = tuple_of(read_block_id, read_u64)
 

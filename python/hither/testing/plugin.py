@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # It brings all of the sdk, which most tests do without.
     from hither.testing.whole_network import WholeNetwork
 
 MARKER: Final = "hither"
+MARKER_LINE: Final = f"{MARKER}(shards=1, protocol_version={DEFAULT_PROTOCOL_VERSION}): the chain that a test wants; of a module too"
 SHOWN_TRANSACTIONS_MAX: Final = 10
 Options = tuple[int, int]
 
@@ -66,9 +67,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Say what the marker means; have a place for chains."""
-    config.addinivalue_line(
-        "markers", f"{MARKER}(shards=1, protocol_version=88): the chain that a test wants"
-    )
+    config.addinivalue_line("markers", MARKER_LINE)
     config.stash[_CHAINS] = Chains()
     config.stash[_GAS] = GasBook(
         Path(config.rootpath) / str(config.getini("hither_gas_file")),

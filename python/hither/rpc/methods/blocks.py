@@ -73,7 +73,7 @@ def ask_about_block(family: str, ask: Callable[[], T], name: Callable[[object], 
 
 
 def get_block(context: Context, reference: BlockReference) -> dict[str, Any]:
-    """``block``."""
+    """``block``: its header and the headers of its chunks, with who made it."""
     block = ask_about_block("block", lambda: context.reader.get_block(reference))
     author = context.reader.get_block_producer(block.hash)
     return views.view_block(block, author)
@@ -87,13 +87,16 @@ def _find_chunk(context: Context, reference: ChunkReference) -> "Chunk":
 
 
 def get_chunk(context: Context, reference: ChunkReference) -> dict[str, Any]:
-    """``chunk``."""
+    """``chunk``: its header, and the transactions and receipts in it."""
     chunk = _find_chunk(context, reference)
     return views.view_chunk(chunk, context.reader.get_chunk_producer(chunk.header), context.protocol_version)
 
 
 def get_congestion_level(context: Context, reference: ChunkReference) -> dict[str, Any]:
-    """``EXPERIMENTAL_congestion_level``: by the rules of the epoch of the block that holds the chunk."""
+    """``EXPERIMENTAL_congestion_level``: how full a shard was, from 0 to 1.
+
+    By the rules of the epoch of the block that holds the chunk.
+    """
     header = _find_chunk(context, reference).header
     height = BlockHeight(header.height_included)
     holder = ask_about_block("chunk", lambda: context.reader.get_header(height))
@@ -104,7 +107,7 @@ def get_congestion_level(context: Context, reference: ChunkReference) -> dict[st
 
 
 def get_gas_price(context: Context, parameters: tuple[BlockId | None]) -> dict[str, Any]:
-    """``gas_price``: as the newest or the named block says it."""
+    """``gas_price``: what a unit of gas costs in yoctonear, as the newest or the named block says it."""
     reference: BlockReference = Finality.OPTIMISTIC if parameters[0] is None else parameters[0]
     header = ask_about_block("gas_price", lambda: context.reader.get_header(reference), name_header)
     return {"gas_price": str(header.next_gas_price)}

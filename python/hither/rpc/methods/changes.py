@@ -63,7 +63,7 @@ def _view_kinds(changes: Iterable[StateChange]) -> Iterator[dict[str, Any]]:
 
 
 def get_changes_in_block(context: Context, parameters: BlockReference) -> dict[str, Any]:
-    """``block_effects``: what was touched."""
+    """``block_effects``: which accounts, keys, code and state a block touched."""
     block_hash, changes = _get_changes(context, parameters)
     return {"block_hash": base58.encode(block_hash), "changes": list(_view_kinds(changes))}
 
@@ -131,7 +131,7 @@ def view_change(change: StateChange) -> dict[str, Any] | None:
 
 
 def get_changes(context: Context, request: ChangesRequest) -> dict[str, Any]:
-    """``changes``: the writes themselves, in the order of the accounts asked about."""
+    """``changes``: what a block wrote and what caused it, in the order of the accounts asked about."""
     block_hash, changes = _get_changes(context, request.reference)
     shown = []
     for prefix in request.prefixes:

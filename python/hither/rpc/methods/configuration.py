@@ -160,7 +160,7 @@ def view_protocol_config(genesis: GenesisConfig, protocol_version: int) -> dict[
 
 
 def get_genesis_config(context: Context, parameters: None) -> dict[str, Any]:
-    """``genesis_config``."""
+    """``genesis_config``: how the chain began, without its accounts."""
     del parameters
     view = view_genesis_config(context.reader.genesis.config)
     if context.protocol_version >= FIRST_VERSION_WITHOUT_UNUSED_SEATS:

@@ -59,13 +59,13 @@ async def fast_forward(context: Context, parameters: tuple[int]) -> dict[str, An
 
 
 async def snapshot(context: Context, parameters: None) -> dict[str, Any]:
-    """``hither_snapshot``: remember the present."""
+    """``hither_snapshot``: remember the present, under an id that ``hither_revert`` takes."""
     del parameters
     return {"snapshot_id": await _control("development", context.control.snapshot())}
 
 
 async def revert(context: Context, parameters: tuple[str]) -> dict[str, Any]:
-    """``hither_revert``: back to a snapshot, which it uses up."""
+    """``hither_revert``: back to a snapshot, which it uses up, as all that were taken after it."""
     return _view_tip(await _control("development", context.control.revert(parameters[0])))
 
 

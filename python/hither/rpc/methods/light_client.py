@@ -73,7 +73,7 @@ def _prove_block(context: Context, block_hash: CryptoHash, head_hash: CryptoHash
 
 
 def prove_outcome(context: Context, request: ProofRequest) -> dict[str, Any]:
-    """``light_client_proof``."""
+    """``light_client_proof``: that an outcome is in a chain whose head the client trusts."""
     text = base58.encode(request.id)
     try:
         proof = context.reader.get_outcome_proof(request.id, request.account_id)
@@ -93,13 +93,16 @@ def prove_outcome(context: Context, request: ProofRequest) -> dict[str, Any]:
 
 
 def prove_block(context: Context, parameters: tuple[CryptoHash, CryptoHash]) -> dict[str, Any]:
-    """``EXPERIMENTAL_light_client_block_proof``."""
+    """``EXPERIMENTAL_light_client_block_proof``: that a block is below a head which the client trusts."""
     block_hash, head = parameters
     return _prove_block(context, block_hash, head)
 
 
 def get_next_block(context: Context, parameters: tuple[CryptoHash]) -> dict[str, Any]:
-    """``next_light_client_block``: an empty object when there is nothing newer."""
+    """``next_light_client_block``: the header that a light client needs after one that it has.
+
+    An empty object when there is nothing newer.
+    """
     try:
         block = context.reader.get_light_client_block(parameters[0])
     except UnknownBlock as error:

@@ -12,7 +12,7 @@ from hither.rpc.values import read_hash
 
 
 def get_receipt(context: Context, parameters: tuple[CryptoHash]) -> dict[str, Any]:
-    """``EXPERIMENTAL_receipt``."""
+    """``EXPERIMENTAL_receipt``: one receipt, with its actions or data."""
     receipt = context.reader.get_receipt(parameters[0])
     if receipt is None:
         raise handler_error("receipt", "UNKNOWN_RECEIPT", receipt_id=base58.encode(parameters[0]))
@@ -20,7 +20,10 @@ def get_receipt(context: Context, parameters: tuple[CryptoHash]) -> dict[str, An
 
 
 def get_origin(context: Context, parameters: tuple[Any, ...]) -> dict[str, Any]:
-    """``EXPERIMENTAL_receipt_to_tx``. Hints where to look are not needed here, so they are not used."""
+    """``EXPERIMENTAL_receipt_to_tx``: which transaction a receipt came of.
+
+    Hints where to look are not needed here, so they are not used.
+    """
     receipt_id: CryptoHash = parameters[-1]
     origin = context.reader.get_receipt_origin(receipt_id)
     if origin is None:

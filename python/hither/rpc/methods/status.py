@@ -20,7 +20,7 @@ def format_time(timestamp_ns: int) -> str:
 
 
 def get_status(context: Context, parameters: None) -> dict[str, Any]:
-    """``status``."""
+    """``status``: program, chain, validators, and how far the chain is."""
     del parameters
     reader, settings = context.reader, context.settings
     head = reader.get_header(reader.get_head().last_block_hash)

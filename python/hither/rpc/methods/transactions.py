@@ -168,7 +168,7 @@ async def _submit_silently(context: Context, transaction: SignedTransaction) -> 
 
 
 async def send(context: Context, request: SendRequest) -> dict[str, Any]:
-    """``send_tx``: submit, then wait."""
+    """``send_tx``: submit a signed transaction, then wait until it has come as far as ``wait_until``."""
     context.metrics.waits["send_tx", request.wait_until.name] += 1
     if request.wait_until is ExecutionStatus.NONE:
         await _submit_silently(context, request.transaction)
@@ -183,7 +183,7 @@ async def send(context: Context, request: SendRequest) -> dict[str, Any]:
 
 
 async def send_and_commit(context: Context, request: SendRequest) -> dict[str, Any]:
-    """``broadcast_tx_commit``: as ``send_tx`` until executed."""
+    """``broadcast_tx_commit``: as ``send_tx``, until it has run."""
     wait_until = ExecutionStatus.EXECUTED_OPTIMISTIC
     return await send(context, SendRequest(request.transaction, wait_until))
 
@@ -280,12 +280,12 @@ async def _find(context: Context, request: StatusRequest, *, with_receipts: bool
 
 
 async def get_status(context: Context, request: StatusRequest) -> dict[str, Any]:
-    """``tx``."""
+    """``tx``: a transaction, how far it has come, and the outcomes of all that came of it."""
     return await _find(context, request, with_receipts=False)
 
 
 async def get_status_with_receipts(context: Context, request: StatusRequest) -> dict[str, Any]:
-    """``EXPERIMENTAL_tx_status``."""
+    """``EXPERIMENTAL_tx_status``: as ``tx``, with the receipts themselves."""
     return await _find(context, request, with_receipts=True)
 
 

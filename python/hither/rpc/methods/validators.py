@@ -45,7 +45,7 @@ def _ask(context: Context, reference: EpochReference) -> EpochValidatorInfo:
 
 
 def get_validators(context: Context, reference: EpochReference) -> dict[str, Any]:
-    """``validators``."""
+    """``validators``: who makes blocks in an epoch, and who will in the next."""
     try:
         return view_validator_info(_ask(context, reference), context.protocol_version)
     except (UnknownEpoch, UnknownBlock, GarbageCollectedBlock):
@@ -115,7 +115,7 @@ def get_validators_ordered(context: Context, parameters: tuple[BlockId | None]) 
 
 
 def get_maintenance_windows(context: Context, parameters: tuple[AccountId]) -> list[dict[str, int]]:
-    """``maintenance_windows``: stretches of the epoch's rest in which the account makes nothing."""
+    """``maintenance_windows``: the stretches of the epoch's rest in which the account makes nothing."""
     windows = context.reader.get_maintenance_windows(parameters[0])
     return [{"start": start, "end": end} for start, end in windows]
 
