@@ -26,7 +26,10 @@ if TYPE_CHECKING:  # It brings all of the sdk, which most tests do without.
     from hither.testing.whole_network import WholeNetwork
 
 MARKER: Final = "hither"
-MARKER_LINE: Final = f"{MARKER}(shards=1, protocol_version={DEFAULT_PROTOCOL_VERSION}): the chain that a test wants; of a module too"
+MARKER_LINE: Final = (
+    f"{MARKER}(shards=1, protocol_version={DEFAULT_PROTOCOL_VERSION}): "
+    "the chain that a test wants, or all tests of a module"
+)
 SHOWN_TRANSACTIONS_MAX: Final = 10
 Options = tuple[int, int]
 
