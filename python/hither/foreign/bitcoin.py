@@ -371,7 +371,9 @@ class BitcoinAdapter:
             raise
         if found.get("txid") != transaction_id:
             raise LyingEndpoint(f"{self._rpc.host} gave another transaction than {transaction_id}")
-        return dict(found)
+        # Core's index keeps what was in a block that was taken off; in the pool it would stand without that block.
+        is_forgotten = "blockhash" in found and not int(found.get("confirmations") or 0)
+        return None if is_forgotten else dict(found)
 
     async def _is_spent_for_good(self, transaction_id: str, index: int) -> bool:
         """Whether a confirmed output is gone from the chain's coins."""

@@ -40,7 +40,7 @@ from tests.e2e.cli.running import Network, network
 pytestmark = pytest.mark.slow
 
 HERE: Final = Path(__file__).resolve().parent
-SCRIPT_S_MAX: Final = 60
+SCRIPT_S_MAX: Final = 120
 CONTRACT_ID: Final = "signer.test.near"
 ALICE: Final = "alice.near"
 PATHS: Final = {"evm": "ethereum-1", "bitcoin_regtest": "bitcoin-1", "solana": "solana-1"}
@@ -209,7 +209,7 @@ def check_asked(running: Network, hashes: list[str], count: int) -> None:
 PARENT_FEE_VAULT = Web3.to_checksum_address("0x420000000000000000000000000000000000001a")
 
 
-@pytest.mark.parametrize("chain", ["eip155:1", "eip155:8453"])
+@pytest.mark.parametrize("chain", ["eip155:1", "eip155:8453", "eip155:42161"])
 def test_evm_transfers_arrive(running: Network, script: Path, chain: str) -> None:
     """One of the fee market, one legacy, as web3.py reads them."""
     row = get_row(running, chain)
@@ -224,7 +224,7 @@ def test_evm_transfers_arrive(running: Network, script: Path, chain: str) -> Non
     assert (result["address"], result["balance_before"]) == (address, str(ETHER))
     paid = 0
     for index, hash_ in enumerate(result["hashes"]):
-        receipt = web3.eth.wait_for_transaction_receipt(hash_, timeout=20)
+        receipt = web3.eth.wait_for_transaction_receipt(hash_, timeout=SCRIPT_S_MAX)
         transaction = web3.eth.get_transaction(hash_)
         assert receipt["status"] == 1
         assert (transaction["from"], transaction["to"]) == (address, EVM_RECEIVER)
@@ -301,7 +301,7 @@ def test_bitcoin_transfer_arrives(running: Network, script: Path) -> None:
     assert (result["address"], result["balance_before"]) == (address, str(COINS * BITCOIN))
     assert result["payloads"] == COINS
     request = {"jsonrpc": "2.0", "id": 1, "method": "getrawtransaction", "params": [result["hashes"][0], 2]}
-    transaction = httpx.post(row["rpc_url"], json=request, timeout=10).json()["result"]
+    transaction = httpx.post(row["rpc_url"], json=request, timeout=60).json()["result"]
     paid = {
         entry["scriptPubKey"]["address"]: round(entry["value"] * BITCOIN) for entry in transaction["vout"]
     }

@@ -45,7 +45,8 @@ try {
 }
 const read = await connection.getTransaction(second, { maxSupportedTransactionVersion: 0 });
 const parsed = await connection.getParsedTransaction(first, { maxSupportedTransactionVersion: 0 });
-while (told === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+// The first change may come before the subscription; the last one is told.
+while (told !== LAMPORTS_PER_SOL + 7) await new Promise((resolve) => setTimeout(resolve, 10));
 console.log(
   JSON.stringify({
     aliceBalance: await connection.getBalance(alice.publicKey),

@@ -88,7 +88,7 @@ async def pay(adapter: Adapter) -> SignedTransaction:
     signed = adapter.attach(unsigned, [ALICE.sign(one) for one in adapter.list_payloads(unsigned)])
     assert (await adapter.fetch_status(signed)).state is State.UNKNOWN
     await adapter.broadcast(signed)
-    status = await track(adapter, signed, timeout_seconds=10)
+    status = await track(adapter, signed, timeout_seconds=60)
     assert status.confirmations < 100
     assert await adapter.fetch_balance(adapter.derive_address(keys[1])) == AMOUNT
     await adapter.close()

@@ -87,7 +87,7 @@ def test_a_transfer_arrives(chain: str, kind: str) -> None:
             signed = sign(adapter, unsigned)
             assert (await adapter.fetch_status(signed)).state is State.UNKNOWN
             await adapter.broadcast(signed)
-            status = await track(adapter, signed, timeout_seconds=10)
+            status = await track(adapter, signed, timeout_seconds=60)
             await adapter.broadcast(signed)  # Once more has no effect.
 
             web3 = Web3(HTTPProvider(engine.url))
@@ -153,11 +153,11 @@ def test_a_replaced_transaction_is_dropped() -> None:
             first = sign(adapter, await adapter.build_transfer(key, BOB, 1))
             second = sign(adapter, await adapter.build_transfer(key, BOB, 2))
             await adapter.broadcast(first)
-            await track(adapter, first, timeout_seconds=10)
+            await track(adapter, first, timeout_seconds=60)
             with pytest.raises(BroadcastRefused, match="nonce too low"):
                 await adapter.broadcast(second)
             with pytest.raises(TransactionDropped):
-                await track(adapter, second, timeout_seconds=10)
+                await track(adapter, second, timeout_seconds=60)
 
     asyncio.run(run())
 
@@ -173,7 +173,7 @@ def test_a_reverted_call_is_told_as_a_failure() -> None:
                 adapter, await adapter.build(key, EvmCall(None, bytes.fromhex("60fe60005360016000f3")))
             )
             await adapter.broadcast(created)
-            await track(adapter, created, timeout_seconds=10)
+            await track(adapter, created, timeout_seconds=60)
             receipt = Web3(HTTPProvider(engine.url)).eth.get_transaction_receipt(created.transaction_id)
             call = codec.FeeMarketTransaction(
                 8453,
@@ -192,7 +192,7 @@ def test_a_reverted_call_is_told_as_a_failure() -> None:
             failing = sign(adapter, unsigned)
             await adapter.broadcast(failing)
             with pytest.raises(TransactionFailed, match="reverted or ran out of gas"):
-                await track(adapter, failing, timeout_seconds=10)
+                await track(adapter, failing, timeout_seconds=60)
 
     asyncio.run(run())
 
@@ -206,7 +206,7 @@ def test_without_a_number_of_confirmations_the_chain_says_what_is_final() -> Non
             signed = sign(adapter, await adapter.build_transfer(ALICE.get_public_key(adapter.scheme), BOB, 1))
             await adapter.broadcast(signed)
             # The block comes at once, but not before the answer.
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while (state := (await adapter.fetch_status(signed)).state) is State.PENDING:
                     await asyncio.sleep(0.01)
             assert state is State.INCLUDED
@@ -222,8 +222,8 @@ def test_without_a_number_of_confirmations_the_chain_says_what_is_final() -> Non
 
 
 def must_be_gone(process_id: int) -> None:
-    """Within two seconds."""
-    deadline = time.monotonic() + 2
+    """Soon."""
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         stat = Path(f"/proc/{process_id}/stat")
         if not stat.exists() or stat.read_text().rsplit(")", 1)[1].split()[0] == "Z":

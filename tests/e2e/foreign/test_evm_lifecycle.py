@@ -68,9 +68,9 @@ def test_a_waiting_transaction_gives_way_to_a_dearer_one(deed: str, is_legacy: b
             await adapter.broadcast(other)
             await wait(stage, mines=True)
             await stage.engine.mine()
-            assert (await track(adapter, other, timeout_seconds=10)).state is State.FINAL
+            assert (await track(adapter, other, timeout_seconds=60)).state is State.FINAL
             with pytest.raises(TransactionReplaced, match=f"{other.transaction_id} has its place") as caught:
-                await track(adapter, sent, timeout_seconds=10)
+                await track(adapter, sent, timeout_seconds=60)
             assert caught.value.replaced_by == other.transaction_id
             assert isinstance(caught.value, TransactionDropped)
             assert await adapter.fetch_balance(BOB) == (5 if deed == "bump" else 0)
@@ -119,7 +119,7 @@ def test_a_gap_before_a_transaction_is_named_and_can_be_filled() -> None:
                 signed = sign(adapter, await adapter.build(key, call, EvmOptions(nonce=nonce)))
                 await adapter.broadcast(signed)
             for signed in late:
-                assert (await track(adapter, signed, timeout_seconds=10)).failure is None
+                assert (await track(adapter, signed, timeout_seconds=60)).failure is None
             assert await adapter.fetch_balance(BOB) == 4
 
     asyncio.run(run())
@@ -223,7 +223,7 @@ def test_one_liar_of_three_changes_nothing(place: int) -> None:
             assert transaction.nonce == 0 and transaction.fee_max < 10**15
             signed = sign(adapter, unsigned)
             await adapter.broadcast(signed)
-            assert (await track(adapter, signed, timeout_seconds=10)).failure is None
+            assert (await track(adapter, signed, timeout_seconds=60)).failure is None
             assert await adapter.fetch_balance(BOB) == 5
 
     asyncio.run(run())
@@ -269,7 +269,7 @@ def test_a_lie_that_shows_is_named(method: str, lie: Callable[[Any], Any]) -> No
             async def send() -> None:
                 signed = sign(adapter, await adapter.build_transfer(stage.alice.public_key, BOB, 5))
                 await adapter.broadcast(signed)
-                await track(adapter, signed, timeout_seconds=5)
+                await track(adapter, signed, timeout_seconds=60)
 
             with pytest.raises(LyingEndpoint):
                 await send()

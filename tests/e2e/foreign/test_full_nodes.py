@@ -139,7 +139,7 @@ class CommandLine:
             [*self._program, *arguments],
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=60,
             check=False,
         )
         assert result.returncode == code, result

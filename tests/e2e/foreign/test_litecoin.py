@@ -58,7 +58,7 @@ def test_every_type_of_address_is_paid() -> None:
             await adapter.broadcast(signed)
             assert (await adapter.fetch_status(signed)).state is State.PENDING
             await node.call("generatetoaddress", 1, BOB_ADDRESS)
-            status = await track(adapter, signed, timeout_seconds=10)
+            status = await track(adapter, signed, timeout_seconds=60)
             assert (status.state, status.confirmations, status.height) == (State.FINAL, 1, 103)
             found = await node.call("getrawtransaction", signed.transaction_id, True)
             scripts = [one["scriptPubKey"] for one in found["vout"]]
@@ -87,7 +87,7 @@ def test_a_waiting_payment_is_hurried_by_its_change() -> None:
             assert 20.0 <= entry["fees"]["ancestor"] * LITECOIN / entry["ancestorsize"] < 20.5
             await node.call("generatetoaddress", 1, BOB_ADDRESS)
             for one in (first, child):
-                assert (await track(adapter, one, timeout_seconds=10)).state is State.FINAL
+                assert (await track(adapter, one, timeout_seconds=60)).state is State.FINAL
 
     asyncio.run(run())
 

@@ -116,7 +116,7 @@ def test_a_transfer_arrives(is_legacy: bool) -> None:
             signed = network.sign(unsigned)
             assert (await adapter.fetch_status(signed)).state is State.UNKNOWN
             await adapter.broadcast(signed)
-            status = await track(adapter, signed, timeout_seconds=5)
+            status = await track(adapter, signed, timeout_seconds=60)
             await adapter.broadcast(signed)  # Once more has no effect.
 
             assert status.fee == 5000 == adapter.inspect(unsigned).fee_max
@@ -202,7 +202,7 @@ def test_web3_js_sends_by_itself(tmp_path: Path) -> None:
                 "node", str(tmp_path / "solana_web3.mjs"), network.engine.url, stdout=asyncio.subprocess.PIPE
             )
             try:
-                output, _ = await asyncio.wait_for(program.communicate(), 30)
+                output, _ = await asyncio.wait_for(program.communicate(), 120)
             except TimeoutError:
                 program.kill()
                 raise
@@ -303,7 +303,7 @@ def test_a_blockhash_is_good_for_150_slots() -> None:
             with pytest.raises(BroadcastRefused, match="Blockhash not found"):
                 await network.adapter.broadcast(second)
             with pytest.raises(TransactionDropped):
-                await track(network.adapter, second, timeout_seconds=5)
+                await track(network.adapter, second, timeout_seconds=60)
             assert await network.read_balance(network.bob) == SOL
 
     asyncio.run(run())
@@ -349,7 +349,7 @@ def test_a_failure_without_preflight_is_included_and_told() -> None:
             params = [base64.b64encode(signed.raw).decode(), {"encoding": "base64", "skipPreflight": True}]
             await network.rpc.call("sendTransaction", params)
             with pytest.raises(TransactionFailed, match="Custom"):
-                await track(network.adapter, signed, timeout_seconds=5)
+                await track(network.adapter, signed, timeout_seconds=60)
             assert await network.read_balance(network.alice) == 10 * SOL - 5000
 
     asyncio.run(run())

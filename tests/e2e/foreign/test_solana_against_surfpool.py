@@ -102,7 +102,7 @@ async def run_surfpool(folder: Path) -> AsyncIterator[Network]:
     assert program.stdin is not None
     assert program.stdout is not None
     try:
-        url = json.loads(await asyncio.wait_for(program.stdout.readline(), 30))["url"]
+        url = json.loads(await asyncio.wait_for(program.stdout.readline(), 60))["url"]
         rpc = JsonRpc(url)
         genesis = await rpc.call("getGenesisHash")
         await rpc.close()

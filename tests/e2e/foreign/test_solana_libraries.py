@@ -154,7 +154,7 @@ def test_kit_sends_by_itself(tmp_path: Path) -> None:
             stderr=asyncio.subprocess.PIPE,
         )
         try:
-            output, errors = await asyncio.wait_for(program.communicate(), 60)
+            output, errors = await asyncio.wait_for(program.communicate(), 120)
         except TimeoutError:
             program.kill()
             raise

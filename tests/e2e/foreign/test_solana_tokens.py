@@ -90,7 +90,7 @@ async def finish(network: Network, unsigned: UnsignedTransaction) -> SignedTrans
     """Sign, send, wait."""
     signed = network.sign(unsigned)
     await network.adapter.broadcast(signed)
-    await track(network.adapter, signed, timeout_seconds=5)
+    await track(network.adapter, signed, timeout_seconds=60)
     return signed
 
 
@@ -262,7 +262,7 @@ def test_a_durable_nonce_outlives_its_blockhash() -> None:
             assert (await adapter.fetch_status(lost)).state is State.UNKNOWN
             await finish(network, first)
             with pytest.raises(TransactionDropped):
-                await track(adapter, lost, timeout_seconds=5)
+                await track(adapter, lost, timeout_seconds=60)
             with pytest.raises(BroadcastRefused, match="Blockhash not found"):
                 await adapter.broadcast(lost)
             await finish(network, await adapter.renew(second))
@@ -283,7 +283,7 @@ def test_an_expired_transaction_is_renewed() -> None:
             late = network.sign(unsigned)
             network.clock.seconds += 160 * 0.4
             with pytest.raises(TransactionDropped):
-                await track(network.adapter, late, timeout_seconds=5)
+                await track(network.adapter, late, timeout_seconds=60)
             renewed = await network.adapter.renew(unsigned)
             assert network.adapter.inspect(renewed) == network.adapter.inspect(unsigned)
             await finish(network, renewed)
