@@ -1,0 +1,61 @@
+"""A page of the documents as its reader runs it: block by block, in a home of their own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from hither.foreign.engines.ports import find_network_offset
+from tests.test_docs import ROOT, Block
+
+# `make` sets up and tests; what it starts is started by the test itself.
+NOT_RUN = ("make ",)
+NAME_WHAT_FAILED = """trap 'echo "failed: $BASH_COMMAND" >&2' ERR"""
+BLOCK_S_MAX = 300
+REASON_LINES = 30  # Of what a failing program complained, shown last.
+
+
+def make_environment(folder: Path) -> dict[str, str]:
+    """A person's environment: a home of their own, our programs first in the path, free ports, what set-up made."""
+    own = Path.home()
+    return os.environ | {
+        "HOME": str(folder),
+        "CARGO_HOME": os.environ.get("CARGO_HOME") or str(own / ".cargo"),
+        "HITHER_CACHE": os.environ.get("HITHER_CACHE") or str(own / ".cache/hither"),
+        "HITHER_HOME": str(folder / ".hither"),
+        "HITHER_PORT_OFFSET": str(find_network_offset()),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+
+
+def must_run(block: Block, environment: dict[str, str]) -> None:
+    """Run one block; what it prints is shown if it fails."""
+    if block.language == "python":
+        command = [sys.executable, "-c", block.text]
+    elif block.language == "sh":
+        lines = [line for line in block.text.splitlines() if not line.startswith(NOT_RUN)]
+        command = ["bash", "-Eeuo", "pipefail", "-c", "\n".join([NAME_WHAT_FAILED, *lines])]
+    else:
+        return
+    try:
+        result = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=BLOCK_S_MAX,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as expired:
+        said = [(part or b"").decode(errors="replace") for part in (expired.stdout, expired.stderr)]
+        raise AssertionError(describe_failure(block, f"was not done in {BLOCK_S_MAX} s", *said)) from None
+    if result.returncode:  # No `assert`: pytest would add the whole output once more, after the reason.
+        ended = f"ended with {result.returncode}"
+        raise AssertionError(describe_failure(block, ended, result.stdout, result.stderr))
+
+
+def describe_failure(block: Block, ended: str, output: str, errors: str) -> str:
+    """Where it was and what it printed; why it failed stands last, where a log that is cut still has it."""
+    reason = "\n".join(errors.splitlines()[-REASON_LINES:])
+    return f"{block.page}:{block.line} {ended}\n{output}\n{reason}"
