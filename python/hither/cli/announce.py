@@ -16,7 +16,8 @@ from hither.params import get_runtime_config
 from hither.primitives.types import ProtocolVersion
 from hither.runtime.fees import get_fees
 
-LISTED_MAX = 100
+LISTED_MAX = 2_000
+SHOWN_MAX = 24
 RECORDS_READ_MAX = 10_000
 """A genesis may hold very many accounts; nobody reads a list of them all."""
 
@@ -108,11 +109,14 @@ def describe_network(endpoints: dict[str, Any], genesis: Genesis, home: str, rea
         f"{'account':<14}{'shard':>5}  {'balance at genesis':<20}secret key (known to everybody: for development only)",
     ]
     order = {DEVELOPMENT_VALIDATOR: 1, "near": 2}
-    for account in sorted(near["accounts"], key=lambda row: order.get(row["account_id"], 0)):
+    accounts = sorted(near["accounts"], key=lambda row: order.get(row["account_id"], 0))
+    for account in accounts[:SHOWN_MAX]:
         balance = format_near(int(account["genesis_balance"]))
         lines.append(
             f"{account['account_id']:<14}{account['shard_id']:>5}  {balance:<20}{account['secret_key']}"
         )
+    if len(accounts) > SHOWN_MAX:
+        lines.append(f"… {len(accounts) - SHOWN_MAX} more: hither accounts list")
     return [
         *lines,
         "",

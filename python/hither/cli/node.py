@@ -46,6 +46,12 @@ protocol_version_option = click.option(
     type=click.IntRange(OLDEST_PROTOCOL_VERSION, NEWEST_PROTOCOL_VERSION),
     help="Of a new chain.",
 )
+accounts_option = click.option(
+    "--accounts",
+    metavar="N|FILE",
+    help="Of a new chain: so many more funded accounts, user1.near and on, or those of a JSON list of names or of "
+    "{account_id, public_key, balance}.",
+)
 rpc_address_option = click.option(
     "--rpc-addr", help="Where JSON-RPC listens [default: rpc.addr of config.json, 127.0.0.1:3030]."
 )
@@ -141,20 +147,15 @@ def command() -> None:
 @click.option("--chain-id", default="localnet", show_default=True, help="Name of the chain.")
 @click.option("--shards", type=click.IntRange(1, 8), default=1, show_default=True, help="How many shards.")
 @protocol_version_option
-@click.option(
-    "--accounts",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Accounts to begin with: a JSON list of {account_id, public_key, balance}.",
-)
+@accounts_option
 @home_option
 def init_command(
-    chain_id: str, shards: int, protocol_version: int | None, accounts: Path | None, home: str | None
+    chain_id: str, shards: int, protocol_version: int | None, accounts: str | None, home: str | None
 ) -> None:
     """Write genesis, configuration and keys of a development chain into the home directory.
 
-    `hither up` and `hither node run` begin from it. Accounts of a file are there beside the usual ones; a balance
-    has a unit, as in "10 N".
+    `hither up` and `hither node run` begin from it. Further accounts are there beside the usual ones; a balance has a
+    unit, as in "10 N".
     """
     folder = resolve_home(home)
     records = [] if accounts is None else must_read_accounts(accounts)
@@ -170,16 +171,18 @@ def init_command(
     click.echo(f"{folder}: chain {genesis.config.chain_id} at protocol {genesis.config.protocol_version}")
 
 
-def must_read_accounts(file: Path) -> list[dict[str, Any]]:
-    """The records for a file of accounts, or the end of the command."""
-    from hither.node.accounts_file import InvalidAccounts, read_accounts
+def must_read_accounts(text: str) -> list[dict[str, Any]]:
+    """The records for a number of accounts or a file of them, or the end of the command."""
+    from hither.node.accounts_file import InvalidAccounts, make_numbered_accounts, read_accounts
 
     try:
-        return read_accounts(file.read_bytes())
+        if text.isascii() and text.isdigit():
+            return make_numbered_accounts(int(text))
+        return read_accounts(Path(text).read_bytes())
     except OSError as error:
-        stop(f"{file}: {error.strerror}")
+        stop(f"{text}: {error.strerror}")
     except InvalidAccounts as error:
-        stop(f"{file}: {error}")
+        stop(f"--accounts {text}: {error}")
 
 
 @command.command("run")

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,8 +16,10 @@ from hither.chain.genesis import DEVELOPMENT_BOUNDARIES, DevelopmentOptions
 from hither.cli.beside import ALONE, Companions
 from hither.cli.node import (
     BLOCK_TIME,
+    accounts_option,
     block_time_option,
     make_boundaries,
+    must_read_accounts,
     parse_address,
     protocol_version_option,
     single_option,
@@ -105,6 +108,7 @@ DETACH_WAIT_S_MAX = 60
     is_flag=True,
     help="Stop when the standard input ends: for programs that start a network and may be killed.",
 )
+@accounts_option
 @protocol_version_option
 @block_time_option
 @single_option
@@ -113,6 +117,7 @@ def command(
     fresh: bool,
     detach: bool,
     shards: int,
+    accounts: str | None,
     port_offset: int,
     quiet: bool,
     has_demo: bool,
@@ -162,7 +167,8 @@ def command(
                 protocol_version=protocol_version or DEFAULT_PROTOCOL_VERSION,
                 boundary_accounts=make_boundaries(shards) if shards != 3 else DEVELOPMENT_BOUNDARIES,
             )
-            init_home(folder, options, time.time_ns())
+            records = [] if accounts is None else find_new_accounts(folder, accounts)
+            init_home(folder, options, time.time_ns(), records)
             from hither.cli.running import Demo, RunOptions, run_in_foreground
 
             run_in_foreground(
@@ -189,6 +195,22 @@ def command(
             )
     except HomeProblem as problem:
         stop(str(problem))
+
+
+def find_new_accounts(folder: Path, accounts: str) -> list[dict[str, Any]]:
+    """The records that a new chain begins with; none if the chain of this home began with them. Raises HomeProblem."""
+    records = must_read_accounts(accounts)
+    if not is_initialized(folder):
+        return records
+    from hither.node.accounts_file import list_account_ids
+
+    there = set(list_account_ids(list(read_home(folder).genesis.records)))
+    for account_id in list_account_ids(records):
+        if account_id not in there:
+            raise HomeProblem(
+                f"the chain in {folder} began without {account_id}; begin a new one with --fresh, or name another home"
+            )
+    return []
 
 
 def find_fork(folder: Path, network: str | None, height: int | None) -> ForkPin | None:

@@ -14,6 +14,7 @@ from hither.crypto.keys import public_key_to_str
 from hither.crypto.signing import compute_public_key
 from hither.testing.network import LocalNetwork
 from tests.e2e.cli.running import hither, must_hither
+from tests.e2e.cli.running import network as running_network
 
 pytestmark = pytest.mark.slow
 TOKEN = Path(__file__).resolve().parents[3] / "contracts/fungible_token/fungible_token.wasm"
@@ -113,6 +114,29 @@ def test_chain_begins_with_the_accounts_of_a_file(tmp_path: Path) -> None:
         assert client.get_account("alice.near").amount == (10**6 + 1) * 10**24
     again = hither("node", "init", "--accounts", str(file), home=home)
     assert (again.returncode, "already" in again.stderr) == (1, True)
+
+
+def test_up_begins_with_so_many_accounts_or_those_of_a_file(tmp_path: Path) -> None:
+    """Their keys stand beside those of the usual ones; a chain that is there is not begun anew for others."""
+    home, file = tmp_path / "home", tmp_path / "names.json"
+    file.write_text('["shop.near"]')
+    with running_network(home, "--quiet", "--accounts", "30") as running:
+        with Client(running.url, signer=Signer("user30.near", running.get_key("user30.near"))) as client:
+            client.transfer("user1.near", "1 N")
+            assert client.get_account("user1.near").amount == (10**6 + 1) * 10**24
+        running.must_show("more: hither accounts list")
+        running.end()
+    with running_network(home, "--quiet", "--accounts", "2") as running:
+        assert running.get_key("user2.near")
+        running.end()
+    other = hither("up", "--alone", "--accounts", str(file), home=home)
+    assert other.returncode == 1 and "began without shop.near" in other.stderr
+    for wrong, told in (("0", "is not between 1 and"), (str(tmp_path / "none"), "No such file")):
+        refused = hither("up", "--alone", "--accounts", wrong, home=tmp_path / "none yet")
+        assert (refused.returncode, told in refused.stderr) == (1, True), refused.stderr
+    with running_network(home, "--quiet", "--fresh", "--accounts", str(file)) as running:
+        assert running.get_key("shop.near")
+        running.end()
 
 
 def test_chain_is_shared_as_a_file(tmp_path: Path) -> None:
