@@ -11,17 +11,22 @@ result is the signature.
 """
 
 import asyncio
+from base64 import b64decode
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from hither.client import AsyncClient, TransactionResult
 from hither.foreign.adapter import Adapter, SignedTransaction, track
+from hither.foreign.bitcoin import BitcoinAdapter
+from hither.foreign.bitcoin_transactions import Coin
 from hither.foreign.caip import parse_chain_id
 from hither.foreign.engines.faucet import fund
 from hither.mpc.client import SigningClient
 from hither.mpc.requests import signature_from_json
 from hither.sdk.amounts import Amount, parse_amount
 from hither.sdk.network import Network
+from hither.sdk.treasury import make_signed
+from hither.sdk.work import NotOnThisChain
 
 FINAL_SECONDS_MAX: Final = 60.0
 T = TypeVar("T")
@@ -68,12 +73,31 @@ class ContractAbroad:
             wanted = parse_amount(amount, self.chain.namespace, adapter.coin)
             unsigned = await adapter.build_transfer(key, receiver, wanted)
             answers = [sign(payload.data.hex()).value_json() for payload in adapter.list_payloads(unsigned)]
-            signed = adapter.attach(unsigned, [signature_from_json(answer) for answer in answers])
-            await adapter.broadcast(signed)
-            await track(adapter, signed, timeout_seconds=FINAL_SECONDS_MAX)
-            return signed
+            return await _finish(
+                adapter, adapter.attach(unsigned, [signature_from_json(answer) for answer in answers])
+            )
 
         return self._work(transfer)
+
+    @property
+    def coins(self) -> list[Coin]:
+        """What can be spent, on Bitcoin."""
+
+        async def read(adapter: Adapter, key: bytes) -> list[Coin]:
+            if not isinstance(adapter, BitcoinAdapter):
+                raise NotOnThisChain(f"{self.chain} has balances, not coins")
+            return await adapter.fetch_coins(adapter.derive_address(key))
+
+        return self._work(read)
+
+    def broadcast(self, raw: bytes | str) -> SignedTransaction:
+        """Send a transaction that the contract has put together, as bytes or base64, and wait until it is final."""
+        signed = make_signed(self.chain, b64decode(raw, validate=True) if isinstance(raw, str) else raw)
+
+        async def send(adapter: Adapter, key: bytes) -> SignedTransaction:
+            return await _finish(adapter, signed)
+
+        return self._work(send)
 
     def _work(self, work: Callable[[Adapter, bytes], Awaitable[T]]) -> T:
         """With the chain's adapter and the contract's key there."""
@@ -89,3 +113,9 @@ class ContractAbroad:
                 await adapter.close()
 
         return asyncio.run(run())
+
+
+async def _finish(adapter: Adapter, signed: SignedTransaction) -> SignedTransaction:
+    await adapter.broadcast(signed)
+    await track(adapter, signed, timeout_seconds=FINAL_SECONDS_MAX)
+    return signed
