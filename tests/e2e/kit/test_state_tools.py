@@ -120,7 +120,7 @@ def test_up_begins_with_so_many_accounts_or_those_of_a_file(tmp_path: Path) -> N
     """Their keys stand beside those of the usual ones; a chain that is there is not begun anew for others."""
     home, file = tmp_path / "home", tmp_path / "names.json"
     file.write_text('["shop.near"]')
-    with running_network(home, "--quiet", "--accounts", "30") as running:
+    with running_network(home, "--accounts", "30") as running:
         with Client(running.url, signer=Signer("user30.near", running.get_key("user30.near"))) as client:
             client.transfer("user1.near", "1 N")
             assert client.get_account("user1.near").amount == (10**6 + 1) * 10**24
