@@ -61,6 +61,11 @@ AUTHORIZATION_GAS: Final = 25_000
 AMOUNT_MAX: Final = 2**256 - 1
 
 
+def add_gas_margin(estimate: int) -> int:
+    """A limit of gas: a contract may need more than its estimate by the time it runs, a plain transfer does not."""
+    return estimate if estimate == PLAIN_TRANSFER_GAS else estimate * (100 + GAS_MARGIN_PERCENT) // 100
+
+
 @dataclass(frozen=True, slots=True)
 class EvmOptions:
     """How a transaction is made, where the usual is not wanted.
@@ -276,8 +281,7 @@ class EvmAdapter:
             raise explain(error) from error
         gas += AUTHORIZATION_GAS * len(options.authorizations)
         gas += await estimate_parent_gas(self._rpc, self._info.family, receiver, call.data)
-        # What a contract does may cost more by the time it runs; a plain transfer costs the same for ever.
-        return gas if gas == PLAIN_TRANSFER_GAS else gas * (100 + GAS_MARGIN_PERCENT) // 100
+        return add_gas_margin(gas)
 
     # Fees
 

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 from hither.foreign import evm_addresses as addresses
 from hither.foreign.adapter import Payload, Signature, track
 from hither.foreign.errors import EndpointError, EngineError, LyingEndpoint, TransactionFailed
-from hither.foreign.evm import USUAL, EvmAdapter, EvmOptions
+from hither.foreign.evm import USUAL, EvmAdapter, EvmOptions, add_gas_margin
 from hither.foreign.evm_artefacts import Artefact
 from hither.foreign.evm_calls import EvmCall, create_contract
 from hither.foreign.evm_rpc import explain, read_bytes, read_contract, read_quantity
@@ -74,12 +74,16 @@ class UnlockedActor:
         self.address = address
 
     async def act(self, call: EvmCall) -> dict[str, Any]:
-        """One request, which answers with the receipt."""
+        """An estimate, and one request that answers with the receipt."""
         request = {"from": self.address, "data": "0x" + call.data.hex(), "value": hex(call.amount)}
         if call.receiver is not None:
             request["to"] = call.receiver
         try:
-            receipt = await self.rpc.call("eth_sendTransactionSync", [request], is_repeatable=False)
+            # Without it the chain takes its estimate as the limit, to the unit; the block may come in another second.
+            gas = add_gas_margin(read_quantity(await self.rpc.call("eth_estimateGas", [request])))
+            receipt = await self.rpc.call(
+                "eth_sendTransactionSync", [request | {"gas": hex(gas)}], is_repeatable=False
+            )
         except EndpointError as error:
             raise explain(error) from error
         if receipt["status"] != "0x1":

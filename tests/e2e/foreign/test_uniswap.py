@@ -54,6 +54,21 @@ def test_a_swap_in_a_real_pool(chain: str) -> None:
     asyncio.run(run())
 
 
+def test_what_sets_the_scene_may_cost_more_than_its_estimate() -> None:
+    """In the block after the estimate it is another second, and a pool then writes a word more."""
+
+    async def run() -> None:
+        async with run_stage() as stage:
+            await deploy_uniswap_v3(stage.funder)
+            web3 = Web3(HTTPProvider(stage.engine.url))
+            for number in range(1, web3.eth.block_number + 1):
+                for transaction in web3.eth.get_block(number, full_transactions=True)["transactions"]:
+                    used = web3.eth.get_transaction_receipt(transaction["hash"])["gasUsed"]
+                    assert used == 21_000 or transaction["gas"] > used * 11 // 10
+
+    asyncio.run(run())
+
+
 def test_code_that_is_not_the_packages_is_noticed() -> None:
     """One byte is another."""
 
