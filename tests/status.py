@@ -5,7 +5,8 @@
 
 The items come from the code itself (unions, method tables, error tables), so none can be forgotten. An
 item's evidence is a recording of NEAR's node in which it occurs, which the tests of ``tests/vectors``
-compare whole, or a test that names it. Nothing is evidence by hand except the rows of ``BY_HAND``.
+compare whole, or a test that holds on to it: that makes such an action, asks by that name, or passes only with
+that error. Nothing is evidence by hand except the rows of ``BY_HAND``.
 """
 
 import ast
@@ -13,7 +14,7 @@ import gzip
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -72,6 +73,9 @@ BY_HAND["Errors: InvalidTxError", "InvalidSignerId"] = (
 )
 BY_HAND["Errors: ActionsValidationError", "MalformedUniversalStateInit"] = (
     "tests/unit/runtime/test_state_inits.py::test_only_canonical_bytes_of_the_right_account_are_a_state_init",
+)
+BY_HAND["RPC errors", "light_client_proof: NOT_CONFIRMED"] = (
+    "tests/rpc/test_method_errors.py::test_outcome_that_no_chunk_commits_to_is_not_confirmed",
 )
 RECEIPT_BODIES = [name for section, name in BY_HAND if section == "Receipt bodies"]
 
@@ -174,10 +178,16 @@ NEVER_TOLD: dict[str, dict[str, str]] = {
 
 @dataclass(frozen=True)
 class TestFunction:
-    """A test and the words in it, in what decorates it, and in what it calls or reads of its file."""
+    """A test and what it shows, in what decorates it and in the helpers and tables of its file that it uses.
+
+    ``made``: what it calls or gives to a call. ``said``: the strings that it says as a whole. ``held``: the words that decide
+    whether it passes: in an assertion, in what an error has to match, in the table that feeds either.
+    """
 
     name: str
-    words: frozenset[str]
+    made: frozenset[str]
+    said: frozenset[str]
+    held: frozenset[str]
 
 
 @lru_cache
@@ -186,47 +196,125 @@ def read_tests() -> tuple[TestFunction, ...]:
     found = []
     for folder in SEARCHED:
         for file in sorted((ROOT / folder).rglob("test_*.py")):
-            found += list(_read_file(file))
+            name = file.relative_to(ROOT).as_posix()
+            found += list(read_file(name, file.read_text(encoding="utf-8")))
     return tuple(found)
 
 
-def _read_file(file: Path) -> Iterator[TestFunction]:
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+def read_file(file_name: str, source: str) -> Iterator[TestFunction]:
+    """The tests of a file that run in every run of all tests."""
     definitions: dict[str, ast.AST] = {}
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+    for node in ast.parse(source).body:
+        if isinstance(node, Function | ast.ClassDef):
             definitions[node.name] = node
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             definitions |= {target.id: node for target in targets if isinstance(target, ast.Name)}
-    for name, definition in definitions.items():
-        if not name.startswith("test_"):
+    for name, test in definitions.items():
+        if not name.startswith("test_") or not isinstance(test, Function) or _is_left_out(test):
             continue
-        words = _get_words(definition)
-        used = {inner.id for inner in ast.walk(definition) if isinstance(inner, ast.Name)} & set(definitions)
-        for other in used - {name}:
-            words |= _get_words(definitions[other])
-        yield TestFunction(f"{file.relative_to(ROOT).as_posix()}::{name}", frozenset(words))
+        used = [definitions[other] for other in sorted((_get_names(test) & set(definitions)) - {name})]
+        trees = [test, *used]
+        yield TestFunction(
+            f"{file_name}::{name}",
+            frozenset(name for tree in trees for name in _list_made(tree)),
+            frozenset(text for tree in trees for text in _list_texts(tree)),
+            frozenset(word for tree in _list_deciding(test, used, definitions) for word in _get_words(tree)),
+        )
 
 
-def _get_words(tree: ast.AST) -> set[str]:
-    """Names, attributes, and words of strings; docstrings are no evidence."""
-    words: set[str] = set()
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def _is_left_out(test: Function) -> bool:
+    """Whether `make test` does not run it, or does not mind its failing."""
+    return any(
+        _get_attributes(decorator) & {"long", "skip", "skipif", "xfail"} for decorator in test.decorator_list
+    )
+
+
+def _get_attributes(tree: ast.AST) -> set[str]:
+    return {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+
+
+def _get_names(tree: ast.AST) -> set[str]:
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+
+def _list_made(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            for part in (node.func, *node.args, *(keyword.value for keyword in node.keywords)):
+                if isinstance(part, ast.Name | ast.Attribute):
+                    yield part.id if isinstance(part, ast.Name) else part.attr
+
+
+def _is_expectation(node: ast.AST) -> bool:
+    """``assert …`` or ``pytest.raises(…)``."""
+    is_raises = (
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "raises"
+    )
+    return is_raises or isinstance(node, ast.Assert)
+
+
+def _list_deciding(
+    test: Function, used: Iterable[ast.AST], definitions: Mapping[str, ast.AST]
+) -> list[ast.AST]:
+    """What decides whether a test passes."""
+    checking = {
+        name
+        for name, definition in definitions.items()
+        if isinstance(definition, Function) and any(map(_is_expectation, ast.walk(definition)))
+    }
+    found: list[ast.AST] = list(test.decorator_list)
+    for node in ast.walk(test):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in checking:
+            # What is given to a helper that asserts.
+            found += [*node.args, *(keyword.value for keyword in node.keywords)]
+    for definition in (test, *used):
+        if isinstance(definition, ast.Assign | ast.AnnAssign):
+            found.append(definition)
+        else:
+            found += filter(_is_expectation, ast.walk(definition))
+    return [*found, *_list_bound(test, found)]
+
+
+def _list_bound(test: Function, deciding: Iterable[ast.AST]) -> list[ast.AST]:
+    """The values that local names of deciding expressions stand for: what was assigned, what a loop goes over."""
+    values: list[tuple[set[str], ast.AST]] = []
+    for node in ast.walk(test):
+        match node:
+            case ast.Assign():
+                values.append((set().union(*map(_get_names, node.targets)), node.value))
+            case ast.For() | ast.comprehension():
+                values.append((_get_names(node.target), node.iter))
+    found: list[ast.AST] = []
+    names = set().union(*map(_get_names, deciding))
+    while reached := [value for targets, value in values if targets & names and value not in found]:
+        found += reached
+        names |= set().union(*map(_get_names, reached))
+    return found
+
+
+def _list_texts(tree: ast.AST) -> Iterator[str]:
+    """Strings that are not docstrings: those are no evidence."""
     docstrings = {
         id(node.body[0].value)
         for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-        and isinstance(node.body[0], ast.Expr)
+        if isinstance(node, Function | ast.ClassDef) and isinstance(node.body[0], ast.Expr)
     }
     for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            words.add(node.id)
-        elif isinstance(node, ast.Attribute):
-            words.add(node.attr)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
-            # The name of a row as a whole shows that row alone, not each of its words.
-            is_row = re.fullmatch(r"[a-z_]+: [A-Z_]+", node.value) is not None
-            words |= {node.value} if is_row else set(re.findall(r"\w+", node.value))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            yield node.value
+
+
+def _get_words(tree: ast.AST) -> set[str]:
+    """Names, attributes, and words of strings."""
+    words = _get_names(tree) | _get_attributes(tree)
+    for text in _list_texts(tree):
+        # The name of a row as a whole shows that row alone, not each of its words.
+        is_row = re.fullmatch(r"[a-z_]+: [A-Z_]+", text) is not None
+        words |= {text} if is_row else set(re.findall(r"\w+", text))
     return words
 
 
@@ -311,17 +399,20 @@ def find_evidence(item: Item) -> list[str]:
     """The tests that show an item; empty: it is missing."""
     by_hand = list(BY_HAND.get((item.section, item.name), ()))
     recorded = [item.recorded_by] if item.words and is_recorded(item) else []
-    # Words of every day would find tests that are about something else.
-    is_common = item.section == "RPC methods" and re.fullmatch(r"[a-z]+", item.name)
-    is_telling = item.words and not is_common and not item.name.endswith("INTERNAL_ERROR")
-    words = set(item.words)
-    is_row = ": " in item.name
-    named = [
-        test.name
-        for test in read_tests()
-        if (is_row and item.name in test.words) or (is_telling and words <= test.words)
-    ]
-    return [*by_hand, *recorded, *named]
+    return [*by_hand, *recorded, *(test.name for test in read_tests() if is_shown(item, test))]
+
+
+def is_shown(item: Item, test: TestFunction) -> bool:
+    """Whether a test shows an item by itself, without a recording of NEAR's node."""
+    match item.section:
+        case "Actions":
+            return item.name in test.made
+        case "RPC methods" | "Query types":
+            # Words of every day would find tests that are about something else.
+            return "_" in item.name and item.name in test.said
+        case "RPC errors":
+            return item.name in test.held
+    return bool(item.words) and set(item.words) <= test.held
 
 
 def get_reason(item: Item) -> str | None:

@@ -418,7 +418,12 @@ class CommittedChain:
         index = self._get_shard_index(shard_id)
         if block_hash == self._head.hash:
             return self._head.get_trie(index)
-        return self._get_old_trie(self._get_block_by_hash(block_hash), index)
+        block = self._get_block_by_hash(block_hash)
+        height = BlockHeight(block.header.height)
+        if height < self._get_tail():
+            # The genesis, whose block stays for ever: its state is gone whether or not somebody still has it at hand.
+            raise GarbageCollectedBlock(height, block_hash)
+        return self._get_old_trie(block, index)
 
     def _get_old_trie(self, block: Block, shard_index: int) -> AnyTrie:
         """The state after a block that is not the newest. Raises GarbageCollectedBlock."""
