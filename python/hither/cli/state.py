@@ -28,10 +28,15 @@ def export_command(
     from hither.client.state_records import export_account
 
     caller = must_connect(home, node)
+    wanted = dict.fromkeys(account_ids)
+    for account_id in wanted:
+        # A fork copies an account when it is first asked about, so only a later block can have it.
+        question = {"request_type": "view_account", "finality": "optimistic", "account_id": account_id}
+        must_call(caller, "query", question)
     block_hash = must_call(caller, "block", {"finality": "optimistic"})["header"]["hash"]
     records = [
         record
-        for account_id in dict.fromkeys(account_ids)
+        for account_id in wanted
         for record in export_account(
             account_id, block_hash, lambda method, params: must_call(caller, method, params)
         )

@@ -1,5 +1,6 @@
 """A fork of a second node of ours, as ``hither up --fork URL`` makes it."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from hither.chain.genesis import derive_development_key
 from hither.client import Client, RpcError, Signer, UnknownAccount, actions
+from hither.crypto.hashing import sha256
 from hither.crypto.keys import public_key_to_str
 from hither.crypto.signing import compute_public_key
 from hither.foreign.engines.ports import find_network_offset
@@ -57,9 +59,20 @@ def prepare_remote(remote: Network) -> None:
         create(remote.url, f"{name}.test.near")
     create(remote.url, "token.test.near", actions.deploy(TOKEN))
     create(remote.url, "pong.test.near", actions.deploy(PING_PONG))
+    create(
+        remote.url, "lane.test.near", actions.add_gas_key(GAS_KEY, 2), actions.fund_gas_key(GAS_KEY, "5 N")
+    )
+    create(remote.url, "shared.test.near", actions.deploy_global(PING_PONG, by_account=True))
+    create(remote.url, "hashed.test.near", actions.deploy_global(PING_PONG))
+    create(remote.url, "one.test.near", actions.use_global("shared.test.near"))
+    create(remote.url, "two.test.near", actions.use_global(sha256(PING_PONG)))
     with connect(remote.url, "token.test.near") as token:
         owner = {"owner_id": "dana.test.near", "total_supply": "1000"}
         token.call("token.test.near", "new_default", owner)
+
+
+GAS_SECRET = derive_development_key("the gas key of lane")
+GAS_KEY = public_key_to_str(compute_public_key(GAS_SECRET))
 
 
 def fork(home: Path, remote: Network, *more: str) -> Any:
@@ -91,6 +104,58 @@ def transfer_tokens(url: str, amount: str) -> None:
         dana.call("token.test.near", "storage_deposit", {"account_id": "erin.test.near"}, deposit="1 N")
         args = {"receiver_id": "erin.test.near", "amount": amount}
         dana.call("token.test.near", "ft_transfer", args, deposit="1 yocto")
+
+
+def test_gas_key_is_copied_with_its_nonces(remote: Network, tmp_path: Path) -> None:
+    """And pays here from the balance that it had there, from nonces that are not used there."""
+    lane = "lane.test.near"
+    with Client(remote.url, signer=Signer(lane, GAS_SECRET, gas_key_nonces=2)) as client:
+        client.transfer("erin.test.near", "1 yoctonear")
+    with fork(tmp_path, remote) as ours:
+        asked = {
+            "request_type": "view_gas_key_nonces",
+            "finality": "final",
+            "account_id": lane,
+            "public_key": GAS_KEY,
+        }
+        with (
+            Client(ours.url, signer=Signer(lane, GAS_SECRET, gas_key_nonces=2)) as here,
+            Client(remote.url) as there,
+        ):
+            nonces = here.request("query", asked)["nonces"]
+            assert nonces == there.request("query", asked)["nonces"]
+            assert here.transfer("erin.test.near", "1 yoctonear").is_executed
+            after = here.request("query", asked)["nonces"]
+            assert after != nonces and after[1:] == nonces[1:]
+            assert there.request("query", asked)["nonces"] == nonces
+
+
+@pytest.mark.parametrize("user", ["one.test.near", "two.test.near"])
+def test_global_contract_comes_with_the_account_that_uses_it(
+    user: str, remote: Network, tmp_path: Path
+) -> None:
+    """By the account that published it, or by its hash; other shards run it too."""
+    with fork(tmp_path, remote) as ours, Client(ours.url) as client:
+        assert client.view(user, "counts").json() == [0, 0, 0]
+        assert client.get_account(user).has_contract
+        with connect(ours.url, "alice.near") as alice:
+            # alice lives on another shard, where the code was written by the same copy.
+            alice.send(
+                "alice.near",
+                actions.use_global(sha256(PING_PONG) if user == "two.test.near" else "shared.test.near"),
+            )
+            args = {"other_id": user, "rounds": 2}
+            assert alice.call("alice.near", "ping", args, gas="200 Tgas").value_json() == 3
+
+
+def test_first_export_of_an_account_copies_it(remote: Network, tmp_path: Path) -> None:
+    """The block that is exported is one that has the copy."""
+    with fork(tmp_path, remote) as ours:
+        here = must_hither("state", "export", "token.test.near", "dana.test.near", home=ours.home)
+        there = must_hither("state", "export", "token.test.near", "dana.test.near", home=remote.home)
+        assert json.loads(here) == json.loads(there)
+        absent = hither("state", "export", "nobody.test.near", home=ours.home)
+        assert absent.returncode == 1 and "UNKNOWN_ACCOUNT" in absent.stderr
 
 
 def test_question_about_a_block_before_the_copy_is_refused(remote: Network, tmp_path: Path) -> None:
