@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from solana.rpc.async_api import AsyncClient
+from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 from spl.token.constants import TOKEN_2022_PROGRAM_ID, TOKEN_PROGRAM_ID
@@ -23,15 +24,18 @@ from hither.foreign.solana import SolanaAdapter, Wishes
 from hither.foreign.solana_instructions import derive_nonce_account
 from hither.foreign.transport import JsonRpc, RetryPolicy
 from tests.e2e.foreign.test_solana import ALICE, BOB, HERE, SOL, get_javascript_libraries
-from tests.e2e.foreign.test_solana_tokens import issue
+from tests.e2e.foreign.test_solana_tokens import issue, make_table
 
 pytestmark = pytest.mark.slow
+
+NEWER_MINT = Keypair.from_seed(b"\x22" * 32)
 
 
 class Network:
     """A chain, our adapter for it, and the accounts of the tests."""
 
     def __init__(self, url: str, chain: ChainId) -> None:
+        self.url = url
         self.rpc = JsonRpc(url, policy=RetryPolicy(attempts=1))
         self.adapter = SolanaAdapter(chain, self.rpc)
         self.client = AsyncClient(url)
@@ -146,6 +150,13 @@ async def play(network: Network) -> dict[str, Any]:
     seen["nonce account"] = await network.finish(await adapter.build_nonce_account(key, "patience"))
     durable = Wishes(nonce_account=str(derive_nonce_account(Pubkey(key), "patience")))
     seen["durable nonce"] = await network.finish(await build(key, network.bob, SOL, wishes=durable))
+    newer = await issue(network, TOKEN_2022_PROGRAM_ID, 10_000_000, NEWER_MINT)  # type: ignore[arg-type]
+    while not await adapter.fetch_token_balance(network.alice, newer):
+        await asyncio.sleep(0.02)
+    seen["Token-2022 transfer"] = await network.finish(
+        await adapter.build_token_transfer(key, newer, network.bob, 2_500_000)
+    )
+    seen["lookup table"] = await play_table(network)
     for name, method, params in list_questions(network, mint):
         seen[name] = (await network.rpc.call(method, params))["value"]
     for name, make in BAD.items():
@@ -154,6 +165,27 @@ async def play(network: Network) -> dict[str, Any]:
         # Surfpool adds the logs to the message.
         seen[name] = code, message.partition(": 3 log messages")[0]
     return seen
+
+
+async def play_table(network: Network) -> Any:
+    """A payment to an address that a table holds; the table's own address follows from the slot, so is each chain's."""
+    table = str(await make_table(network))
+    made_at = await network.rpc.call("getSlot")
+    while await network.rpc.call("getSlot") < made_at + 2 or not await has_account(network, table):
+        await asyncio.sleep(0.02)
+    told = await network.finish(
+        await network.adapter.build_transfer(
+            network.alice_key, network.bob, SOL, wishes=Wishes(tables=[table])
+        )
+    )
+    assert table in json.dumps(told)
+    return json.loads(json.dumps(told).replace(table, "the table"))
+
+
+async def has_account(network: Network, address: str) -> bool:
+    """Whether the chain has it."""
+    found = await network.rpc.call("getAccountInfo", [address, {"encoding": "base64"}])
+    return found["value"] is not None
 
 
 def list_questions(network: Network, mint: str) -> list[tuple[str, str, list[Any]]]:
@@ -211,5 +243,41 @@ def test_both_say_the_same(tmp_path: Path) -> None:
             first, second = await play(ours), await play(theirs)
             different = [line for name in first for line in list_differences(name, first[name], second[name])]
             assert not different, "\n".join(different)
+
+    asyncio.run(run())
+
+
+async def read_extensions(network: Network, script: Path) -> list[Any]:
+    """What the chain says of mints and accounts that @solana/spl-token made; times are each chain's own."""
+    pipe = asyncio.subprocess.PIPE
+    program = await asyncio.create_subprocess_exec("node", str(script), network.url, stdout=pipe, stderr=pipe)
+    try:
+        output, errors = await asyncio.wait_for(program.communicate(), 120)
+    except TimeoutError:
+        program.kill()
+        raise
+    assert program.returncode == 0, errors.decode()
+    found: list[Any] = json.loads(output)
+    for account in found:
+        for extension in account["parsed"]["info"]["extensions"]:
+            for name in ("initializationTimestamp", "lastUpdateTimestamp"):
+                if name in extension.get("state", {}):
+                    assert extension["state"].pop(name) > 0
+    return found
+
+
+def test_extensions_of_tokens_are_parsed_alike(tmp_path: Path) -> None:
+    """Of mints and of accounts, with every member."""
+    shutil.copy(HERE / "solana_extensions.mjs", tmp_path)
+
+    async def run() -> None:
+        async with run_surfpool(tmp_path) as theirs, run_ours() as ours:
+            script = tmp_path / "solana_extensions.mjs"
+            first, second = await read_extensions(ours, script), await read_extensions(theirs, script)
+            different = list_differences("found", first, second)
+            assert not different, "\n".join(different)
+            names = [one["extension"] for account in first for one in account["parsed"]["info"]["extensions"]]
+            assert len(set(names)) == 19
+            assert "unparseableExtension" not in names
 
     asyncio.run(run())

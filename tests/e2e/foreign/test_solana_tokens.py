@@ -43,17 +43,17 @@ ISSUER, MINT = (Keypair.from_seed(sha256(name).digest()) for name in (b"issuer",
 NOBODY = Pubkey(b"\x09" * 32)
 
 
-async def issue(network: Network, program: Pubkey, amount: int) -> str:
+async def issue(network: Network, program: Pubkey, amount: int, mint: Keypair = MINT) -> str:
     """A token with six decimals, and so much of it for alice; returns its address."""
     await network.engine.fund(str(ISSUER.pubkey()), SOL)
     rent = (await network.client.get_minimum_balance_for_rent_exemption(MINT_BYTES)).value
     alice = Pubkey.from_string(network.alice)
-    account = token.get_associated_token_address(alice, MINT.pubkey(), program)
+    account = token.get_associated_token_address(alice, mint.pubkey(), program)
     instructions = [
         create_account(
             CreateAccountParams(
                 from_pubkey=ISSUER.pubkey(),
-                to_pubkey=MINT.pubkey(),
+                to_pubkey=mint.pubkey(),
                 lamports=rent,
                 space=MINT_BYTES,
                 owner=program,
@@ -61,22 +61,43 @@ async def issue(network: Network, program: Pubkey, amount: int) -> str:
         ),
         token.initialize_mint2(
             InitializeMint2Params(
-                program_id=program, mint=MINT.pubkey(), decimals=6, mint_authority=ISSUER.pubkey()
+                program_id=program, mint=mint.pubkey(), decimals=6, mint_authority=ISSUER.pubkey()
             )
         ),
-        token.create_idempotent_associated_token_account(ISSUER.pubkey(), alice, MINT.pubkey(), program),
+        token.create_idempotent_associated_token_account(ISSUER.pubkey(), alice, mint.pubkey(), program),
         token.mint_to(
             MintToParams(
                 program_id=program,
-                mint=MINT.pubkey(),
+                mint=mint.pubkey(),
                 dest=account,
                 mint_authority=ISSUER.pubkey(),
                 amount=amount,
             )
         ),
     ]
-    await send(network, instructions, ISSUER, MINT)
-    return str(MINT.pubkey())
+    await send(network, instructions, ISSUER, mint)
+    return str(mint.pubkey())
+
+
+async def make_table(network: Network) -> Pubkey:
+    """A lookup table with bob's address; it counts from the next slot on."""
+    await network.engine.fund(str(ISSUER.pubkey()), SOL)
+    slot = (await network.client.get_slot()).value
+    made, table = create_lookup_table(
+        CreateLookupTableParams(
+            authority_address=ISSUER.pubkey(), payer_address=ISSUER.pubkey(), recent_slot=slot
+        )
+    )
+    extended = extend_lookup_table(
+        ExtendLookupTableParams(
+            lookup_table_address=table,
+            authority_address=ISSUER.pubkey(),
+            payer_address=ISSUER.pubkey(),
+            new_addresses=[Pubkey.from_string(network.bob)],
+        )
+    )
+    await send(network, [made, extended], ISSUER)
+    return table
 
 
 async def send(network: Network, instructions: list[Instruction], *signers: Keypair) -> Signature:
@@ -303,23 +324,8 @@ def test_a_lookup_table_stands_for_addresses() -> None:
 
     async def run() -> None:
         async with run_network() as network:
-            await network.engine.fund(str(ISSUER.pubkey()), SOL)
-            slot = (await network.client.get_slot()).value
-            made, table = create_lookup_table(
-                CreateLookupTableParams(
-                    authority_address=ISSUER.pubkey(), payer_address=ISSUER.pubkey(), recent_slot=slot
-                )
-            )
-            extended = extend_lookup_table(
-                ExtendLookupTableParams(
-                    lookup_table_address=table,
-                    authority_address=ISSUER.pubkey(),
-                    payer_address=ISSUER.pubkey(),
-                    new_addresses=[Pubkey.from_string(network.bob)],
-                )
-            )
-            await send(network, [made, extended], ISSUER)
-            await network.engine.mine()  # Its addresses count from the next slot on.
+            table = await make_table(network)
+            await network.engine.mine()
             unsigned = await network.adapter.build_transfer(
                 network.alice_key, network.bob, SOL, wishes=Wishes(tables=[str(table)])
             )

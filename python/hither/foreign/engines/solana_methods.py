@@ -18,6 +18,7 @@ from solders.transaction import SanitizeError, VersionedTransaction
 from hither.codec import base58
 from hither.foreign.engines import solana_views as views
 from hither.foreign.engines.solana_chain import BLOCKHASH_WINDOW, GENESIS_HASH, Refused, SolanaChain
+from hither.foreign.engines.solana_extensions import view_extensions
 from hither.foreign.engines.solana_journal import Record
 from hither.foreign.engines.solana_params import (
     INVALID_PARAMS,
@@ -516,13 +517,17 @@ def _view_data(chain: SolanaChain, account: Account, options: Options) -> dict[s
 def _parse_data(chain: SolanaChain, account: Account) -> dict[str, Any] | None:
     """Of token accounts and mints."""
     mint = read_mint(account)
+    holding = None if mint is not None else read_holding(account)
     if mint is not None:
-        return views.view_mint(mint)
-    holding = read_holding(account)
-    if holding is None:
+        view = views.view_mint(mint)
+    elif holding is not None and (found := read_mint(chain.get_account(holding.mint))) is not None:
+        view = views.view_holding(holding, found.decimals)
+    else:
         return None
-    found = read_mint(chain.get_account(holding.mint))
-    return None if found is None else views.view_holding(holding, found.decimals)
+    extensions = view_extensions(bytes(account.data))
+    if extensions:
+        view["info"]["extensions"] = extensions
+    return view
 
 
 def _make_preflight_error(refused: Refused) -> MethodError:
