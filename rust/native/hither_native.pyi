@@ -124,6 +124,12 @@ class DistantTrie:
     def view(self, call: Call, interrupt_after_ms: int | None = None, /) -> CallOutcome:
         """``Vm.view`` on this state, in the process that has it."""
 
+def read_ahead(wanted: list[tuple[DistantTrie, bytes]], /) -> None:
+    """Ask for all of these records in one message: their ``get``s come next, and are answered by what came back.
+
+    Nothing is raised here; what has no answer is asked again by its ``get``, which says why.
+    """
+
 @final
 class ChunkState:
     """The overlay for applying one chunk: trie, committed changes, and the current ones.

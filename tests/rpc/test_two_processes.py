@@ -4,6 +4,7 @@ import concurrent.futures
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -12,9 +13,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from hither.chain.genesis import DevelopmentOptions
+from hither.chain.reader import BlockMode
 from hither.cli.rpc import NodeUnreachable, RpcCaller, RpcFailed
 from hither.foreign.engines.ports import find_free_port
 from hither.node.home import init_home
@@ -172,6 +175,65 @@ def test_endless_views_hold_nobody_up(tmp_path: Path) -> None:
         assert int(running.must("query", query)["amount"]) == before + 10**24
         assert not all(view.done() for view in spinning), "they were still at it"
         assert all("GasLimitExceeded" in view.result()["result"]["error"] for view in spinning)
+
+
+def send_at_once(running: RunningNode, requests: list[tuple[str, Any]]) -> list[Any]:
+    """The answers to requests that the server finds all together, each on a connection of its own."""
+    host, _, port = running.address.rpartition(":")
+    assert running.apart is not None
+    with contextlib.ExitStack() as connections:
+        sockets = [
+            connections.enter_context(socket.create_connection((host, int(port)), timeout=WAIT_S_MAX))
+            for _ in requests
+        ]
+        os.kill(running.apart.process_id, signal.SIGSTOP)
+        for connection, (method, params) in zip(sockets, requests, strict=True):
+            body = msgspec.json.encode({"jsonrpc": "2.0", "id": "1", "method": method, "params": params})
+            head = b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n"
+            connection.sendall(head + b"content-length: %d\r\n\r\n" % len(body) + body)
+        os.kill(running.apart.process_id, signal.SIGCONT)
+        answers = [connection.makefile("rb").read() for connection in sockets]
+    return [msgspec.json.decode(answer.partition(b"\r\n\r\n")[2]) for answer in answers]
+
+
+def test_requests_that_come_at_once_are_answered_as_one_by_one(tmp_path: Path) -> None:
+    """What is read ahead for several, what is not there, what waits, and what cannot be read; also after a revert."""
+    with (
+        run_node(tmp_path, is_apart=True, boundary_accounts=("b",)) as running,
+        running.connect("alice.near") as alice,
+    ):
+        key = running.must("query", _about("view_access_key_list", "alice.near"))["keys"][0]["public_key"]
+        other = key[:-1] + ("1" if key[-1] != "1" else "2")
+        requests: list[tuple[str, Any]] = [
+            ("query", _about("view_account", "alice.near")),
+            ("query", _about("view_account", "bob.near")),
+            ("query", _about("view_account", "bob.near")),
+            ("query", _about("view_account", "bob.near", finality="final")),
+            ("query", _about("view_account", "bob.near") | {"block_id": 0}),
+            ("query", _about("view_account", "nobody.near")),
+            ("EXPERIMENTAL_view_account", {"account_id": "bob.near", "finality": "optimistic"}),
+            ("query", _about("view_access_key", "alice.near", public_key=key)),
+            ("query", _about("view_access_key", "alice.near", public_key=other)),
+            ("EXPERIMENTAL_view_access_key", _about("", "bob.near", public_key=key)),
+            ("query", _about("call_function", "bob.near", method_name="main", args_base64="")),
+            ("query", {"request_type": "view_account"}),
+            ("health", None),
+        ]
+        for amount in range(3):
+            snapshot = running.must("hither_snapshot")["snapshot_id"]
+            alice.transfer("bob.near", f"{1 + amount} NEAR")
+            running.run(running.node.control.set_block_mode(BlockMode.MANUAL))
+            for _ in range(2):
+                assert send_at_once(running, requests) == [running.ask(*request) for request in requests]
+            running.must("hither_revert", [snapshot])
+            assert send_at_once(running, requests) == [running.ask(*request) for request in requests]
+            running.run(running.node.control.set_block_mode(BlockMode.INSTANT))
+
+
+def _about(kind: str, account_id: str, **more: str) -> dict[str, Any]:
+    """The parameters of a question about an account."""
+    named = {"request_type": kind} if kind else {}
+    return named | {"account_id": account_id, "finality": "optimistic"} | more
 
 
 class Program:

@@ -13,6 +13,7 @@ from hither.primitives.types import PublicKey
 from hither.rpc.metrics import Metrics
 from hither.rpc.parameters import Reader
 from hither.rpc.state_cache import StateCache
+from hither.state import DistantTrie
 from hither.vm import Vm
 
 WAIT_TIMEOUT_MS: Final = 10_000
@@ -92,12 +93,18 @@ class Context:
         return int(self.now_seconds() - self.started_seconds)
 
 
+Foreseen = tuple[DistantTrie, bytes]
+"""A state and the key of a record in it."""
+
+
 class Method(msgspec.Struct, frozen=True):
     """A method of the server: how its parameters are read, and what answers.
 
     ``answer(context, parameters)`` gives the result or raises ``RpcError``. One that waits is a
     coroutine function. ``is_long`` says of parameters whether answering may keep a core busy
-    outside the interpreter lock; such requests run on a thread of their own.
+    outside the interpreter lock; such requests run on a thread of their own. ``foresee`` says of parameters
+    which record of a state in another process answering will read first, so that those of several requests are
+    fetched together.
     """
 
     read: Reader[Any]
@@ -105,6 +112,7 @@ class Method(msgspec.Struct, frozen=True):
     kind: Literal["at_once", "waits"] = "at_once"
     is_long: Callable[[Any], bool] | None = None
     is_development: bool = False
+    foresee: Callable[[Context, Any], Foreseen | None] | None = None
 
 
 def read_nothing(value: Any) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from hither.rpc import syntax
-from hither.rpc.context import Context, Method
+from hither.rpc.context import Context, Foreseen, Method
 from hither.rpc.errors import RpcError, method_not_found, parse_error
 from hither.rpc.parameters import InvalidParameters
 
@@ -31,6 +31,25 @@ class Request(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     method: str
     id: Any
     params: Any = None
+
+
+Answered = tuple[int, bytes]
+"""HTTP status and JSON of an answer."""
+
+
+class Call(msgspec.Struct, frozen=True, gc=False):
+    """A request that was read: what answers it, with what, and since when."""
+
+    request: Request
+    method: Method
+    parameters: Any
+    started_seconds: float
+
+    @property
+    def is_at_once(self) -> bool:
+        """Whether it can be answered without waiting and without keeping a core busy."""
+        is_long = self.method.is_long
+        return self.method.kind == "at_once" and (is_long is None or not is_long(self.parameters))
 
 
 class InvalidJson(Exception):
@@ -106,34 +125,61 @@ class Dispatcher:
         self.context = context
         self.methods = methods
 
-    async def answer(self, text: bytes) -> tuple[int, bytes]:
-        """HTTP status and JSON of the answer. Raises ``InvalidJson``."""
+    def read(self, text: bytes) -> Call | Answered:
+        """What is to be done; or the answer, where the request cannot be read. Raises ``InvalidJson``."""
         try:
             request = read_request(text)
         except RpcError as error:
             return error.http_status, _encode({"jsonrpc": "2.0", "error": error.body, "id": None})
-        context = self.context
-        started = context.now_seconds()
+        started_seconds = self.context.now_seconds()
         method = self.methods.get(request.method)
-        status = 200
+        if method is None:
+            return self.refuse(
+                request, "UNSUPPORTED_METHOD", started_seconds, method_not_found(request.method)
+            )
         try:
-            if method is None:
-                raise method_not_found(request.method)
             parameters = self.read_parameters(method, request.params)
-            if method.kind == "waits":
-                result = await method.answer(context, parameters)
-            elif method.is_long is not None and method.is_long(parameters):
-                result = await asyncio.to_thread(method.answer, context, parameters)
-            else:
-                result = method.answer(context, parameters)
         except RpcError as error:
-            status = self.get_http_status(error, request.params)
-            name = request.method if method is not None else "UNSUPPORTED_METHOD"
-            context.metrics.errors[name, error.body["code"]] += 1
-            context.metrics.observe(name, context.now_seconds() - started)
-            return status, _encode({"jsonrpc": "2.0", "error": error.body, "id": request.id})
-        context.metrics.observe(request.method, context.now_seconds() - started)
-        return status, _encode({"jsonrpc": "2.0", "result": result, "id": request.id})
+            return self.refuse(request, request.method, started_seconds, error)
+        return Call(request, method, parameters, started_seconds)
+
+    def foresee(self, call: Call) -> Foreseen | None:
+        """Which record of a state in another process the answer will need, where that is known."""
+        foresee = call.method.foresee
+        return None if foresee is None else foresee(self.context, call.parameters)
+
+    def answer_at_once(self, call: Call) -> Answered:
+        """The answer of a method that neither waits nor takes long."""
+        try:
+            result = call.method.answer(self.context, call.parameters)
+        except RpcError as error:
+            return self.refuse(call.request, call.request.method, call.started_seconds, error)
+        return self.accept(call, result)
+
+    async def answer_later(self, call: Call) -> Answered:
+        """The answer of any other."""
+        try:
+            if call.method.kind == "waits":
+                result = await call.method.answer(self.context, call.parameters)
+            else:
+                result = await asyncio.to_thread(call.method.answer, self.context, call.parameters)
+        except RpcError as error:
+            return self.refuse(call.request, call.request.method, call.started_seconds, error)
+        return self.accept(call, result)
+
+    def accept(self, call: Call, result: Any) -> Answered:
+        """The answer with a result."""
+        context, request = self.context, call.request
+        context.metrics.observe(request.method, context.now_seconds() - call.started_seconds)
+        return 200, _encode({"jsonrpc": "2.0", "result": result, "id": request.id})
+
+    def refuse(self, request: Request, name: str, started_seconds: float, error: RpcError) -> Answered:
+        """The answer with an error; ``name`` is what is counted."""
+        context = self.context
+        context.metrics.errors[name, error.body["code"]] += 1
+        context.metrics.observe(name, context.now_seconds() - started_seconds)
+        status = self.get_http_status(error, request.params)
+        return status, _encode({"jsonrpc": "2.0", "error": error.body, "id": request.id})
 
     @staticmethod
     def read_parameters(method: Method, params: Any) -> Any:

@@ -4,13 +4,16 @@
 monitors. Bodies, headers and refusals are those of NEAR's node.
 """
 
+import asyncio
+import functools
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
 import msgspec
 
+from hither.rpc.ahead import Gatherer
 from hither.rpc.context import BODY_SIZE_MAX, Context
-from hither.rpc.dispatch import Dispatcher, InvalidJson
+from hither.rpc.dispatch import Answered, Call, Dispatcher, InvalidJson
 from hither.rpc.errors import RpcError
 
 Message = MutableMapping[str, Any]
@@ -48,6 +51,11 @@ class Application:
         self.origins = tuple(origin.encode() for origin in context.settings.cors_allowed_origins)
         self.allows_any_origin = self.origins == (b"*",)
         self.announced_size_max = context.settings.announced_size_max
+
+    @functools.cached_property
+    def gatherer(self) -> Gatherer:
+        """Fetches what requests need, for all that come in within a turn of the running event loop."""
+        return Gatherer(asyncio.get_running_loop())
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -106,11 +114,26 @@ class Application:
 
     async def answer_call(self, body: bytes) -> Answer:
         """The answer to the whole body of a JSON-RPC request."""
+        call = self.read_call(body)
+        if not isinstance(call, Call):
+            return call
+        return self.answer_at_once(call) if call.is_at_once else await self.answer_later(call)
+
+    def read_call(self, body: bytes) -> Call | Answer:
+        """What the body asks for, or the answer where it cannot be read."""
         try:
-            status, answer = await self.dispatcher.answer(body)
+            call = self.dispatcher.read(body)
         except InvalidJson as error:
             return 400, (_TEXT,), str(error).encode()
-        return status, (_JSON,), answer
+        return call if isinstance(call, Call) else _as_json(call)
+
+    def answer_at_once(self, call: Call) -> Answer:
+        """The answer of a method that neither waits nor takes long."""
+        return _as_json(self.dispatcher.answer_at_once(call))
+
+    async def answer_later(self, call: Call) -> Answer:
+        """The answer of any other."""
+        return _as_json(await self.dispatcher.answer_later(call))
 
     def answer_plain(self, name: str) -> Answer:
         """A method without parameters, its result alone."""
@@ -164,10 +187,18 @@ class MetricsApplication:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] != "/metrics":
-            await send({"type": "http.response.start", "status": 404, "headers": ((b"content-length", b"0"),)})
+            await send(
+                {"type": "http.response.start", "status": 404, "headers": ((b"content-length", b"0"),)}
+            )
             await send({"type": "http.response.body", "body": b""})
         else:
             await self._whole(scope, receive, send)
+
+
+def _as_json(answered: Answered) -> Answer:
+    """The same with its content type."""
+    status, body = answered
+    return status, (_JSON,), body
 
 
 def is_json(content_type: bytes) -> bool:

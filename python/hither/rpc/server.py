@@ -14,9 +14,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from hither.chain.reader import ChainControl, ChainReader
 from hither.rpc.addresses import parse_address
 from hither.rpc.context import Context, RpcSettings
-from hither.rpc.dispatch import Dispatcher
+from hither.rpc.dispatch import Call, Dispatcher
 from hither.rpc.forked import copy_first
-from hither.rpc.http import Application, MetricsApplication, is_json
+from hither.rpc.http import Answer, Application, MetricsApplication, is_json
 from hither.rpc.methods import make_methods
 from hither.vm import Vm
 
@@ -126,29 +126,58 @@ class LeanProtocol(HttpToolsProtocol):
         super().on_message_complete()
         cycle: Any = self.cycle
         if isinstance(cycle, _PlainCycle) and not cycle.response_complete:
-            task = self.loop.create_task(self.answer_plain(cycle))
-            task.add_done_callback(self.tasks.discard)
-            self.tasks.add(task)
+            self.loop.call_soon(self.begin_plain, cycle)
 
-    async def answer_plain(self, cycle: _PlainCycle) -> None:
-        """Give the body to the application and write its answer, or that it has failed."""
-        head, body = FAILURE_HEAD, FAILURE_BODY
-        is_answered = False
+    def begin_plain(self, cycle: _PlainCycle) -> None:
+        """Read the request, and answer it: now, when what others ask for is fetched too, or in a task."""
+        application: Application = self.app
+        answer: Answer | None = FAILURE
         try:
-            application: Application = self.app
-            status, headers, body = await application.answer_call(bytes(cycle.body))
-            head = _make_head(status, (*headers, *application.make_cors_headers("POST", {})))
-            is_answered = True
+            call = application.read_call(bytes(cycle.body))
+            if not isinstance(call, Call):
+                answer = call
+            elif not call.is_at_once:
+                task = self.loop.create_task(self.wait_plain(cycle, call))
+                task.add_done_callback(self.tasks.discard)
+                self.tasks.add(task)
+                answer = None
+            elif (wanted := application.dispatcher.foresee(call)) is not None:
+                application.gatherer.add(wanted, functools.partial(self.finish_plain, cycle, call))
+                answer = None
+            else:
+                answer = application.answer_at_once(call)
         finally:
-            cycle.keep_alive = cycle.keep_alive and is_answered
-            self.write_plain(cycle, head, body)
+            if answer is not None:
+                self.write_plain(cycle, answer)
 
-    def write_plain(self, cycle: _PlainCycle, head: bytes, body: bytes) -> None:
+    def finish_plain(self, cycle: _PlainCycle, call: Call) -> None:
+        """Answer what needs no waiting."""
+        answer = FAILURE
+        try:
+            answer = self.app.answer_at_once(call)
+        finally:
+            self.write_plain(cycle, answer)
+
+    async def wait_plain(self, cycle: _PlainCycle, call: Call) -> None:
+        """Answer what does."""
+        answer = FAILURE
+        try:
+            answer = await self.app.answer_later(call)
+        finally:
+            self.write_plain(cycle, answer)
+
+    def write_plain(self, cycle: _PlainCycle, answer: Answer) -> None:
         """Write the answer, and go on to the next request or close."""
         if cycle.disconnected:
             return
         cycle.response_complete = True
+        status, headers, body = answer
+        if answer is FAILURE:
+            cycle.keep_alive = False
+        else:
+            headers = (*headers, *self.app.make_cors_headers("POST", {}))
         end = b"\r\n\r\n" if cycle.keep_alive else b"\r\nconnection: close\r\n\r\n"
+        head = _make_head(status, headers)
         self.transport.write_at_once(b"%b%d%b%b" % (head, len(body), end, body))  # type: ignore[attr-defined]
         if not cycle.keep_alive:
             self.transport.close()
@@ -162,8 +191,8 @@ def _make_head(status: int, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
     return STATUS_LINE[status] + lines + b"content-length: "
 
 
-FAILURE_HEAD: Final = _make_head(500, ((b"content-type", b"text/plain; charset=utf-8"),))
-FAILURE_BODY: Final = b"Internal Server Error"
+FAILURE: Final[Answer] = (500, ((b"content-type", b"text/plain; charset=utf-8"),), b"Internal Server Error")
+"""uvicorn's answer to a request on which the application has failed."""
 
 
 class _GatheringTransport:

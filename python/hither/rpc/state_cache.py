@@ -65,6 +65,10 @@ class StateCache:
         self.reader = reader
         self.states: dict[CryptoHash, StateAtBlock] = {}
 
+    def get_kept(self, finality: Finality) -> StateAtBlock | None:
+        """The state at that head, if somebody asked for it before."""
+        return self.states.get(self.reader.get_head(finality).last_block_hash)
+
     def get(self, reference: BlockReference) -> StateAtBlock:
         """Raises ``UnknownBlock``, ``GarbageCollectedBlock``."""
         if isinstance(reference, Finality):

@@ -9,7 +9,7 @@
 * ``StateStore``: the heads of all shards and their history in such a store:
   ``genesis``, ``load``, ``append``, ``trie_at``, ``get_changes``, ``revert_to``, ``prune``.
 * ``StateDesk``, ``StateClient``: one process's states for another one. A ``DistantTrie`` is asked as a ``Trie`` is,
-  and raises ``StateGone`` where the other process does not keep it.
+  and raises ``StateGone`` where the other process does not keep it; ``read_ahead`` fetches what several will ask.
 
 Invariants: the shape and root of a trie depend on its content alone. What an overlay
 recorded (proof size, touched nodes) is never taken back, since gas depends on it.
@@ -30,6 +30,7 @@ from hither_native import (
     Store,
     StoreError,
     Trie,
+    read_ahead,
 )
 
 from hither.state.state_store import (
@@ -60,4 +61,5 @@ __all__ = [
     "Store",
     "StoreError",
     "Trie",
+    "read_ahead",
 ]

@@ -8,6 +8,7 @@ use hither_reads as reads;
 use hither_reads::{Client, Desk, ReadError, StateName};
 use hither_state as state;
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 
 use crate::error::{invalid_input, store_error, StateGone};
@@ -139,8 +140,21 @@ impl DistantTrie {
     }
 }
 
+/// Ask the other process for all of these records at once: they will be asked for one by one next.
+#[pyfunction]
+#[pyo3(signature = (wanted, /))]
+fn read_ahead(py: Python<'_>, wanted: Vec<(Py<DistantTrie>, PyBackedBytes)>) {
+    let Some(client) = wanted.first().map(|(trie, _)| trie.get().client.clone()) else {
+        return;
+    };
+    let wanted = wanted.into_iter().filter(|(trie, _)| Arc::ptr_eq(&trie.get().client, &client));
+    let wanted = wanted.map(|(trie, key)| (trie.get().name, key.to_vec())).collect();
+    py.detach(|| client.read_ahead(wanted));
+}
+
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<StateDesk>()?;
     module.add_class::<StateClient>()?;
-    module.add_class::<DistantTrie>()
+    module.add_class::<DistantTrie>()?;
+    module.add_function(wrap_pyfunction!(read_ahead, module)?)
 }

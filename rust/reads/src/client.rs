@@ -1,5 +1,6 @@
 //! The side that asks.
 
+use std::collections::HashMap;
 use std::os::unix::net::UnixStream;
 
 use borsh::BorshDeserialize;
@@ -17,17 +18,25 @@ struct Free {
     working: usize,
 }
 
+/// Values by name of the state and key; None where the state has no such key.
+type Values = HashMap<(StateName, Vec<u8>), Option<Vec<u8>>>;
+
 /// Asks over whichever socket is free; waits for one when all are busy.
 pub struct Client {
     free: Mutex<Free>,
     returned: Condvar,
+    ahead: Mutex<Values>,
 }
 
 impl Client {
     pub fn new(streams: Vec<UnixStream>) -> Self {
         let sockets: Vec<_> = streams.into_iter().map(Frames::new).collect();
         let working = sockets.len();
-        Client { free: Mutex::new(Free { sockets, working }), returned: Condvar::new() }
+        Client {
+            free: Mutex::new(Free { sockets, working }),
+            returned: Condvar::new(),
+            ahead: Mutex::default(),
+        }
     }
 
     pub fn root(&self, state: StateName) -> Result<Hash, ReadError> {
@@ -37,8 +46,28 @@ impl Client {
         }
     }
 
+    /// Ask for all of these at once, for those who will `get` them next; what was read ahead before is forgotten.
+    ///
+    /// What has no answer is left out, so that its `get` says why.
+    pub fn read_ahead(&self, wanted: Vec<(StateName, Vec<u8>)>) {
+        let ask = |(state, key): &(StateName, Vec<u8>)| Request {
+            state: *state,
+            question: Question::Get { key: key.clone() },
+        };
+        let answers = self.ask_all(wanted.iter().map(ask).collect()).unwrap_or_default();
+        let values = wanted.into_iter().zip(answers).filter_map(|(name, answer)| match answer {
+            Answer::Value(value) => Some((name, value)),
+            _ => None,
+        });
+        *self.ahead.lock() = values.collect();
+    }
+
     pub fn get(&self, state: StateName, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
-        match self.ask(state, Question::Get { key: key.to_vec() })? {
+        let name = (state, key.to_vec());
+        if let Some(value) = self.ahead.lock().get(&name) {
+            return Ok(value.clone());
+        }
+        match self.ask(state, Question::Get { key: name.1 })? {
             Answer::Value(value) => Ok(value),
             answer => Err(unexpected(answer)),
         }
@@ -79,16 +108,21 @@ impl Client {
     }
 
     fn ask(&self, state: StateName, question: Question) -> Result<Answer, ReadError> {
+        let mut answers = self.ask_all(vec![Request { state, question }])?;
+        answers.pop().ok_or_else(|| ReadError::Failed("the node answered nothing".into()))
+    }
+
+    fn ask_all(&self, requests: Vec<Request>) -> Result<Vec<Answer>, ReadError> {
         let mut socket = self.take()?;
-        let answer = exchange(&mut socket, &Request { state, question });
+        let answers = exchange(&mut socket, &requests);
         let mut free = self.free.lock();
-        match answer {
+        match answers {
             Ok(_) => free.sockets.push(socket),
             Err(_) => free.working -= 1,
         }
         drop(free);
         self.returned.notify_one();
-        answer.map_err(|error| ReadError::Failed(format!("the node does not answer: {error}")))
+        answers.map_err(|error| ReadError::Failed(format!("the node does not answer: {error}")))
     }
 
     fn take(&self) -> Result<Frames, ReadError> {
@@ -106,9 +140,9 @@ impl Client {
     }
 }
 
-fn exchange(socket: &mut Frames, request: &Request) -> std::io::Result<Answer> {
-    socket.send(request)?;
-    socket.receive(Answer::try_from_slice)?.ok_or(std::io::ErrorKind::UnexpectedEof.into())
+fn exchange(socket: &mut Frames, requests: &[Request]) -> std::io::Result<Vec<Answer>> {
+    socket.send(&requests)?;
+    socket.receive(Vec::try_from_slice)?.ok_or(std::io::ErrorKind::UnexpectedEof.into())
 }
 
 fn unexpected(answer: Answer) -> ReadError {

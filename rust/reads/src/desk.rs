@@ -50,17 +50,22 @@ impl Desk {
         drop((published, resolved));
     }
 
-    /// Answer what comes in over a socket, one question after the other, until it is closed.
+    /// Answer what comes in over a socket, one message after the other, until it is closed.
     pub fn serve(&self, stream: UnixStream) -> std::io::Result<()> {
         let mut frames = Frames::new(stream);
-        while let Some(request) = frames.receive(Request::try_from_slice)? {
-            let answer = catch_unwind(AssertUnwindSafe(|| self.answer(&request)));
-            frames.send(&answer.unwrap_or_else(|_| Answer::Failed("the question failed".into())))?;
+        while let Some(requests) = frames.receive(Vec::<Request>::try_from_slice)? {
+            let answers: Vec<Answer> = requests.iter().map(|request| self.answer(request)).collect();
+            frames.send(&answers)?;
         }
         Ok(())
     }
 
     fn answer(&self, request: &Request) -> Answer {
+        let answer = catch_unwind(AssertUnwindSafe(|| self.look_up(request)));
+        answer.unwrap_or_else(|_| Answer::Failed("the question failed".into()))
+    }
+
+    fn look_up(&self, request: &Request) -> Answer {
         let Some(trie) = self.find(&request.state) else {
             return Answer::Gone;
         };

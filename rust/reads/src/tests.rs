@@ -72,6 +72,38 @@ fn a_state_that_is_not_at_hand_is_looked_for_once() {
 }
 
 #[test]
+fn what_was_read_ahead_is_not_asked_again() {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let (desk, _, _) = start(0);
+    desk.publish([1; 32], vec![trie("new"), Trie::new()]);
+    let serving = std::thread::spawn({
+        let ours = ours.try_clone().unwrap();
+        move || desk.serve(ours)
+    });
+    let client = Client::new(vec![theirs]);
+    let wanted = |state, key: &[u8]| (state, key.to_vec());
+    client.read_ahead(vec![wanted(name(1, 0), b"z")]);
+    client.read_ahead(vec![
+        wanted(name(1, 0), b"ka"),
+        wanted(name(8, 0), b"ka"),
+        wanted(name(1, 1), b"ka"),
+        wanted(name(9, 0), b"ka"),
+        wanted(name(1, 0), b"ka"),
+    ]);
+    ours.shutdown(std::net::Shutdown::Both).unwrap();
+    serving.join().unwrap().unwrap();
+    assert_eq!(client.get(name(1, 0), b"ka").unwrap(), Some(b"new".to_vec()));
+    assert_eq!(client.get(name(1, 1), b"ka").unwrap(), None);
+    assert_eq!(client.get(name(9, 0), b"ka").unwrap(), Some(b"old".to_vec()));
+    for (state, key) in [(name(1, 0), b"z".as_slice()), (name(1, 0), b"kb"), (name(8, 0), b"ka")] {
+        assert!(
+            matches!(client.get(state, key), Err(ReadError::Failed(_))),
+            "it is asked, and nobody is there"
+        );
+    }
+}
+
+#[test]
 fn many_threads_share_few_sockets() {
     let (desk, client, _) = start(2);
     desk.publish([1; 32], vec![trie("new")]);

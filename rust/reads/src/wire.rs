@@ -13,6 +13,7 @@ pub struct StateName {
     pub shard_index: u16,
 }
 
+/// A message holds some of these, and its answer as many `Answer`s, in their order.
 #[derive(Debug, BorshSerialize, BorshDeserialize)]
 pub(crate) struct Request {
     pub state: StateName,

@@ -13,15 +13,15 @@ import msgspec
 from hither.chain.reader import BlockReference, Finality, GarbageCollectedBlock, UnknownBlock
 from hither.codec import base58
 from hither.crypto.hashing import sha256
-from hither.crypto.keys import key_handle_to_str, public_key_to_str
+from hither.crypto.keys import PublicKey, compute_key_handle, key_handle_to_str, public_key_to_str
 from hither.primitives import views
 from hither.primitives.account import (
     GlobalContractByAccount,
     GlobalContractByHash,
     GlobalContractIdentifier,
 )
-from hither.primitives.types import BlockHeight
-from hither.rpc.context import Context, Method
+from hither.primitives.types import AccountId, BlockHeight
+from hither.rpc.context import Context, Foreseen, Method
 from hither.rpc.debug_text import debug_call_error
 from hither.rpc.errors import RpcError, handler_error, parse_error
 from hither.rpc.methods.blocks import name_header
@@ -48,7 +48,7 @@ from hither.rpc.values import (
     read_public_key,
 )
 from hither.runtime import state_viewer as viewer
-from hither.state import StateGone
+from hither.state import DistantTrie, StateGone, keys
 
 PATH_DATA_SIZE_MAX: Final = 10 * 1024
 ACCESS_KEYS_MAX: Final = 100
@@ -59,11 +59,15 @@ Answer = Callable[[Context, StateAtBlock, tuple[Any, ...]], dict[str, Any]]
 
 
 class Question(msgspec.Struct, frozen=True):
-    """A kind of query: its fields, and what answers."""
+    """A kind of query: its fields, and what answers.
+
+    ``get_key`` is there where one record of the account that is named first answers it: that record's key.
+    """
 
     fields: tuple[Field, ...]
     answer: Answer
     is_long: bool = False
+    get_key: Callable[..., bytes] | None = None
 
 
 class Query(msgspec.Struct, frozen=True, gc=False):
@@ -167,11 +171,15 @@ def _call_function(context: Context, state: StateAtBlock, values: tuple[Any, ...
     return {"result": list(result.result), "logs": result.logs}
 
 
+def _get_access_key_key(account_id: AccountId, public_key: PublicKey) -> bytes:
+    return keys.access_key(account_id, compute_key_handle(public_key))
+
+
 _ACCOUNT: Final = Field("account_id", read_account_id)
 _KEY: Final = Field("public_key", read_public_key)
 
 QUESTIONS: Final[dict[str, Question]] = {
-    "view_account": Question((_ACCOUNT,), _view_account),
+    "view_account": Question((_ACCOUNT,), _view_account, get_key=keys.account),
     "view_code": Question((_ACCOUNT,), _view_code),
     "view_state": Question(
         (
@@ -183,7 +191,7 @@ QUESTIONS: Final[dict[str, Question]] = {
         ),
         _view_state,
     ),
-    "view_access_key": Question((_ACCOUNT, _KEY), _view_access_key),
+    "view_access_key": Question((_ACCOUNT, _KEY), _view_access_key, get_key=_get_access_key_key),
     "view_access_key_list": Question(
         (
             _ACCOUNT,
@@ -413,6 +421,18 @@ def make_question_answer(family: str) -> Callable[[Context, Query], dict[str, An
     return answer
 
 
+def foresee_query(context: Context, query: Query) -> Foreseen | None:
+    """The record that answering will read first, where it is one, at a head, and in another process."""
+    get_key = QUESTIONS[query.kind].get_key
+    if get_key is None or not isinstance(query.reference, Finality):
+        return None
+    state = context.states.get_kept(query.reference)
+    if state is None:
+        return None
+    trie = state.get_trie(query.values[0])
+    return (trie, get_key(*query.values)) if isinstance(trie, DistantTrie) else None
+
+
 def is_long_query(query: Query) -> bool:
     """Whether answering may take a core for a while: calls do, plain reads do not."""
     return QUESTIONS[query.kind].is_long
@@ -429,10 +449,13 @@ _REQUEST_NAMES: Final = {
 }
 
 METHODS: Final = {
-    "query": Method(read_query, answer_query, "at_once", is_long=is_long_query),
+    "query": Method(read_query, answer_query, is_long=is_long_query, foresee=foresee_query),
     **{
         f"EXPERIMENTAL_{kind}": Method(
-            make_question_reader(kind, name), make_question_answer(kind), "at_once", is_long=is_long_query
+            make_question_reader(kind, name),
+            make_question_answer(kind),
+            is_long=is_long_query,
+            foresee=foresee_query,
         )
         for kind, name in _REQUEST_NAMES.items()
     },
