@@ -7,10 +7,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hither.sdk import Account, BlockingAccount, Call, Network, Payment, Sent, Units
+    from hither.sdk import Account, BlockingAccount, Call, Network, Payment, Sent, Units, connect
 
 __version__ = "0.1.0"
-__all__ = ["Account", "BlockingAccount", "Call", "Network", "Payment", "Sent", "Units", "__version__"]
+__all__ = [
+    "Account",
+    "BlockingAccount",
+    "Call",
+    "Network",
+    "Payment",
+    "Sent",
+    "Units",
+    "__version__",
+    "connect",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,6 +5,7 @@ arrive in the order of their nonces; those of different lanes may overtake each 
 Nonces are handed out here and never twice; what the chain says corrects them upwards only.
 """
 
+import secrets
 import threading
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -12,8 +13,15 @@ from typing import Final
 from hither.client.actions import parse_account_id
 from hither.client.errors import InvalidRequest
 from hither.crypto.hashing import sha256
-from hither.crypto.keys import InvalidKey, PublicKey, SecretKey, secret_key_from_str
-from hither.crypto.signing import compute_public_key, sign
+from hither.crypto.keys import (
+    ED25519,
+    InvalidKey,
+    PublicKey,
+    SecretKey,
+    secret_key_from_str,
+    secret_key_to_str,
+)
+from hither.crypto.signing import compute_public_key, secret_key_from_seed, sign
 from hither.primitives.action import (
     Action,
     Delegate,
@@ -97,6 +105,17 @@ class Signer:
             raise InvalidRequest("a signer needs a key")
         indices: Sequence[int | None] = range(gas_key_nonces) if gas_key_nonces else (None,)
         self.lanes = [Lane(secret, index) for index in indices for secret in parsed]
+
+    @classmethod
+    def generate(cls, account_id: str | None = None) -> "Signer":
+        """With a new ed25519 key, for an account that is to have it; without a name for the key's implicit account."""
+        secret = secret_key_from_seed(ED25519, secrets.token_bytes(32))
+        return cls(account_id or compute_public_key(secret).data.hex(), secret)
+
+    @property
+    def secret_key(self) -> str:
+        """The first key, as text that can be kept and given to ``Signer`` again. Whoever reads it has the account."""
+        return secret_key_to_str(self.lanes[0].secret)
 
     def __repr__(self) -> str:
         return f"Signer({self.account_id}, {len(self.lanes)} lanes)"

@@ -12,7 +12,7 @@
 ``endpoints`` finds the network that runs in a home; ``network`` says where everything answers; ``account`` turns an
 account of our chain into one on every other chain; ``blocking`` is the same without ``await``; ``journal`` remembers
 each transfer from its intent on, so that one that was interrupted goes on where it was; ``amounts`` reads amounts with
-units. Keys on other chains are held by nobody: each signature is asked for on our chain.
+units; ``connection`` opens a client of our chain alone. Keys on other chains are held by nobody: each signature is asked for on our chain.
 
 Names are imported when they are first used: a program that only reads ``endpoints`` does not load every chain's codec.
 """
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hither.sdk.account import Account, Call, Payment
     from hither.sdk.amounts import Units
     from hither.sdk.blocking import BlockingAccount
+    from hither.sdk.connection import connect
     from hither.sdk.events import Event, Step
     from hither.sdk.network import Endpoint, Network
     from hither.sdk.work import Sent
@@ -39,6 +40,7 @@ _HOMES = {
     "Sent": "work",
     "Step": "events",
     "Units": "amounts",
+    "connect": "connection",
 }
 
 __all__ = [
@@ -52,6 +54,7 @@ __all__ = [
     "Sent",
     "Step",
     "Units",
+    "connect",
 ]
 
 
