@@ -1,7 +1,8 @@
 //! What nodes refuse to answer, so that a caller learns it at once and not by a time-out. An extension of ours.
 //!
 //! A request fails once so many holders of shares have refused it that the others are too few to answer. They could
-//! have caused as much by silence: a refusal gives nobody a power that it did not have.
+//! have caused as much by silence. It fails as well when one says again what it said a while before, and nobody has
+//! answered meanwhile: where too few are left to refuse in that number, the one that is left can still tell the caller.
 
 use std::fmt;
 
@@ -17,6 +18,8 @@ use crate::requests::SignatureRequest;
 use crate::tables::Table;
 
 pub const DETAIL_BYTES_MAX: usize = 256;
+/// So long others have to answer what one has refused.
+pub const STANDS_NANOSECONDS: u64 = 10_000_000_000;
 
 /// Why a node refuses, in a word that programs can match on.
 #[near(serializers = [borsh, json])]
@@ -71,8 +74,16 @@ pub struct TimeOut {
     pub reason: RefusalReason,
 }
 
+/// What a participant says of a request, and since when it has refused it.
+#[near(serializers = [borsh])]
+#[derive(Debug, Clone)]
+pub struct Standing {
+    pub since_nanoseconds: u64,
+    pub reason: RefusalReason,
+}
+
 /// Who refused a request and why.
-pub type Refusals = Table<ParticipantId, RefusalReason>;
+pub type Refusals = Table<ParticipantId, Standing>;
 
 impl fmt::Display for RefusalReason {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -92,6 +103,22 @@ impl RefusalReason {
         }
         Ok(())
     }
+}
+
+impl Standing {
+    /// Whether others have had their time to answer.
+    pub fn is_old(&self) -> bool {
+        env::block_timestamp() >= self.since_nanoseconds.saturating_add(STANDS_NANOSECONDS)
+    }
+}
+
+/// Another word of the same participant; its first keeps its time.
+pub fn note(refusals: &mut Refusals, id: ParticipantId, reason: RefusalReason) -> Standing {
+    let since_nanoseconds =
+        refusals.get(&id).map_or_else(env::block_timestamp, |earlier| earlier.since_nanoseconds);
+    let standing = Standing { since_nanoseconds, reason };
+    refusals.insert(id, standing.clone());
+    standing
 }
 
 impl AnyRequest {

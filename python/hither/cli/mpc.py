@@ -15,6 +15,7 @@ import click
 from hither.cli.problems import stop
 
 DEFAULT_FOLDER = "~/.hither-mpc"
+CALL_GAS = "300 Tgas"
 home_option = click.option(
     "--home",
     "folder",
@@ -37,6 +38,8 @@ def _problems() -> Iterator[None]:
     """What can go wrong, in one sentence each."""
     from hither.client import ClientError
     from hither.foreign.errors import EngineError
+    from hither.mpc.arguments import InvalidArguments
+    from hither.mpc.attestations import NoAttestation
     from hither.mpc.ceremony import CeremonyFailed
     from hither.mpc.config import InvalidConfig
     from hither.mpc.runner import NodeFailed
@@ -44,7 +47,15 @@ def _problems() -> Iterator[None]:
 
     try:
         yield
-    except (CeremonyFailed, InvalidConfig, NodeFailed, StoreDamaged, StoreInUse) as problem:
+    except (
+        CeremonyFailed,
+        InvalidArguments,
+        InvalidConfig,
+        NoAttestation,
+        NodeFailed,
+        StoreDamaged,
+        StoreInUse,
+    ) as problem:
         stop(str(problem))
     except EngineError as problem:
         stop(str(problem), problem.hint)
@@ -95,7 +106,9 @@ def init(
 
     Prints the two public keys: the account is made with the one, the other members vote for the other.
     """
+    from hither.mpc.attestations import MOCK
     from hither.mpc.config import (
+        ATTESTATION_FILE,
         CONFIG_FILE,
         STORE_KEY_FILE,
         NodeConfig,
@@ -113,10 +126,12 @@ def init(
         observe=observe,
         store_key_file=None if store_key_environment else STORE_KEY_FILE,
         store_key_environment=store_key_environment,
+        attestation_file=ATTESTATION_FILE,
     )
     with _problems():
         parse_address(listen)
         write_config(folder / CONFIG_FILE, config)
+        (folder / ATTESTATION_FILE).write_text(json.dumps(MOCK), encoding="utf-8")
         home = read_config(folder / CONFIG_FILE)
         with home.open_store() as store:
             make_identity(store, account_id)
@@ -214,12 +229,47 @@ def restore(folder: Path, source: Path) -> None:
     click.echo(f"{folder}: {shares} key shares, no stock")
 
 
+@command.command("attest")
+@home_option
+def attest(folder: Path) -> None:
+    """Submit the node's attestation, as the configuration's attestation_file has it.
+
+    A running node does it by itself when half of the time is over; a node that is to join does it before the vote.
+    """
+    from hither.mpc.config import CONFIG_FILE, read_config
+
+    with _problems():
+        home = read_config(folder / CONFIG_FILE)
+        if home.config.attestation_file is None:
+            stop("the configuration names no attestation_file", 'add attestation_file = "attestation.json"')
+        click.echo(asyncio.run(_attest(home)))
+
+
+async def _attest(home: Any) -> str:
+    from hither.client import AsyncClient
+    from hither.mpc.attestations import submit
+    from hither.mpc.development import make_identity
+    from hither.mpc.store import NodeStore
+
+    with NodeStore(home.store_path, home.read_key(), is_shared=True) as store:
+        node = make_identity(store, home.config.account_id)
+    async with AsyncClient(home.config.rpc_urls[0]) as client:
+        attestation = home.read_attestation()
+        await submit(client, home.config.contract_id, node.account, node.tls_key, attestation)
+    return f"{home.config.account_id} is attested"
+
+
 @command.command("call")
 @home_option
+@click.option("--deposit", default="0 N", show_default=True, help='Money to attach, such as "0.02 N".')
 @click.argument("method")
 @click.argument("arguments", default="{}")
-def call(folder: Path, method: str, arguments: str) -> None:
-    """Call a method of the contract as the node's account: votes and attestations. ARGUMENTS is JSON."""
+def call(folder: Path, deposit: str, method: str, arguments: str) -> None:
+    """Call a method of the contract as the node's account: votes and attestations. ARGUMENTS is JSON.
+
+    The two methods that take borsh have JSON here too: `vote_update_foreign_chain_providers` an object of endpoints
+    by chain, `propose_update` {"code": FILE} or {"config": {NAME: VALUE}}, whose deposit is attached by itself.
+    """
     from hither.mpc.config import CONFIG_FILE, read_config
 
     try:
@@ -228,20 +278,29 @@ def call(folder: Path, method: str, arguments: str) -> None:
         raise click.BadParameter(f"the arguments are not JSON: {error}") from error
     with _problems():
         home = read_config(folder / CONFIG_FILE)
-        click.echo(asyncio.run(_call(home, method, parsed)))
+        click.echo(asyncio.run(_call(home, method, parsed, deposit)))
 
 
-async def _call(home: Any, method: str, arguments: Any) -> str:
+async def _call(home: Any, method: str, arguments: Any, deposit: str) -> str:
     from hither.client import AsyncClient
-    from hither.mpc.ceremony import VOTE_GAS
+    from hither.mpc.arguments import PROVIDERS_METHOD, UPDATE_METHOD, encode_urls, make_update
     from hither.mpc.runner import get_account
     from hither.mpc.store import NodeStore
 
     with NodeStore(home.store_path, home.read_key(), is_shared=True) as store:
         signer = get_account(store, home.config.account_id)
     async with AsyncClient(home.config.rpc_urls[0]) as client:
-        result = await client.call(home.config.contract_id, method, arguments, gas=VOTE_GAS, signer=signer)
-    return f"{method}: done in transaction {result.hash}"
+        contract_id = home.config.contract_id
+        if method == PROVIDERS_METHOD:
+            arguments = encode_urls(arguments)
+        elif method == UPDATE_METHOD:
+            update = make_update(arguments, (await client.view(contract_id, "config")).json())
+            arguments, deposit = update.data, f"{update.deposit_yoctonear} yoctonear"
+        result = await client.call(
+            contract_id, method, arguments, gas=CALL_GAS, deposit=deposit, signer=signer
+        )
+    answer = result.value.decode() or "done"
+    return f"{method}: {answer}, in transaction {result.hash}"
 
 
 @command.command("local", hidden=True)

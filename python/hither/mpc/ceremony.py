@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from hither.client import AsyncClient, Signer, UnknownAccount
 from hither.client.actions import add_full_access_key, create_account, deploy, function_call, transfer
+from hither.mpc.attestations import ensure_attested
 from hither.mpc.contract import tls_key_to_text
 from hither.mpc.foreign_requests import CHAIN_TAGS, encode_providers
 
@@ -63,7 +64,7 @@ async def ensure_contract(client: AsyncClient, plan: Plan, progress: Progress) -
         await ensure_account(client, plan.creator, node.account, progress)
     await _ensure_code(client, plan, progress)
     for node in plan.nodes:
-        await ensure_attested(client, plan.contract_id, node)
+        await ensure_attested(client, plan.contract_id, node.account, node.tls_key)
     state = await get_state(client, plan.contract_id)
     if "Running" in state:
         await _ensure_domains(client, plan, state["Running"]["domains"], progress)
@@ -100,23 +101,6 @@ async def get_state(client: AsyncClient, contract_id: str) -> dict[str, Any]:
     """What the contract's ``state`` answers."""
     state: dict[str, Any] = (await client.view(contract_id, "state")).json()
     return state
-
-
-async def ensure_attested(client: AsyncClient, contract_id: str, node: NodeIdentity) -> None:
-    """Let the contract know the key that a node signs its transactions with: without it no answer of the node counts.
-
-    A development network has no trusted hardware, so what is submitted is a mock.
-    """
-    tls_key = tls_key_to_text(node.tls_key)
-    entry = {
-        "account_id": node.account.account_id,
-        "tls_public_key": tls_key,
-        "account_public_key": str(node.account.public_key),
-    }
-    if entry in (await client.view(contract_id, "get_tee_accounts")).json():
-        return
-    args = {"proposed_participant_attestation": {"Mock": "Valid"}, "tls_public_key": tls_key}
-    await client.call(contract_id, "submit_participant_info", args, gas=VOTE_GAS, signer=node.account)
 
 
 async def _has_account(client: AsyncClient, account_id: str) -> bool:

@@ -28,6 +28,8 @@ EARLY_BYTES_MAX: Final = 8 << 20
 EARLY_FRAMES_MAX: Final = 4_096
 EARLY_S_MAX: Final = 10.0
 CLOSED_MAX: Final = 4_096
+UNREACHED_S_MAX: Final = 0.5
+"""So long a job waits for a member with whom messages do not go both ways."""
 STEPS_MAX: Final = 64
 DONE_STEP: Final = STEPS_MAX
 """In which members tell each other that they have what the job made."""
@@ -113,6 +115,7 @@ class Channels:
         self._open: dict[bytes, Channel] = {}
         self._early: dict[int, _Early] = defaultdict(_Early)
         self._closed: deque[bytes] = deque(maxlen=CLOSED_MAX)
+        self._unreached_s: dict[int, float] = {}
 
     def open(self, id_: bytes, epoch_id: int, members: Collection[int]) -> Channel:
         """Begin a job. What came early is in it. Raises JobFailed if it was begun before."""
@@ -147,6 +150,16 @@ class Channels:
             return  # It is over here, and was not yet there.
         else:
             self._keep_early(sender, message)
+
+    def lose_unreached(self, connected: frozenset[int]) -> None:
+        """End jobs with those who are not connected for a while: a connection may have gone without being noticed."""
+        members: frozenset[int] = frozenset()
+        missing = members.union(*(channel.others for channel in self._open.values())) - connected
+        now_s = time.monotonic()
+        self._unreached_s = {one: self._unreached_s.get(one, now_s) for one in missing}
+        for participant in missing:
+            if now_s - self._unreached_s[participant] > UNREACHED_S_MAX:
+                self.lose(participant)
 
     def lose(self, participant: int) -> None:
         """A participant is not to be reached any more: jobs with it will not end."""

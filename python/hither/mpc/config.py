@@ -10,12 +10,14 @@ from typing import Any, Final
 
 import msgspec
 
+from hither.mpc.attestations import NoAttestation
 from hither.mpc.backup import restore_backup, write_backup
 from hither.mpc.store import KEY_BYTES, NodeStore, check_key, read_or_make_key
 
 CONFIG_FILE: Final = "node.toml"
 STORE_FILE: Final = "store.sqlite"
 STORE_KEY_FILE: Final = "store.key"
+ATTESTATION_FILE: Final = "attestation.json"
 
 
 class InvalidConfig(ValueError):
@@ -28,7 +30,8 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     ``store_key_environment`` names a variable that holds the store's key in hex, in place of a file. ``addresses``
     are tried instead of those that the contract has, by account. ``stock`` is how many presignatures the network
     keeps, by protocol. ``foreign_chains`` are endpoints of other chains that this node looks at,
-    by the contract's names.
+    by the contract's names. ``attestation_file`` holds the JSON that this node submits as its attestation; it is read
+    anew each time, and without it nothing is submitted.
     """
 
     contract_id: str
@@ -38,6 +41,7 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     observe: str = "127.0.0.1:0"
     store_key_file: str | None = STORE_KEY_FILE
     store_key_environment: str | None = None
+    attestation_file: str | None = None
     poll_ms: int = 100
     addresses: dict[str, str] = {}
     stock: dict[str, int] = {}
@@ -66,6 +70,15 @@ class NodeHome:
         if self.store_path.exists() and not path.exists():
             raise InvalidConfig(f"the key of the store is missing: {path}")
         return read_or_make_key(path)
+
+    def read_attestation(self) -> Any:
+        """What the operator wants submitted. Raises NoAttestation."""
+        assert self.config.attestation_file is not None
+        path = self.folder / self.config.attestation_file
+        try:
+            return msgspec.json.decode(path.read_bytes())
+        except (OSError, msgspec.DecodeError) as error:
+            raise NoAttestation(f"{path} cannot be used: {error}") from None
 
     def open_store(self) -> NodeStore:
         """The node's store, made if there is none. Raises InvalidConfig, StoreDamaged, StoreInUse."""

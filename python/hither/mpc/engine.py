@@ -24,6 +24,8 @@ RETRY_MS_MIN = 50
 RETRY_MS_MAX = 5_000
 REFUSE_AFTER_MS = 600
 """Who is missing may come back by then, and nobody needs to hear of it."""
+REFUSE_AGAIN_MS = 2_000
+"""A refusal that is said again after a while, and is not answered by anybody else, ends the request."""
 TURN_MS = 1_000
 """So long the others wait for a leader that can be reached but does not answer."""
 
@@ -74,7 +76,7 @@ class Pending:
     turn_until_ms: int = 0
     signature: Answer | None = None
     seen_ms: int = 0
-    is_refused: bool = False
+    refused_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,10 +287,11 @@ def _fail(state: State, event: Failed) -> tuple[State, list[Effect]]:
         return state, []
     effects: list[Effect] = [TellPassed(pending.request)]
     refuse_ms = pending.seen_ms + REFUSE_AFTER_MS
-    if event.code is not None and event.now_ms >= refuse_ms and not pending.is_refused:
+    is_due = pending.refused_ms is None or event.now_ms >= pending.refused_ms + REFUSE_AGAIN_MS
+    if event.code is not None and event.now_ms >= refuse_ms and is_due:
         leader = choose_order(state, pending)[0]
         effects.append(SendRefusal(pending.request, event.code, event.reason, leader))
-        pending = replace(pending, is_refused=True)
+        pending = replace(pending, refused_ms=event.now_ms)
     if pending.failures + 1 >= ATTEMPTS_MAX:
         return _without(state, [event.key]), [*effects, GiveUp(pending.request, event.reason)]
     pause_ms = min(RETRY_MS_MIN << pending.failures, RETRY_MS_MAX)

@@ -45,11 +45,14 @@ class Follower:
         self._contract_id = contract_id
         self._listener = listener
         self.height = 0
+        self.time_s = 0
+        """The chain's clock, whole seconds; 0 before anything was read."""
         self._block_hash = ""
 
     async def follow(self) -> int:
         """Read what is new; the height of the chain's head."""
         head = await self._client.get_block(Finality.OPTIMISTIC)
+        self.time_s = head.timestamp_ns // 10**9
         if head.hash == self._block_hash:
             return head.height
         new = await self._find_new(str(head.hash)) if self._block_hash else None

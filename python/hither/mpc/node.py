@@ -25,6 +25,7 @@ from hither.mpc import protocols
 from hither.mpc.channels import Channel, Channels, JobFailed
 from hither.mpc.config import InvalidConfig, parse_address
 from hither.mpc.contract import Key, KeyEvent, NetworkView
+from hither.mpc.doubts import Doubts
 from hither.mpc.engine import Request
 from hither.mpc.follower import BEHIND_BLOCKS_MAX
 from hither.mpc.inspector import TIMEOUT_SECONDS, Inspector, NotConfirmed, look_for
@@ -59,6 +60,7 @@ from hither.mpc.requests import (
 from hither.mpc.schemes import Domain, Member, Steps, Task, run_once
 from hither.mpc.signers import NO_STOCK, KeyFailed, NotSigned, explain_missing
 from hither.mpc.stock import list_lacking
+from hither.mpc.stocking import StockMaker
 from hither.mpc.store import NodeStore, get_owner, make_presignature_id, number_presignature
 from hither.mpc.transport import Mesh, Peer, PeerUnavailable
 
@@ -79,7 +81,6 @@ REQUESTS_MAX: Final = 10_000
 TOUCH_PAUSE_S: Final = 0.05
 STATUS_PAUSE_S: Final = 0.5
 STOCK_PAUSE_S: Final = 0.1
-STOCK_RETRY_S: Final = 2.0
 ANNOUNCE_PAUSE_S: Final = 20.0
 STOCK_NICENESS: Final = 10
 SIGN_THREADS: Final = 4
@@ -126,9 +127,9 @@ class Node:
         self._statuses: dict[int, Status] = {}
         self._in_use: dict[bytes, tuple[int, ...]] = {}
         self._making: set[bytes] = set()
+        self._doubts = Doubts()
         self._was_stocked = False
         self._under_way = 0
-        self._retry_s: dict[tuple[int, tuple[int, ...]], float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def count(self, what: str) -> None:
@@ -211,6 +212,7 @@ class Node:
             for lost in reached - connected:
                 logger.info("participant %d is not to be reached", lost)
                 self._channels.lose(lost)
+            self._channels.lose_unreached(connected)
             is_due = connected != reached or self.height != told[1] or now_s - told[0] > STATUS_PAUSE_S
             if is_due and self._view is not None:
                 others = {participant.id for participant in self._view.everyone} - {self.me}
@@ -327,6 +329,7 @@ class Node:
                 result = await self._channels.run(channel, steps, self._choose_executor(keep is not None))
                 if keep is not None:
                     await keep(channel, result)
+                self._doubts.clear(channel.others)
                 return result
         except TimeoutError:
             failure = JobFailed("the others did not answer in time", is_silence=True)
@@ -335,6 +338,8 @@ class Node:
             failure = error
             raise
         finally:
+            if failure is not None:
+                self._doubts.add(channel.others, failure.culprit)
             self._channels.close(channel, failure)
 
     def _choose_executor(self, is_stock: bool) -> ThreadPoolExecutor:
@@ -379,11 +384,13 @@ class Node:
     async def _choose_stock(
         self, domain: Domain, order: Sequence[int]
     ) -> tuple[tuple[int, ...], bytes | None]:
-        """The first signers in order for which this node has stock, and one of it."""
+        """The first signers in order for which this node has stock, and one of it; who failed lately comes last."""
         count = domain.signer_count
         # Who is behind with reading the chain does not lead, but signs once it has seen the request.
         there = [*order, *sorted(self.connected.difference(order))]
-        others = [participant for participant in there if participant != self.me]
+        others = sorted(
+            (participant for participant in there if participant != self.me), key=self._doubts.count
+        )
         sets = [tuple(sorted((self.me, *rest))) for rest in itertools.combinations(others, count - 1)]
         if not sets:
             raise explain_missing(domain, len(others) + 1)
@@ -552,36 +559,19 @@ class Node:
         self.counts["presignatures made"] += len(made)
 
     async def _keep_stock(self) -> None:
-        """Lead the making of stock, a job at a time, wherever some is lacking and the signers are there."""
-        while True:
-            await asyncio.sleep(STOCK_PAUSE_S)
-            view = self._view
-            if view is None or self.me not in view.ids or view.event is not None:
-                continue
-            lacking = await asyncio.to_thread(self._find_lacking, view)
-            if lacking is None:
-                self._was_stocked = self._was_stocked or self.is_stocked
-                continue
-            key, signers = lacking
-            try:
-                await self.lead_presigning(view, key, signers)
-            except JobFailed as error:
-                self.count("stock jobs failed")
-                logger.info("no stock of %s was made: %s", signers, error)
-                self._retry_s[key.domain.id, signers] = time.monotonic() + STOCK_RETRY_S
-
-    def _find_lacking(self, view: NetworkView) -> tuple[Key, tuple[int, ...]] | None:
-        """The scarcest stock of this node that can be made now."""
-        there, now_s = self.connected | {self.me}, time.monotonic()
-        found = [
-            (count, domain_id, signers)
-            for count, domain_id, signers in self._list_lacking(view)
-            if there.issuperset(signers) and self._retry_s.get((domain_id, signers), 0) <= now_s
-        ]
-        if not found:
-            return None
-        _, domain_id, signers = min(found)
-        return view.keys[domain_id], signers
+        """Make what is lacking, again and again."""
+        maker = StockMaker(self.me, self._doubts, self.lead_presigning, self.count)
+        try:
+            while True:
+                await asyncio.sleep(STOCK_PAUSE_S)
+                view = self._view
+                if view is None or self.me not in view.ids or view.event is not None:
+                    continue
+                lacking = await asyncio.to_thread(self._list_lacking, view)
+                if not await maker.make(view, self.connected, lacking):
+                    self._was_stocked = self._was_stocked or self.is_stocked
+        finally:
+            await maker.end()
 
     def _list_lacking(self, view: NetworkView) -> list[tuple[int, int, tuple[int, ...]]]:
         purposes = {"Sign", "ForeignTx"} if self.inspector.urls else {"Sign"}

@@ -61,7 +61,7 @@ async def run_node(home: NodeHome, tell: Tell, ending: asyncio.Event) -> None:
             while not ending.is_set():
                 me = await _wait_until_listed(client, config, tls_key, tell, ending)
                 if me is not None:
-                    await _RunningNode(config, store, client, account, tls_key, me).run(tell, ending)
+                    await _RunningNode(home, store, client, account, tls_key, me).run(tell, ending)
 
 
 def _find_participant(view: NetworkView, account_id: str) -> tuple[int, bytes] | None:
@@ -100,14 +100,15 @@ class _RunningNode:
 
     def __init__(
         self,
-        config: NodeConfig,
+        home: NodeHome,
         store: NodeStore,
         client: AsyncClient,
         account: Signer,
         tls_key: Ed25519PrivateKey,
         me: int,
     ) -> None:
-        self.config = config
+        self.config = config = home.config
+        self.tls_key = tls_key.public_key().public_bytes_raw()
         inspector = Inspector(config.foreign_chains)
         self.node = Node(config.contract_id, me, store, config.stock, config.addresses, inspector)
         self.mesh = Mesh(tls_key, self.node.receive, self.node.count)
@@ -118,6 +119,7 @@ class _RunningNode:
             self.node,
             config.poll_ms / 1e3,
             config.rpc_urls,
+            home.read_attestation if config.attestation_file is not None else None,
         )
         self.started_s = time.monotonic()
 
@@ -181,6 +183,9 @@ class _RunningNode:
             there = len(node.connected & frozenset(view.ids)) + 1
             if there < needed:
                 problems.append(f"{needed} signers are needed, and {there} are to be reached")
+        attested_s = self.service.count_attested_s(self.tls_key)
+        if attested_s == 0:
+            problems.append("the attestation of this node is not in force: submit one, `hither mpc attest`")
         return {
             "status": "waiting" if problems else "ok",
             "problems": problems,
@@ -188,6 +193,7 @@ class _RunningNode:
             "participant": node.me,
             "epoch_id": None if view is None else view.epoch_id,
             "height": self.service.height,
+            "attested_s": attested_s,
             "connected": sorted(node.connected),
             "domains": [] if view is None else sorted(view.keys),
             "stock": {str(domain): count for domain, count in node.store.count_presignatures().items()},
@@ -208,6 +214,12 @@ class _RunningNode:
             ),
             Metric("pending_requests", "gauge", "Requests that wait for a signature.", service.pending),
             Metric("epoch", "gauge", "Epoch of the keys in force.", -1 if view is None else view.epoch_id),
+            Metric(
+                "attested_seconds",
+                "gauge",
+                "How long this node's attestation is still in force, by the chain's clock.",
+                self.service.count_attested_s(self.tls_key) or 0,
+            ),
             Metric("uptime_seconds", "gauge", "Since this node started.", time.monotonic() - self.started_s),
         ]
         for domain, count in sorted(node.store.count_presignatures().items()):

@@ -13,6 +13,7 @@ from typing import Final
 
 from hither.client import AsyncClient, ClientError, ExecutionFailed, Signer
 from hither.mpc import engine
+from hither.mpc.attestations import Attest, Keeper, attest_by_mock
 from hither.mpc.contract import KeyEvent, NetworkView, UnknownState, key_to_text, read_state
 from hither.mpc.engine import (
     Effect,
@@ -65,6 +66,7 @@ class SigningService:
         signers: Signers,
         poll_s: float = POLL_S,
         rpc_urls: Sequence[str] = (),
+        attest: Attest | None = attest_by_mock,
     ) -> None:
         self._client = client
         self._contract_id = contract_id
@@ -78,6 +80,7 @@ class SigningService:
         )
         self._tasks: set[asyncio.Task[None]] = set()
         self._attempts: set[tuple[int, int, int]] = set()
+        self._attestations = Keeper(client, contract_id, attest)
         self.view: NetworkView | None = None
         self.counts: dict[str, int] = {}
 
@@ -89,6 +92,11 @@ class SigningService:
     def height(self) -> int:
         """How far the chain has been read."""
         return self._follower.height
+
+    def count_attested_s(self, tls_key: bytes) -> int | None:
+        """For how long a node's attestation is still in force, by the chain's clock; None while that is not known."""
+        end_s = self._attestations.get_end_s(tls_key)
+        return None if end_s is None else max(0, end_s - self._follower.time_s)
 
     @property
     def pending(self) -> int:
@@ -146,9 +154,17 @@ class SigningService:
                 is_busy = view.event is not None
                 if view.event is not None:
                     await self._advance_event(view, view.event)
+                await self._keep_attested(view)
             except (ClientError, UnknownState) as error:
                 logger.warning("the contract does not answer: %s", error)
             await asyncio.sleep(max(EVENT_POLL_S, self._poll_s) if is_busy else STATE_POLL_S)
+
+    async def _keep_attested(self, view: NetworkView) -> None:
+        if self._follower.time_s == 0:
+            return
+        mine = self._signers.get_mine(view)
+        nodes = [(self._accounts[row.account_id], row.tls_key) for row in view.everyone if row.id in mine]
+        await self._attestations.keep(nodes, self._follower.time_s)
 
     def _see(self, request: Request) -> None:
         self._signers.note_request(request)
@@ -159,6 +175,7 @@ class SigningService:
 
     def _begin_anew(self) -> None:
         self._signers.forget_requests()
+        self._attestations.forget()
         self._state = engine.forget_requests(self._state)
 
     def hear_passed(self, participant: int, key: bytes) -> None:

@@ -226,6 +226,13 @@ class SignerNetwork:
         """Let so many blocks' time pass."""
         self.connect(CALLER).request("sandbox_fast_forward", {"delta_height": heights})
 
+    def wait_s(self, seconds: int) -> None:
+        """Let time pass on the chain."""
+        client = self.connect(CALLER)
+        at = client.get_block().timestamp_ns + seconds * 10**9
+        client.request("hither_set_time", {"timestamp_nanosec": at})
+        client.request("hither_mine", {"count": 1})
+
     def attest(self, account_id: str, attestation: Any = "Valid", *, tls_key: str | None = None) -> None:
         """Submit a mock under the account's TLS key."""
         self.call(

@@ -58,14 +58,6 @@ def now_s(signer: SignerNetwork) -> int:
     return signer.connect(CALLER).get_block().timestamp_ns // 10**9
 
 
-def wait_s(signer: SignerNetwork, seconds: int) -> None:
-    """Let time pass on the chain."""
-    client = signer.connect(CALLER)
-    at = client.get_block().timestamp_ns + seconds * 10**9
-    client.request("hither_set_time", {"timestamp_nanosec": at})
-    client.request("hither_mine", {"count": 1})
-
-
 def submit(signer: SignerNetwork, account_id: str, attestation: Any, name: str | None = None) -> None:
     signer.call(
         account_id,
@@ -101,7 +93,7 @@ def test_a_new_attestation_needs_a_grant(signer: SignerNetwork) -> None:
     assert WEEK_S - 600 < expiry - now_s(signer) <= WEEK_S
     assert JOINER in {node["account_id"] for node in signer.view("get_tee_accounts")}
     assert signer.view("get_attestation", tls_public_key=make_tls_key("nobody")) is None
-    wait_s(signer, WEEK_S + 1)
+    signer.wait_s(WEEK_S + 1)
     assert signer.call(STRANGER, "clean_invalid_attestations", max_scan=30) == 4
     assert signer.view("available_attestation_grants", account_id=JOINER) == 2
 
@@ -203,7 +195,7 @@ def test_what_is_trusted_is_voted_for(signer: SignerNetwork) -> None:
     signer.call(CAROL, "vote_remove_os_measurement", measurement=measurement)
     assert signer.view("allowed_launcher_image_hashes") == []
     assert signer.view("allowed_os_measurements") == []
-    wait_s(signer, WEEK_S + 2)
+    signer.wait_s(WEEK_S + 2)
     assert [image["image_hash"] for image in signer.view("allowed_docker_image_hashes")] == [OTHER_IMAGE]
 
 
@@ -211,7 +203,7 @@ def test_too_few_valid_attestations_stop_requests(signer: SignerNetwork) -> None
     """Until they are renewed; with enough left, keys go to those without a vote."""
     assert signer.call(ALICE, "verify_tee") is True
     signer.must_refuse("NotVoter", STRANGER, "verify_tee")
-    wait_s(signer, WEEK_S + 1)
+    signer.wait_s(WEEK_S + 1)
     assert signer.call(ALICE, "verify_tee") is False
     request = {"path": "p", "payload_v2": {"Ecdsa": "07" * 32}, "domain_id": 0}
     signer.must_refuse("TeeValidationFailed", CALLER, "sign", deposit=DEPOSIT, request=request)
@@ -227,7 +219,7 @@ def test_too_few_valid_attestations_stop_requests(signer: SignerNetwork) -> None
 
 def test_whose_attestation_is_gone_is_told_so(signer: SignerNetwork) -> None:
     """Gone after its time; or taken by another account meanwhile."""
-    wait_s(signer, WEEK_S + 1)
+    signer.wait_s(WEEK_S + 1)
     signer.call(STRANGER, "clean_invalid_attestations", max_scan=30)
     args = {"key_event_id": {"epoch_id": 0, "domain_id": 1, "attempt_id": 0}}
     signer.must_refuse("AttestationNotFound", ALICE, "start_keygen_instance", **args)

@@ -404,6 +404,7 @@ def test_a_foreign_request_is_bounded(signer: SignerNetwork) -> None:
     )
 
 
+STANDS_S = 10
 REASON = {"code": "RobustSetIncomplete", "detail": "node 2 does not answer"}
 
 
@@ -435,6 +436,22 @@ def test_refusals_count_once_the_others_are_too_few(signer: SignerNetwork) -> No
     with signer.refused("Refused"):
         signer.end(hash_)
     signer.must_refuse("RequestNotFound", ALICE, "respond_failure", **args)
+
+
+def test_a_refusal_that_stands_fails_the_request(signer: SignerNetwork) -> None:
+    """One of three says again what it said ten seconds before, and nobody has answered meanwhile."""
+    hash_ = ask(signer)
+    args = {"request": {"Sign": sign_request()}, "reason": REASON}
+    assert signer.call(BOB, "respond_failure", **args) is False
+    signer.wait_s(STANDS_S)
+    other = args | {"reason": {"code": "SignersUnavailable", "detail": "1 is to be reached"}}
+    assert signer.call(BOB, "respond_failure", **other) is True
+    ended = attempt(lambda: signer.end(hash_))
+    assert "Request was refused: SignersUnavailable: 1 is to be reached" in ended
+    hash_ = ask(signer)
+    assert signer.call(BOB, "respond_failure", **args) is False, "a later request is judged anew"
+    respond(signer, ALICE)
+    signer.end(hash_)
 
 
 def test_refusals_are_forgotten_with_a_request_that_timed_out(signer: SignerNetwork) -> None:

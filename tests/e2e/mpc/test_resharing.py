@@ -14,11 +14,11 @@ import pytest
 from hither.chain.genesis import derive_development_key
 from hither.client import AsyncClient, ClientError, Signer
 from hither.mpc import development
+from hither.mpc.attestations import ensure_attested
 from hither.mpc.ceremony import (
     VOTE_GAS,
     NodeIdentity,
     ensure_account,
-    ensure_attested,
     ensure_contract,
     get_state,
 )
@@ -177,7 +177,9 @@ async def rehearse(folder: Path, url: str) -> None:
                         deposit="0.02 N",
                         signer=rehearsal.parent,
                     )
-                    await ensure_attested(client, CONTRACT_ID, joining.identity)
+                    await ensure_attested(
+                        client, CONTRACT_ID, joining.identity.account, joining.identity.tls_key
+                    )
                     joining.start()
                 view = await rehearsal.hand_on(numbers, governance, threshold)
                 assert list_root_keys(await get_state(client, CONTRACT_ID)) == roots

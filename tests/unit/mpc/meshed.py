@@ -5,9 +5,10 @@ import contextlib
 import hashlib
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
@@ -240,3 +241,13 @@ async def meshed(
     finally:
         for number in list(network.running):
             await network.stop(number)
+
+
+def run(folder: Path, work: Callable[[Meshed], Awaitable[None]], **options: Any) -> None:
+    """Do this with a network of the test's own."""
+
+    async def main() -> None:
+        async with meshed(folder, **options) as network:
+            await work(network)
+
+    asyncio.run(main())

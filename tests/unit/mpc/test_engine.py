@@ -5,6 +5,8 @@ from hither.mpc.engine import (
     BUSY_REQUESTS,
     LIFE_BLOCKS,
     REFUSE_AFTER_MS,
+    REFUSE_AGAIN_MS,
+    RETRY_MS_MAX,
     TURN_MS,
     Event,
     Failed,
@@ -177,7 +179,7 @@ def test_a_request_is_another_one_on_another_fork() -> None:
 
 
 def test_the_caller_is_told_of_what_does_not_pass_soon() -> None:
-    """Not at the first failure, at the next one after a while, once, and not for what a retry may mend."""
+    """Not at the first failure, at the next one after a while, again later, and not for what a retry may mend."""
 
     def fail(state: State, now_ms: int, code: str | None) -> tuple[State, list[type]]:
         return must_step(state, Failed(REQUEST.key, "one is missing", now_ms, code))
@@ -196,8 +198,10 @@ def test_the_caller_is_told_of_what_does_not_pass_soon() -> None:
         TellPassed(REQUEST),
         SendRefusal(REQUEST, "RobustSetIncomplete", "one is missing", leader),
     ]
-    refused, _ = must_step(refused, Tick(10_000, 101))
-    assert fail(refused, 10_001, "RobustSetIncomplete")[1] == [TellPassed]
+    refused, _ = must_step(refused, Tick(REFUSE_AFTER_MS + RETRY_MS_MAX, 101))
+    again_ms = REFUSE_AFTER_MS + REFUSE_AGAIN_MS
+    assert fail(refused, again_ms - 1, "RobustSetIncomplete")[1] == [TellPassed]
+    assert fail(refused, again_ms, "RobustSetIncomplete")[1] == [TellPassed, SendRefusal]
     assert fail(must_start(), 10_000, None)[1] == [TellPassed]
 
 

@@ -25,6 +25,7 @@ def make_request(number: int) -> SignatureRequest:
 class Summary:
     hash: str
     height: int
+    timestamp_ns: int
 
 
 @dataclass
@@ -64,7 +65,8 @@ class Chain:
         return name
 
     async def get_block(self, _finality: Any) -> Summary:
-        return Summary(self.head, self.blocks[self.head]["header"]["height"])
+        height = self.blocks[self.head]["header"]["height"]
+        return Summary(self.head, height, height * 10**9)
 
     async def get_state(self, _contract_id: str, *, prefix: bytes, at: int) -> dict[bytes, bytes]:
         assert at == self.blocks[self.head]["header"]["height"]

@@ -23,19 +23,10 @@ from hither.mpc.requests import EcdsaSignature, ForeignTxAnswer
 from hither.mpc.schemes import BATCH, Domain
 from hither.mpc.signers import NO_STOCK, KeyFailed, NotSigned
 from hither.mpc.store import make_presignature_id
-from tests.unit.mpc.meshed import APP_KEYS, ECDSA, EDDSA, ROBUST, Meshed, add_stock, meshed, must_become
+from tests.unit.mpc.meshed import APP_KEYS, ECDSA, EDDSA, ROBUST, Meshed, add_stock, must_become, run
 
-Work = Callable[[Meshed], Awaitable[None]]
 ATTEMPTS_MAX = 40
 SEED = SystemRandom().randrange(2**32)
-
-
-def run(folder: Path, work: Work, **options: Any) -> None:
-    async def main() -> None:
-        async with meshed(folder, **options) as network:
-            await work(network)
-
-    asyncio.run(main())
 
 
 def test_nodes_make_keys_and_sign_and_find_everything_again(tmp_path: Path) -> None:
@@ -207,26 +198,6 @@ def test_a_node_killed_in_a_ceremony_ends_the_attempt_for_all(tmp_path: Path, me
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(node_module, "KEY_S_MAX", 5.0)
-        run(tmp_path, work, domains=(ECDSA,))
-
-
-def test_a_slow_signer_costs_an_attempt_and_not_more(tmp_path: Path) -> None:
-    """It answers after the time for a signature: the attempt ends with that reason, and others sign."""
-
-    async def work(network: Meshed) -> None:
-        for signers in ((0, 1), (0, 2)):
-            await network.must_stock(0, signers)
-        receive = network[1].receive
-        loop = asyncio.get_running_loop()
-        network.running[1].mesh._receive = lambda sender, frame: (
-            loop.call_later(1.0, receive, sender, frame) and None
-        )
-        with pytest.raises(NotSigned, match="did not answer in time"):
-            await network.must_sign((0, 1, 2))
-        await network.must_sign((0, 2, 1))
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(node_module, "SIGN_S_MAX", 0.8)
         run(tmp_path, work, domains=(ECDSA,))
 
 
@@ -430,21 +401,6 @@ def test_the_robust_domain_needs_all_three_and_confidential_keys_any_two(tmp_pat
         await network.must_sign((1, 0, 2), ROBUST)
 
     run(tmp_path, work, domains=(ROBUST, APP_KEYS))
-
-
-def test_a_slow_signer_of_an_exact_set_is_told_of(tmp_path: Path) -> None:
-    """It is connected and does not answer: the reason has the code that the contract passes on."""
-
-    async def work(network: Meshed) -> None:
-        await network.must_stock(0, (0, 1, 2), ROBUST)
-        network.running[2].mesh._receive = lambda _sender, _frame: None
-        with pytest.raises(NotSigned, match="did not answer in time") as caught:
-            await network.must_sign((0, 1, 2), ROBUST)
-        assert caught.value.code == "RobustSetIncomplete"
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(node_module, "SIGN_S_MAX", 0.5)
-        run(tmp_path, work, domains=(ROBUST,))
 
 
 def test_of_five_nodes_one_may_go_for_every_domain(tmp_path: Path) -> None:

@@ -52,8 +52,8 @@ impl SignerContract {
         Ok(())
     }
 
-    /// A refusal. Once those who have not refused are too few to answer, the request fails with this reason; the
-    /// result says whether it did.
+    /// A refusal. Once those who have not refused are too few to answer, or have not answered within ten seconds of
+    /// this participant's first refusal, the request fails with this reason; the result says whether it did.
     #[handle_result]
     pub fn respond_failure(&mut self, request: AnyRequest, reason: RefusalReason) -> Result<bool, Refusal> {
         let account_id = self.get_responder()?;
@@ -68,8 +68,8 @@ impl SignerContract {
         }
         let key = request.compute_id();
         let mut refusals = self.refusals.get(&key).unwrap_or_default();
-        refusals.insert(id, reason.clone());
-        if !refusals::is_final(&refusals, domain, holders) {
+        let standing = refusals::note(&mut refusals, id, reason.clone());
+        if !refusals::is_final(&refusals, domain, holders) && !standing.is_old() {
             self.refusals.insert(&key, &refusals);
             return Ok(false);
         }

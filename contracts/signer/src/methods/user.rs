@@ -173,7 +173,7 @@ impl SignerContract {
         if is_last {
             self.refusals.remove(&id);
         }
-        let reason = refusals.values().next().cloned();
+        let reason = refusals.values().next().map(|standing| standing.reason.clone());
         reason
     }
 

@@ -8,10 +8,12 @@ use crate::domains::{DomainId, DomainPurpose};
 use crate::errors::Refusal;
 use crate::foreign::ForeignRequest;
 use crate::keys::{compute_tweak, Curve};
+use crate::participants::ParticipantId;
 use crate::protocol_state::ProtocolState;
 use crate::queue::{self, YieldIndex};
-use crate::refusals::{AnyRequest, Refusals};
+use crate::refusals::{AnyRequest, RefusalReason};
 use crate::requests::SignatureRequest;
+use crate::tables::Table;
 use crate::{SignerContract, SignerContractExt};
 
 #[near]
@@ -65,8 +67,9 @@ impl SignerContract {
     }
 
     /// Which participants have refused a request that waits, and why.
-    pub fn get_refusals(&self, request: AnyRequest) -> Refusals {
-        self.refusals.get(&request.compute_id()).unwrap_or_default()
+    pub fn get_refusals(&self, request: AnyRequest) -> Table<ParticipantId, RefusalReason> {
+        let refusals = self.refusals.get(&request.compute_id()).unwrap_or_default();
+        refusals.into_entries().into_iter().map(|(id, standing)| (id, standing.reason)).collect()
     }
 
     /// The network's state, in the shape of NEAR's signer contract.
