@@ -70,6 +70,7 @@ from hither.foreign.solana_messages import (
     make_payment,
     read_transfer,
 )
+from hither.foreign.solana_priority import read_unit_price, write_unit_price
 from hither.foreign.solana_tokens import derive_holding, read_holding, read_mint
 from hither.foreign.transport import Rpc
 
@@ -312,12 +313,18 @@ class SolanaAdapter:
         self._decode(unsigned)
         return unsigned
 
-    async def renew(self, unsigned: UnsignedTransaction) -> UnsignedTransaction:
+    async def renew(
+        self, unsigned: UnsignedTransaction, *, unit_price: int | None = None
+    ) -> UnsignedTransaction:
         """The same under the newest blockhash (or the nonce's present value), to be signed again.
 
-        Only for a transaction that was dropped or never sent: else both could be included.
+        Only for a transaction that was dropped or never sent: else both could be included. ``unit_price`` [as before]
+        gives it another priority fee.
         """
         message = self._decode(unsigned)
+        if unit_price is not None:
+            unsigned = replace(unsigned, body=write_unit_price(message, unit_price))
+            message = self._decode(unsigned)
         account = find_nonce_account(message)
         if account is None:
             blockhash = await self._fetch_blockhash()
@@ -329,6 +336,30 @@ class SolanaAdapter:
         start = count_bytes_before_blockhash(message)
         body = unsigned.body[:start] + bytes(blockhash) + unsigned.body[start + 32 :]
         return replace(unsigned, body=body)
+
+    async def bump(self, unsigned: UnsignedTransaction, unit_price: int) -> UnsignedTransaction:
+        """The same for a higher priority fee, to take the place of one that waits and names a durable nonce.
+
+        Both use the same value of the nonce, so that one alone can be included. Raises ``InvalidInput`` for one that
+        names a blockhash, ``InvalidAmount`` when the price is no higher, ``InsufficientFunds``.
+        """
+        message = self._decode(unsigned)
+        if find_nonce_account(message) is None:
+            raise InvalidInput(
+                "two transactions that name blockhashes could both be included",
+                hint="wait until this one is dropped, a minute at most, and renew it with a higher unit_price",
+            )
+        before = read_unit_price(message)
+        if unit_price <= before:
+            raise InvalidAmount(f"a price of {unit_price} for a compute unit is no more than {before}")
+        raised = write_unit_price(message, unit_price)
+        sender = Pubkey.from_string(self.derive_address(unsigned.public_key))
+        transfer = read_transfer(decode_message(raised))
+        needed = compute_fee_max(decode_message(raised)) + (transfer.amount if transfer is not None else 0)
+        balance = await self.fetch_balance(str(sender))
+        if balance < needed:
+            raise self._make_shortage(sender, balance, needed)
+        return replace(unsigned, body=raised)
 
     async def fetch_rent(self, size: int) -> int:
         """What an account of so many bytes holds at least, in lamports."""

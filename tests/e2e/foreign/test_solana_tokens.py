@@ -1,6 +1,7 @@
 """Tokens, memos, priority fees, nonces and lookup tables on Solana, sent by our adapter, read by solana-py."""
 
 import asyncio
+from dataclasses import replace
 from hashlib import sha256
 
 import pytest
@@ -295,6 +296,44 @@ def test_a_durable_nonce_outlives_its_blockhash() -> None:
     asyncio.run(run())
 
 
+def test_a_waiting_transaction_is_bumped_under_the_same_nonce() -> None:
+    """The dearer one is included and charged; the first can no longer be."""
+
+    async def run() -> None:
+        async with run_network() as network:
+            adapter, key = network.adapter, network.alice_key
+            await finish(network, await adapter.build_nonce_account(key, "patience"))
+            account = str(derive_nonce_account(Pubkey(key), "patience"))
+            wishes = Wishes(nonce_account=account, unit_limit=2_000, memo="for May")
+            for is_legacy in (False, True):
+                first = await adapter.build_transfer(
+                    key, network.bob, SOL, wishes=replace(wishes, is_legacy=is_legacy)
+                )
+                second = await adapter.bump(first, 1_000_000)
+                third = await adapter.bump(second, 4_000_000)
+                assert adapter.describe(third).startswith(f"Send 1 SOL from {network.alice} to {network.bob}")
+                fees = [adapter.inspect(one).fee_max for one in (first, second, third)]
+                assert fees == [5_000, 5_000 + 2_000, 5_000 + 8_000]
+                before = await network.read_balance(network.alice)
+                await finish(network, third)
+                assert await network.read_balance(network.alice) == before - SOL - fees[2]
+                for lost in (first, second):
+                    with pytest.raises(TransactionDropped):
+                        await track(adapter, network.sign(lost), timeout_seconds=60)
+                    with pytest.raises(BroadcastRefused, match="Blockhash not found"):
+                        await adapter.broadcast(network.sign(lost))
+            with pytest.raises(InvalidAmount, match="no more than 4000000"):
+                await adapter.bump(third, 4_000_000)
+            with pytest.raises(InsufficientFunds):
+                await adapter.bump(third, 10**16)
+            plain = await adapter.build_transfer(key, network.bob, SOL)
+            with pytest.raises(InvalidInput, match="could both be included") as caught:
+                await adapter.bump(plain, 1_000)
+            assert "renew it with a higher unit_price" in str(caught.value.hint)
+
+    asyncio.run(run())
+
+
 def test_an_expired_transaction_is_renewed() -> None:
     """Dropped by its age; the same payment under a new blockhash arrives, once."""
 
@@ -313,8 +352,11 @@ def test_an_expired_transaction_is_renewed() -> None:
                 network.alice_key, network.bob, SOL, wishes=Wishes(is_legacy=True)
             )
             network.clock.seconds += 160 * 0.4
-            await finish(network, await network.adapter.renew(legacy))
+            before = await network.read_balance(network.alice)
+            await finish(network, await network.adapter.renew(legacy, unit_price=1_000_000))
             assert await network.read_balance(network.bob) == 2 * SOL
+            # Without a limit, an instruction of a program that is part of the chain counts 3,000 units: here two.
+            assert await network.read_balance(network.alice) == before - SOL - 5_000 - 6_000
 
     asyncio.run(run())
 
