@@ -21,10 +21,13 @@ CASES = {
         {
             "durable_tps",
             "rpc_tps",
+            "rpc_sequential_tps",
             "peer_tps",
             "peer_single_tps",
+            "peer_sequential_tps",
             "ratio",
             "ratio_single",
+            "ratio_sequential",
             "accounts",
             "shards",
             "us_per_stage",
@@ -32,7 +35,17 @@ CASES = {
     ),
     "tokens": (
         (),
-        {"durable_tps", "peer_tps", "peer_single_tps", "ratio", "holders", "us_per_stage"},
+        {
+            "durable_tps",
+            "peer_tps",
+            "peer_single_tps",
+            "peer_sequential_tps",
+            "ratio",
+            "ratio_single",
+            "ratio_sequential",
+            "holders",
+            "us_per_stage",
+        },
     ),
     "rpc": (
         (),

@@ -30,8 +30,13 @@ CONNECTIONS = 4
 SINGLE_CONNECTIONS = 64
 """As many as our own server gets in ``rpc_tps``."""
 
-WAYS = (("peer", BATCH, CONNECTIONS), ("peer_single", 1, SINGLE_CONNECTIONS))
-"""Name of the figure, transactions a request, connections: the documented way, and the way our server is driven."""
+SEQUENTIAL_MAX = 1_000
+"""How many a client sends that waits for each answer."""
+
+WAYS = (("peer", BATCH, CONNECTIONS), ("peer_single", 1, SINGLE_CONNECTIONS), ("peer_sequential", 1, 0))
+"""Name of the figure, transactions a request, connections: the documented way, the way our server is driven, and the
+way of a simple script, which is no load at all: none but the caller's own connection, one request after the other.
+"""
 
 TPS_MAX = 15_000
 """Transfers are signed beforehand, enough for this rate."""
@@ -105,6 +110,8 @@ def measure_raw(
     connections: int = CONNECTIONS,
 ) -> tuple[int, float]:
     """Send raw transactions in batches and mine until none waits; how many, and how long it took."""
+    if not connections:
+        return measure_sequential(caller, raws[:SEQUENTIAL_MAX])
     bodies = [make_batch(raws[at : at + batch]) for at in range(0, len(raws), batch)]
     before = int(caller.call("eth_blockNumber", []), 16)
     sent = send_once(caller.url, bodies, folder, connections, seconds)
@@ -116,6 +123,18 @@ def measure_raw(
     if mined != expected:
         raise BenchmarkFailed(f"anvil took {mined} of {expected} transactions")
     return mined, ended - sent.started
+
+
+def measure_sequential(caller: RpcCaller, raws: Sequence[bytes]) -> tuple[int, float]:
+    """Send them one after the other, each when the last is answered, and mine; how many, and how long it took."""
+    before = int(caller.call("eth_blockNumber", []), 16)
+    started = time.monotonic()
+    for raw in raws:
+        caller.call("eth_sendRawTransaction", ["0x" + raw.hex()])
+    mined = mine_all(caller, before, len(raws))
+    if mined != len(raws):
+        raise BenchmarkFailed(f"anvil took {mined} of {len(raws)} transactions")
+    return mined, time.monotonic() - started
 
 
 def mine_all(caller: RpcCaller, height: int, expected: int) -> int:
@@ -145,7 +164,7 @@ def make_batch(raws: Sequence[bytes]) -> bytes:
 
 
 def measure_anvil_transfers(options: BenchOptions) -> Figures:
-    """As many accounts and senders, the same amounts, each way on a chain of its own."""
+    """As many accounts and senders, the same amounts, each of ``WAYS`` on a chain of its own."""
     choose = random.Random(SEED)
     senders = make_senders(options.senders)
     receivers = list_receivers(max(1, options.accounts - options.senders))

@@ -44,7 +44,7 @@ class TokenTransfer:
 
 
 def measure_anvil_tokens(options: BenchOptions, count: int) -> Figures:
-    """So many transfers in batches without mining, then again with one transaction a request."""
+    """So many transfers without mining, each of ``WAYS`` on a chain of its own."""
     figures: Figures = {}
     senders = make_senders(options.senders)
     holders = [*(sender.address for sender in senders), *list_receivers(options.accounts - options.senders)]

@@ -76,8 +76,8 @@ def measure(options: BenchOptions) -> Figures:
     }
     if options.has_peer:
         figures |= measure_anvil_tokens(options, sent)
-        figures["ratio"] = round(sent / seconds / figures["peer_tps"], 2)
-        figures["ratio_single"] = round(sent / seconds / figures["peer_single_tps"], 2)
+        for name in ("", "_single", "_sequential"):
+            figures[f"ratio{name}"] = round(sent / seconds / figures[f"peer{name}_tps"], 2)
     return figures
 
 

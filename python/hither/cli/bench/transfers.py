@@ -10,10 +10,10 @@ import uvloop
 
 from hither.chain.reader import ExecutionStatus
 from hither.cli.bench.audit import audit_payments
-from hither.cli.bench.evm import measure_anvil_transfers
+from hither.cli.bench.evm import SEQUENTIAL_MAX, measure_anvil_transfers
 from hither.cli.bench.options import BenchmarkFailed, BenchOptions, Figures
 from hither.cli.bench.stages import Stages
-from hither.cli.bench.submission import measure_submission
+from hither.cli.bench.submission import measure_sequential_submission, measure_submission
 from hither.cli.bench.world import Payment, iterate_payments, make_home, make_keyrings
 from hither.node.home import Home, lock_home
 from hither.node.node import Node
@@ -43,11 +43,9 @@ def measure(options: BenchOptions) -> Figures:
         **_measure_rpc(options),
     }
     if options.has_peer:
-        peer = measure_anvil_transfers(options)
-        figures |= peer | {
-            "ratio": round(figures["rpc_tps"] / peer["peer_tps"], 2),
-            "ratio_single": round(figures["rpc_tps"] / peer["peer_single_tps"], 2),
-        }
+        figures |= _measure_sequential(options) | measure_anvil_transfers(options)
+        for name in ("", "_single", "_sequential"):
+            figures[f"ratio{name}"] = round(figures["rpc_tps"] / figures[f"peer{name}_tps"], 2)
     return figures
 
 
@@ -143,3 +141,15 @@ def _measure_rpc(options: BenchOptions) -> Figures:
             "rpc_cpu_us": round(result.node_cpu_s * 1e6 / audit.final),
             "load_tool": "wrk",
         }
+
+
+def _measure_sequential(options: BenchOptions) -> Figures:
+    """What a simple script gets: it sends as many as the peer gets that way, each when the last is answered."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = make_home(Path(folder) / "home", options)
+        payments = list(itertools.islice(iterate_payments(options, get_genesis_hash(home)), SEQUENTIAL_MAX))
+        seconds = measure_sequential_submission(home, payments, Path(folder))
+        audit = audit_payments(home, make_keyrings(options.senders), payments)
+        if audit.final != len(payments):
+            raise BenchmarkFailed(f"of {len(payments)} transfers {audit.final} are final")
+    return {"rpc_sequential_tps": round(len(payments) / seconds), "rpc_sequential_transfers": len(payments)}
