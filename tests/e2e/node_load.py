@@ -2,6 +2,7 @@
 
 ``--without-sync``: commits do not reach the disk. ``--small-images``: state images are begun early, so that
 one is always under way. ``--deploy``: one account deploys code, always another, so that compilation is too.
+``--revert``: instead of all that, it goes back to a snapshot of height 1, with another taken at the same place before.
 
 It submits transfers of many senders, as many as the node takes, and writes a line for each that is
 final: its hash, and its height with a digest of its outcomes. A line is written after the answer, so what
@@ -15,13 +16,13 @@ import sys
 from pathlib import Path
 
 from hither.chain.genesis import derive_development_key
-from hither.chain.reader import ExecutionStatus, TransactionStatus
+from hither.chain.reader import BlockMode, ExecutionStatus, TransactionStatus
 from hither.chain.storage import ChainStorage
 from hither.crypto.hashing import sha256
 from hither.crypto.keys import compute_key_handle
 from hither.crypto.signing import compute_public_key, sign
 from hither.node.home import lock_home, read_home
-from hither.node.node import Node
+from hither.node.node import Node, NodeOptions
 from hither.primitives.action import Action, DeployContract, FunctionCall, Transfer
 from hither.primitives.outcome import compute_outcome_leaf
 from hither.primitives.transaction import Transaction, encode_transaction, sign_transaction_form
@@ -85,6 +86,19 @@ async def deploy_forever(node: Node, account_id: str) -> None:
         await send(node, account_id, account_id, (FunctionCall("noop", b"", 10**14, 0),))
 
 
+async def go_back(home: Path) -> None:
+    """Two snapshots and three blocks, written down with their heights; then back to the later of the two."""
+    with lock_home(home):
+        node = Node.open(read_home(home), NodeOptions(mode=BlockMode.MANUAL))
+        await node.start()
+        await node.control.mine(1)
+        snapshots = [await node.control.snapshot() for _ in range(2)]
+        await node.control.mine(3)
+        os.write(1, f"{' '.join(snapshots)}\n".encode())
+        await node.control.revert(snapshots[1])
+        os.write(1, b"reverted\n")
+
+
 async def run(home: Path, senders: list[str], *, deploys: bool = False) -> None:
     with lock_home(home):
         node = Node.open(read_home(home))
@@ -109,5 +123,8 @@ if __name__ == "__main__":
     if "--small-images" in sys.argv:
         small = StateStoreOptions(slice_bytes=2048, image_trigger_bytes=4096)
         state_store.StateStoreOptions = lambda: small  # type: ignore[assignment,misc]
+    if "--revert" in sys.argv:
+        asyncio.run(go_back(Path(sys.argv[1])))
+        sys.exit()
     names = [f"user{at}.near" for at in range(int(sys.argv[2]))]
     asyncio.run(run(Path(sys.argv[1]), names, deploys="--deploy" in sys.argv))

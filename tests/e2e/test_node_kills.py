@@ -1,5 +1,6 @@
 """A node that is killed keeps its promises: every transaction that it called final is there after."""
 
+import asyncio
 import os
 import random
 import select
@@ -14,10 +15,10 @@ import pytest
 from hither.chain.genesis import DEVELOPMENT_BOUNDARIES, DevelopmentOptions
 from hither.chain.genesis_block import make_genesis_tries
 from hither.chain.parameters import make_parameters
-from hither.chain.reader import ExecutionStatus, UnknownTransactionOrReceipt
+from hither.chain.reader import BlockMode, ControlRefused, ExecutionStatus, UnknownTransactionOrReceipt
 from hither.chain.verification import reexecute
 from hither.node.home import init_home, read_home
-from hither.node.node import Node
+from hither.node.node import Node, NodeOptions
 from hither.vm import Vm
 from tests.e2e.node_load import digest
 
@@ -166,6 +167,36 @@ def test_kills_while_images_are_written_history_is_pruned_and_code_compiled(tmp_
     )
     assert len(promised) > 200
     assert find_broken(home, promised) == []
+
+
+@pytest.mark.parametrize("failpoint", ["reverting", "reverted"])
+def test_a_kill_while_going_back_leaves_the_snapshot_or_its_state(tmp_path: Path, failpoint: str) -> None:
+    """Before the one commit the chain is as high as it was, and the snapshot good; after it neither is so."""
+    home = tmp_path / "home"
+    init_home(home, DevelopmentOptions(accounts=()), time.time_ns())
+    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'python'}:{ROOT}", "HITHER_FAILPOINT": failpoint}
+    command = [sys.executable, "-m", "tests.e2e.node_load", str(home), "0", "--revert"]
+    killed = subprocess.run(
+        command, stdout=subprocess.PIPE, env=environment, cwd=ROOT, timeout=300, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    (line,) = killed.stdout.decode().splitlines()
+    first, second = line.split()
+    asyncio.run(check_revert(home, first, second, is_done=failpoint == "reverted"))
+
+
+async def check_revert(home: Path, first: str, second: str, *, is_done: bool) -> None:
+    node = Node.open(read_home(home), NodeOptions(mode=BlockMode.MANUAL))
+    await node.start()
+    assert node.reader.get_head().height == (1 if is_done else 4)
+    if is_done:
+        with pytest.raises(ControlRefused, match="it may have been used"):
+            await node.control.revert(second)
+    else:
+        assert (await node.control.revert(second)).height == 1
+    await node.control.mine(2)
+    assert (await node.control.revert(first)).height == 1
+    await node.stop()
 
 
 @pytest.mark.long

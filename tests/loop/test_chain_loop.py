@@ -84,7 +84,7 @@ class ChainLoop:
         self.now_ns = max(self.now_ns, end)
 
     def revert(self, height: int) -> None:
-        self.chain.engine.revert_to(height)
+        self.chain.engine.revert_to(self.chain.engine.load_head(height))
         head = self.chain.engine.head
         self.send(
             WentBack(

@@ -4,7 +4,7 @@ Not for several threads: whoever runs the chain calls it from one. Readers look 
 ``StoredChain`` at what was published.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 
 import msgspec
@@ -182,10 +182,11 @@ class ChainEngine:
         tries = {shard_id: self.storage.state.trie_at(shard_id, height) for shard_id in shard_ids}
         return self.storage.load_head(height, tries)
 
-    def revert_to(self, height: BlockHeight) -> None:
-        """Go back to a block; what waited is forgotten. On disk when it returns."""
+    def revert_to(self, head: ChainHead, meta: Mapping[bytes, bytes] | None = None) -> None:
+        """Go back to what ``load_head`` gave, and change ``meta``; what waited is forgotten. On disk when it returns."""
         self.storage.sync()
-        self.head = self.storage.revert_to(height)
+        self.storage.revert_to(head.height, meta or {})
+        self.head = head
         self._patches, self._intake = {}, {}
         for pool in self.pools.values():
             pool.clear()

@@ -343,9 +343,10 @@ class ChainStorage(ChainRows):
 
     # Going back, and forgetting
 
-    def revert_to(self, height: BlockHeight) -> ChainHead:
-        """Cut off all that came after ``height``; on disk when it returns."""
-        writes = self._list_rows(height + 1, _END)
+    def revert_to(self, height: BlockHeight, meta: Mapping[bytes, bytes]) -> None:
+        """Cut off all that came after ``height`` and change ``meta``, in one step; on disk when it returns."""
+        writes: list[Write] = [(META, NODE_PREFIX + key, value) for key, value in meta.items()]
+        writes += self._list_rows(height + 1, _END)
         writes += self._undo_index(height)
         for block in self.iterate_blocks(height + 1, _END):
             header = block.header
@@ -359,8 +360,6 @@ class ChainStorage(ChainRows):
         writes.append((META, _HEAD, height_key(height)))
         self._store.commit(writes)
         self._index.clear()
-        shard_ids = self._parameters.shard_layout.shard_ids
-        return self.load_head(height, {shard_id: self.state.head(shard_id)[1] for shard_id in shard_ids})
 
     def prune(self, oldest_height: BlockHeight, *, heights_max: int = 64) -> None:
         """Forget blocks below ``oldest_height``, a few at a time. What epochs were stays.

@@ -160,9 +160,11 @@ class ChainThread:
         """Write into the state with the next block."""
         return self._ask(lambda: self._patch(patches))
 
-    def revert(self, height: BlockHeight) -> "Future[None]":
-        """Go back to a block."""
-        return self._ask(lambda: self._revert(height))
+    def revert(self, choose: Callable[[], tuple[BlockHeight, Mapping[bytes, bytes]]]) -> "Future[None]":
+        """Go back to the block that is chosen when it is this request's turn, and change what the storage notes
+        with it, in one step: after a crash both have happened or neither. ``choose`` may raise ControlRefused.
+        """
+        return self._ask(lambda: self._revert(*choose()))
 
     def call(self, function: Callable[[], Any]) -> "Future[Any]":
         """Run a function between two blocks, when everything is on disk."""
@@ -408,13 +410,15 @@ class ChainThread:
             self._handle(BlocksAsked(self._clock_ns()))
         return self._make_final_goal(goal)
 
-    def _revert(self, height: BlockHeight) -> None:
+    def _revert(self, height: BlockHeight, meta: Mapping[bytes, bytes]) -> None:
         self._commit()
         self._effects.clear()
+        head = self._engine.load_head(height)
         # Readers look at the old head before what is newer goes away under them.
-        self._publish(self._engine.load_head(height), (), True)
-        self._engine.revert_to(height)
-        head = self._engine.head
+        self._publish(head, (), True)
+        reach("reverting")
+        self._engine.revert_to(head, meta)
+        reach("reverted")
         self._state = msgspec.structs.replace(self._state, is_making=False)
         self._handle(
             WentBack(

@@ -1,6 +1,7 @@
 """What changes a running chain, asked from the event loop (``ChainControl``)."""
 
 import asyncio
+import itertools
 import secrets
 import threading
 from collections import deque
@@ -399,23 +400,20 @@ class NodeControl:
     async def revert(self, snapshot_id: str) -> Tip:
         """Go back to a snapshot. It and all later ones are used up."""
         self._must_be_development()
-        height = self._load_snapshots().get(snapshot_id)
+        await asyncio.wrap_future(self._thread.revert(lambda: self._use_snapshot(snapshot_id)))
+        return self._reader.get_head(Finality.OPTIMISTIC)
+
+    def _use_snapshot(self, snapshot_id: str) -> tuple[BlockHeight, dict[bytes, bytes]]:
+        """In the chain's thread: its height, and the row without it and those taken after it."""
+        snapshots = self._load_snapshots()
+        height = snapshots.get(snapshot_id)
         if height is None:
             raise ControlRefused(f"there is no snapshot {snapshot_id!r}; it may have been used")
         if height < self._reader.get_earliest_height():
             raise ControlRefused(f"snapshot {snapshot_id!r} is older than what this node keeps")
-        await asyncio.wrap_future(self._thread.revert(BlockHeight(height)))
-        await asyncio.wrap_future(self._thread.call(lambda: self._forget_snapshots(snapshot_id)))
-        return self._reader.get_head(Finality.OPTIMISTIC)
-
-    def _forget_snapshots(self, snapshot_id: str) -> None:
-        """Drop it and those taken after it: dictionaries keep the order of taking."""
-        kept: dict[str, int] = {}
-        for key, height in self._load_snapshots().items():
-            if key == snapshot_id:
-                break
-            kept[key] = height
-        self._engine.storage.set_meta(_SNAPSHOTS, msgspec.json.encode(kept))
+        # Dictionaries keep the order of taking.
+        earlier = itertools.takewhile(lambda item: item[0] != snapshot_id, snapshots.items())
+        return BlockHeight(height), {_SNAPSHOTS: msgspec.json.encode(dict(earlier))}
 
     def _load_snapshots(self) -> dict[str, int]:
         row = self._engine.storage.get_meta(_SNAPSHOTS)

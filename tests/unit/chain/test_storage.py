@@ -79,7 +79,7 @@ def test_a_revert_brings_back_the_head_of_that_height(chain: SmallChain, height:
     chain.submit([undone])
     first = chain.produce(15).block.hash
     assert chain.reader.get_outcome(undone.hash) is not None
-    chain.engine.revert_to(height)
+    chain.engine.revert_to(chain.engine.load_head(height))
     chain.reader.publish(chain.engine.head, is_revert=True)
     assert describe_head(chain) == expected
     assert chain.reader.get_outcome(undone.hash) is None
@@ -102,7 +102,7 @@ def test_receipts_under_way_survive_a_revert(chain: SmallChain) -> None:
     before = chain.get_balance("peggy.near")
     chain.produce(5)
     assert chain.get_balance("peggy.near") == before + 10**24
-    chain.engine.revert_to(height)
+    chain.engine.revert_to(chain.engine.load_head(height))
     chain.reader.publish(chain.engine.head, is_revert=True)
     assert chain.get_balance("peggy.near") == before
     outcome = chain.reader.get_outcome(transfer.hash)
