@@ -24,6 +24,8 @@ TOOLCHAINS: Final = Path(__file__).parent / "toolchains"
 SUPPORT: Final = Path(__file__).parent / "support"
 TRANSACTION_SIZE_MAX: Final = 1_572_864
 """What deploys a contract is a transaction, and it may have so many bytes; the VM itself takes more."""
+LOCK: Final = ".lock"
+UNFINISHED: Final = ".unfinished"
 _WASI: Final = "wasm32-wasi"
 # Plain WebAssembly runs on every protocol version.
 _MACHINE: Final = (f"--target={_WASI}", "-mcpu=mvp")
@@ -61,7 +63,8 @@ def build(project: Project) -> Built:
     install_toolchain(project.language)
     with only_one_build(project):
         started = time.monotonic()
-        wasm = BUILDERS[project.language](project, source)
+        with whole_or_forgotten(project):
+            wasm = BUILDERS[project.language](project, source)
         seconds = time.monotonic() - started
         check_wasm(wasm, project)
         # Renamed, so that an interrupted build leaves the last good one.
@@ -75,9 +78,28 @@ def build(project: Project) -> Built:
 def only_one_build(project: Project) -> Iterator[None]:
     """Two builds of one project at once: the second waits."""
     project.build_folder.mkdir(exist_ok=True)
-    with (project.build_folder / ".lock").open("w") as file:
+    with (project.build_folder / LOCK).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def whole_or_forgotten(project: Project) -> Iterator[None]:
+    """What a build that was interrupted has left half made is removed before the next; the last good wasm is not."""
+    unfinished = project.build_folder / UNFINISHED
+    if unfinished.exists():
+        for path in project.build_folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path not in (project.wasm, project.build_folder / LOCK, unfinished):
+                path.unlink()
+    unfinished.touch()
+    try:
+        yield
+    except BuildFailed:
+        unfinished.unlink()  # The compiler has ended by itself.
+        raise
+    unfinished.unlink()
 
 
 def check_wasm(wasm: bytes, project: Project) -> None:
