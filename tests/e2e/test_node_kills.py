@@ -24,7 +24,11 @@ from tests.e2e.node_load import digest
 
 SENDERS = 150
 FAILPOINTS = ("applied", "before commit", "committed")
-PRUNING_FAILPOINTS = ("image", "pruned", "committed")
+PRUNING_FAILPOINTS = ("image", "pruned", "compiling", "compiled")
+COMPILATIONS_MAX = 5
+COMPILATION_MS = 30
+"""About what it takes; nobody minds a kill that comes after it."""
+END_S_MAX = 300
 ROOT = Path(__file__).parents[2]
 
 
@@ -109,6 +113,13 @@ def find_broken(home: Path, promised: dict[str, str]) -> list[str]:
     return broken
 
 
+def choose_failpoint(name: str, chance: random.Random) -> str:
+    """Which time the place is reached, and for compilation how far it is then."""
+    if name == "compiling":
+        return f"{name}:{chance.randint(1, COMPILATIONS_MAX)}:{chance.randint(0, COMPILATION_MS)}"
+    return f"{name}:{chance.randint(1, COMPILATIONS_MAX if name == 'compiled' else 60)}"
+
+
 def kill_repeatedly(
     home: Path, kills: int, seed: int, failpoints: tuple[str, ...], *arguments: str
 ) -> dict[str, str]:
@@ -118,9 +129,9 @@ def kill_repeatedly(
     promised: dict[str, str] = {}
     for at in range(kills):
         if at % 2:
-            failpoint = f"{failpoints[at // 2 % len(failpoints)]}:{chance.randint(1, 60)}"
+            failpoint = choose_failpoint(failpoints[at // 2 % len(failpoints)], chance)
             victim = Victim(home, *arguments, failpoint=failpoint)
-            victim.wait_until_dead(60)
+            victim.wait_until_dead(END_S_MAX)
         else:
             victim = Victim(home, *arguments)
             victim.wait_until_ready()
@@ -163,7 +174,7 @@ def test_kills_while_images_are_written_history_is_pruned_and_code_compiled(tmp_
     home = tmp_path / "home"
     make_home(home, epoch_length=20)
     promised = kill_repeatedly(
-        home, 12, random.randrange(2**32), PRUNING_FAILPOINTS, "--small-images", "--deploy"
+        home, 16, random.randrange(2**32), PRUNING_FAILPOINTS, "--small-images", "--deploy"
     )
     assert len(promised) > 200
     assert find_broken(home, promised) == []

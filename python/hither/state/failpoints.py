@@ -1,13 +1,15 @@
 """Named places where a test may end the process, as a power cut would.
 
 ``HITHER_FAILPOINT=name:count`` kills the process with SIGKILL when the place is reached for the
-count-th time. Without the variable a place costs a comparison.
+count-th time; ``name:count:milliseconds`` so long after that, in the middle of what begins there. Without the
+variable a place costs a comparison.
 """
 
 import os
 import signal
+import threading
 
-_NAME, _, _COUNT = os.environ.get("HITHER_FAILPOINT", "").partition(":")
+_NAME, _COUNT, _DELAY_MS = (os.environ.get("HITHER_FAILPOINT", "").split(":") + ["", ""])[:3]
 _left = int(_COUNT or 1)
 
 
@@ -16,5 +18,11 @@ def reach(name: str) -> None:
     global _left
     if name == _NAME:
         _left -= 1
-        if _left <= 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if _left <= 0 and _DELAY_MS:
+            threading.Timer(int(_DELAY_MS) / 1000, _die).start()
+        elif _left <= 0:
+            _die()
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)

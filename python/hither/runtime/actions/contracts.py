@@ -10,6 +10,7 @@ from hither.runtime import global_contracts
 from hither.runtime.action_result import ActionResult
 from hither.runtime.receipt_frame import ReceiptFrame
 from hither.state import keys
+from hither.state.failpoints import reach
 
 
 def apply_deploy_contract(frame: ReceiptFrame, action: DeployContract, result: ActionResult) -> None:
@@ -22,7 +23,9 @@ def apply_deploy_contract(frame: ReceiptFrame, action: DeployContract, result: A
         contract=LocalContract(CryptoHash(sha256(action.code))),
     )
     run.state.set(keys.contract_code(account_id), action.code)
+    reach("compiling")
     run.vm.precompile(action.code, run.version)
+    reach("compiled")
 
 
 def apply_deploy_global_contract(
