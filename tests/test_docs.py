@@ -128,8 +128,9 @@ def test_output_blocks_are_counted() -> None:
 
 
 def iterate_shell_lines(block: Block) -> Iterator[list[str]]:
-    """The commands of a shell block, each as words; continued lines joined, comments left out."""
-    for line in block.text.replace("\\\n", " ").splitlines():
+    """The commands of a shell block, each as words; continued lines joined, comments and here-documents left out."""
+    text = re.sub(r"(<<'?END'?.*$)(?s:.*?)^END$", r"\1", block.text, flags=re.MULTILINE)
+    for line in text.replace("\\\n", " ").splitlines():
         if words := shlex.split(line, comments=True):
             yield words
 
@@ -152,7 +153,7 @@ def must_parse_command(words: list[str]) -> None:
         found = command.get_command(context, name)
         assert found is not None, f"no command {name!r} in {' '.join(words)}"
         command = found
-    command.make_parser(click.Context(command)).parse_args(list(arguments))
+    command.make_parser(click.Context(command, **command.context_settings)).parse_args(list(arguments))
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,9 @@ def project(tmp_path: Path) -> Path:
     """A copy of what the site is made of."""
     folder = tmp_path / "project"
     shutil.copytree(ROOT / "docs", folder / "docs")
-    shutil.copy(ROOT / "mkdocs.yml", folder)
+    (folder / "scripts").mkdir()
+    for file in ("mkdocs.yml", "scripts/docs_navigation.py"):
+        shutil.copy(ROOT / file, folder / file)
     return folder
 
 
