@@ -176,3 +176,19 @@ def test_arbitrums_estimate_counts_the_parent_chains_part_as_gas() -> None:
             assert built.gas_limit < 5_000_000
 
     asyncio.run(run())
+
+
+def test_a_large_contract_fits_into_arbitrums_blocks_when_gas_is_cheapest() -> None:
+    """Its gas for the parent chain is then more than what other chains' blocks take."""
+
+    async def run() -> None:
+        async with run_stage("eip155:42161") as stage:
+            await stage.rpc.call("anvil_setNextBlockBaseFeePerGas", ["0x1"])
+            await stage.engine.mine()
+            creation = b"\x5f\x5f\xf3" + bytes(49_000)  # Returns no code.
+            built = await stage.adapter.build(stage.alice.public_key, EvmCall(None, creation, 0))
+            assert codec.decode_unsigned(built.body).gas_limit > 300_000_000
+            receipt = await stage.alice.act(EvmCall(None, creation, 0))
+            assert int(receipt["gasUsed"], 16) < 30_000_000
+
+    asyncio.run(run())

@@ -31,11 +31,16 @@ from hither.foreign.evm_chains import Family, get_evm_chain, read_chain_number
 from hither.foreign.evm_rpc import read_quantity
 from hither.foreign.transport import JsonRpc, RetryPolicy
 
-READY_SECONDS_MAX: Final = 10.0
+READY_SECONDS_MAX: Final = 30.0
 _LISTENING: Final = re.compile(r"^Listening on 127\.0\.0\.1:(\d+)$", re.MULTILINE)
 _KEY: Final = re.compile(r"^\(\d+\) (0x[0-9a-f]{64})$", re.MULTILINE)
 _BALANCE_ETHER: Final = 1_000_000_000
-_NETWORKS: Final = {Family.OP_STACK: ("--network", "optimism")}
+_OWN: Final = {
+    Family.OP_STACK: ("--network", "optimism"),
+    # Gas for the parent chain counts in a transaction's limit: 128 KiB at the lowest price take half of this. Arbitrum
+    # One's blocks say 2^50, but here a contract that never ends must end.
+    Family.ARBITRUM: ("--gas-limit", "4000000000"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +233,7 @@ class Anvil:
 def _start_child(options: AnvilOptions, port: int, beginning: Sequence[str]) -> Child:
     arguments = [str(find_anvil()), "--host", LOOPBACK, "--port", str(port)]
     arguments += ["--chain-id", options.chain.reference, "--balance", str(_BALANCE_ETHER), "--color", "never"]
-    arguments += [*_NETWORKS.get(get_evm_chain(options.chain).family, ()), *beginning]
+    arguments += [*_OWN.get(get_evm_chain(options.chain).family, ()), *beginning]
     return start_child(f"anvil ({options.chain})", arguments, log_path=options.log_path)
 
 

@@ -7,7 +7,7 @@ from hither.foreign.caip import ChainId
 from hither.foreign.errors import EndpointError, EngineError
 from hither.foreign.transport import JsonRpc
 
-ARRIVAL_SECONDS_MAX: Final = 10.0
+ARRIVAL_SECONDS_MAX: Final = 30.0
 _POLL_SECONDS: Final = 0.02
 
 
