@@ -112,9 +112,9 @@ class Keeper:
             if self._ends_s.get(tls_key, 0) - now_s <= LIFE_S // 2
             and self._retry_s.get(tls_key, 0.0) <= time.monotonic()
         ]
-        await asyncio.gather(*(self._keep_one(account, tls_key) for account, tls_key in due))
+        await asyncio.gather(*(self._keep_one(account, tls_key, now_s) for account, tls_key in due))
 
-    async def _keep_one(self, account: Signer, tls_key: bytes) -> None:
+    async def _keep_one(self, account: Signer, tls_key: bytes, now_s: int) -> None:
         self._retry_s[tls_key] = time.monotonic() + RETRY_S
         try:
             if self._attest is None:
@@ -125,3 +125,6 @@ class Keeper:
             logger.warning("the attestation of %s was not renewed: %s", account.account_id, error)
             return
         self._ends_s[tls_key] = end_s
+        if end_s - now_s > LIFE_S // 2:
+            # The chain's clock may be set by days: then the next is due at once.
+            del self._retry_s[tls_key]
