@@ -125,6 +125,34 @@ def test_a_gap_before_a_transaction_is_named_and_can_be_filled() -> None:
     asyncio.run(run())
 
 
+def test_a_transaction_is_followed_through_reorganisations() -> None:
+    """Its block is taken off, it comes again in another, and then another branch has its nonce used otherwise."""
+
+    async def run() -> None:
+        async with run_stage() as stage:
+            patient = EvmAdapter(get_evm_chain(stage.engine.chain, confirmations=3), stage.rpc)
+            first = await patient.build_transfer(stage.alice.public_key, BOB, 5)
+            signed = sign(patient, first)
+            rival = sign(patient, await patient.bump(first))
+            await stage.rpc.call("eth_sendRawTransactionSync", ["0x" + signed.raw.hex()])
+            assert (await patient.fetch_status(signed)).state is State.INCLUDED
+            await stage.rpc.call("anvil_reorg", [1, []])
+            assert (await patient.fetch_status(signed)).state in (State.UNKNOWN, State.PENDING)
+            assert await patient.fetch_balance(BOB) == 0
+            await patient.broadcast(signed)
+            async with asyncio.timeout(60):
+                while (status := await patient.fetch_status(signed)).state is not State.INCLUDED:
+                    await asyncio.sleep(0.01)
+            assert status.confirmations == 1
+            await stage.rpc.call("anvil_reorg", [1, [["0x" + rival.raw.hex(), 0]]])
+            with pytest.raises(TransactionReplaced, match=f"{rival.transaction_id} has its place"):
+                await track(patient, signed, timeout_seconds=60)
+            await stage.engine.mine(2)
+            assert (await track(patient, rival, timeout_seconds=60)).confirmations == 3
+
+    asyncio.run(run())
+
+
 def test_prices_follow_the_wanted_speed() -> None:
     """Slow pays no more than usual, fast no less."""
 
