@@ -1,6 +1,7 @@
 """A node that is killed keeps its promises: every transaction that it called final is there after."""
 
 import asyncio
+import contextlib
 import os
 import random
 import select
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,9 +19,13 @@ from hither.chain.genesis_block import make_genesis_tries
 from hither.chain.parameters import make_parameters
 from hither.chain.reader import BlockMode, ControlRefused, ExecutionStatus, UnknownTransactionOrReceipt
 from hither.chain.verification import reexecute
+from hither.client import Client, TransportError, WaitUntil
+from hither.client.flow import RetryPolicy
+from hither.foreign.engines.ports import find_free_port
 from hither.node.home import init_home, read_home
 from hither.node.node import Node, NodeOptions
 from hither.vm import Vm
+from tests.e2e import rpc_load
 from tests.e2e.node_load import digest
 
 SENDERS = 150
@@ -147,6 +153,11 @@ def check_kills(home: Path, kills: int) -> None:
     promised = kill_repeatedly(home, kills, random.randrange(2**32), FAILPOINTS)
     assert len(promised) > 20 * kills
     assert find_broken(home, promised) == []
+    must_be_what_execution_gives(home)
+
+
+def must_be_what_execution_gives(home: Path) -> None:
+    """Every block from genesis on, applied again, has the roots of its header."""
     opened = read_home(home)
     parameters = make_parameters(opened.genesis)
     node = Node.open(opened)
@@ -178,6 +189,73 @@ def test_kills_while_images_are_written_history_is_pruned_and_code_compiled(tmp_
     )
     assert len(promised) > 200
     assert find_broken(home, promised) == []
+
+
+@contextlib.contextmanager
+def node_program(home: Path, failpoint: str | None = None) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """``hither node run`` with its server in a process of its own, killed at the end; and where it answers."""
+    url = f"http://127.0.0.1:{find_free_port()}"
+    command = [sys.executable, "-m", "hither.cli.main", "node", "run", "--home", str(home)]
+    environment = os.environ | ({} if failpoint is None else {"HITHER_FAILPOINT": failpoint})
+    with subprocess.Popen([*command, "--rpc-addr", url.removeprefix("http://")], env=environment) as process:
+        try:
+            deadline = time.monotonic() + END_S_MAX
+            while not is_answered(url):
+                assert process.poll() is None and time.monotonic() < deadline, "the node does not start"
+                time.sleep(0.05)
+            yield process, url
+        finally:
+            process.kill()
+
+
+def is_answered(url: str) -> bool:
+    with Client(url, policy=RetryPolicy(attempts=1)) as client:
+        try:
+            return client.get_block().height >= 0
+        except TransportError:
+            return False
+
+
+def list_promised(log: Path) -> list[str]:
+    return log.read_text().splitlines() if log.exists() else []
+
+
+def load_until_dead(home: Path, log: Path, failpoint: str | None, chance: random.Random) -> None:
+    """A program outside writes down what it is told; the node dies by itself at a failpoint, else at random."""
+    before = len(list_promised(log))
+    with node_program(home, failpoint) as (node, url):
+        command = [sys.executable, "-m", "tests.e2e.rpc_load", url, str(log), str(SENDERS)]
+        with subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}) as load:
+            deadline = time.monotonic() + END_S_MAX
+            while len(list_promised(log)) < before + 100 and node.poll() is None:
+                assert load.poll() is None and time.monotonic() < deadline, "nothing is final"
+                time.sleep(0.02)
+            if failpoint is None:
+                time.sleep(chance.uniform(0, 0.5))
+                node.kill()
+            assert node.wait(END_S_MAX) == -signal.SIGKILL
+            assert load.wait(END_S_MAX) == 0
+
+
+@pytest.mark.slow
+def test_what_a_program_outside_was_told_is_final_outlives_kills(tmp_path: Path) -> None:
+    """Over HTTP, through the server's own process, with every answer on the disk of who heard it."""
+    home, log = tmp_path / "home", tmp_path / "told"
+    make_home(home)
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    for failpoint in (None, "committed"):
+        point = None if failpoint is None else f"{failpoint}:{chance.randint(30, 60)}"
+        load_until_dead(home, log, point, chance)
+    promised = list_promised(log)
+    assert len(promised) > 100
+    with node_program(home) as (_, url), Client(url) as client:
+        for line in promised:
+            hash_, told = line.split()
+            result = client.wait_for(hash_, "user0.near", wait_until=WaitUntil.FINAL)
+            assert rpc_load.digest(result) == told
+    must_be_what_execution_gives(home)
 
 
 @pytest.mark.parametrize("failpoint", ["reverting", "reverted"])
