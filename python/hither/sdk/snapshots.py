@@ -4,24 +4,26 @@ Keys and used presignatures do not go back: a presignature that was used twice w
 stays its account's whatever the chains are made to forget.
 """
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from hither.client import AsyncClient
-from hither.foreign.engines.control import ask_control
+from hither.foreign.engines.control import Control, hold_engines
 from hither.foreign.errors import EngineError
 
 
 async def take_snapshot(endpoints: Mapping[str, Any], home: Path) -> str:
     """Remember the present; the id is good over a stop of any kind. Raises ``ClientError``, ``ForeignError``.
 
-    What is on its way between chains while it is taken may be on one side of it here and on the other there.
+    It is one moment of all chains, whatever is under way: from before the first is remembered until after the last, the
+    other chains answer nobody, so that what any chain of the snapshot holds because of another's is in that one too.
     """
-    async with AsyncClient(endpoints["near"]["rpc_url"]) as client:
+    async with _hold(endpoints, home) as engines, AsyncClient(endpoints["near"]["rpc_url"]) as client:
         snapshot_id: str = (await client.request("hither_snapshot", {}))["snapshot_id"]
-    if endpoints.get("foreign"):
-        await ask_control(home / "foreign", "snapshot", name=snapshot_id)
+        if engines is not None:
+            await engines.ask("snapshot", name=snapshot_id)
     return snapshot_id
 
 
@@ -30,17 +32,27 @@ async def revert(endpoints: Mapping[str, Any], home: Path, snapshot_id: str) -> 
 
     Raises ``ClientError``, ``ForeignError``.
     """
-    has_engines = bool(endpoints.get("foreign"))
-    if has_engines:
-        await ask_control(home / "foreign", "check", name=snapshot_id)
-    async with AsyncClient(endpoints["near"]["rpc_url"]) as client:
-        tip = await client.request("hither_revert", {"snapshot_id": snapshot_id})
-    if has_engines:
-        try:
-            await ask_control(home / "foreign", "revert", name=snapshot_id)
-        except EngineError as error:
-            raise EngineError(
-                f"our chain went back, but not every other one: {error}",
-                hint="revert to an earlier snapshot, or begin anew with `hither up --fresh`",
-            ) from error
+    async with _hold(endpoints, home) as engines:
+        if engines is not None:
+            await engines.ask("check", name=snapshot_id)
+        async with AsyncClient(endpoints["near"]["rpc_url"]) as client:
+            tip = await client.request("hither_revert", {"snapshot_id": snapshot_id})
+        if engines is not None:
+            try:
+                await engines.ask("revert", name=snapshot_id)
+            except EngineError as error:
+                raise EngineError(
+                    f"our chain went back, but not every other one: {error}",
+                    hint="revert to an earlier snapshot, or begin anew with `hither up --fresh`",
+                ) from error
     return int(tip["height"])
+
+
+@contextlib.asynccontextmanager
+async def _hold(endpoints: Mapping[str, Any], home: Path) -> AsyncIterator[Control | None]:
+    """Nothing moves on the other chains, if there are any."""
+    if not endpoints.get("foreign"):
+        yield None
+        return
+    async with hold_engines(home / "foreign") as engines:
+        yield engines

@@ -1,20 +1,35 @@
 """All chains of a network as one: nothing is lost by a SIGKILL, and everything goes back to a snapshot."""
 
+import contextlib
 import json
 import os
+import secrets
 import signal
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from embit.ec import PrivateKey
+from embit.networks import NETWORKS as embit_networks
+from embit.script import p2wpkh
+from solders.keypair import Keypair
 
+from hither.client import Client, Signer, UnknownAccount
+from hither.client.actions import transfer
 from tests.e2e.cli.running import Network, hither, must_hither, network
 from tests.e2e.demo.test_demo import list_processes
 
 pytestmark = pytest.mark.slow
+SENDERS = ("alice", "bob", "carol")
+SOLANA_STEP = 10**7
+BITCOIN_STEP = 1_000
 
 
 @pytest.fixture
@@ -36,7 +51,7 @@ def ask(url: str, method: str, *params: Any) -> Any:
     # Ours names its parameters.
     named = params[0] if method in ("query", "tx") else list(params)
     request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": named}
-    answer = httpx.post(url, json=request, timeout=20).json()
+    answer = httpx.post(url, json=request, timeout=60).json()
     assert answer.get("error") is None, answer
     return answer["result"]
 
@@ -154,6 +169,143 @@ def test_snapshot_covers_every_chain(home: Path) -> None:
         assert (again.returncode, "it may have been used" in again.stderr) == (1, True)
         show_demo(running)
         assert running.endpoints["mpc"]["domains"] == keys
+        running.end()
+
+
+class Ring:
+    """Goes around the chains, again and again: each step is taken when the one before was answered.
+
+    So on each chain there are as many as on the one before, or one less. The one with number 0 leaves our chain out, and
+    is the faster for it.
+    """
+
+    def __init__(self, running: Network, number: int) -> None:
+        self.ending = threading.Event()
+        self.rounds = 0
+        self.has_home = number > 0
+        self.urls = {row["caip2"].partition(":")[0]: row["rpc_url"] for row in running.endpoints["foreign"]}
+        self.client = Client(
+            running.url, signer=Signer(f"{SENDERS[number]}.near", running.get_key(f"{SENDERS[number]}.near"))
+        )
+        self.account_id = secrets.token_hex(32)
+        self.evm = "0x" + secrets.token_hex(20)
+        self.solana = str(Keypair().pubkey())
+        self.bitcoin = str(
+            p2wpkh(PrivateKey(secrets.token_bytes(32)).get_public_key()).address(embit_networks["regtest"])
+        )
+        self.payer = ask(self.urls["eip155"], "eth_accounts")[number]
+
+    def go(self) -> None:
+        """Until it is told to end."""
+        while not self.ending.is_set():
+            if self.has_home:
+                self.client.send(self.account_id, transfer("1 yoctonear"))
+            self.send_evm()
+            ask(self.urls["solana"], "requestAirdrop", self.solana, SOLANA_STEP)
+            ask(self.urls["bip122"], "hither_fund", self.bitcoin, BITCOIN_STEP)
+            self.rounds += 1
+
+    def send_evm(self) -> None:
+        sent = ask(
+            self.urls["eip155"],
+            "eth_sendTransaction",
+            {"from": self.payer, "to": self.evm, "value": "0x1"},
+        )
+        while ask(self.urls["eip155"], "eth_getTransactionReceipt", sent) is None:
+            time.sleep(0.005)
+
+    def count(self) -> list[int]:
+        """How often each chain was reached, in the order of the steps."""
+        own = []
+        if self.has_home:
+            with contextlib.suppress(UnknownAccount):
+                own = [self.client.get_account(self.account_id).amount]
+        coins = ask(self.urls["bip122"], "scantxoutset", "start", [f"addr({self.bitcoin})"])
+        return [
+            *own,
+            int(ask(self.urls["eip155"], "eth_getBalance", self.evm, "latest"), 16),
+            ask(self.urls["solana"], "getBalance", self.solana)["value"] // SOLANA_STEP,
+            round(coins["total_amount"] * 10**8) // BITCOIN_STEP,
+        ]
+
+
+def make_slow_to_remember(running: Network) -> None:
+    """An EVM chain with so much on it that it takes a while to be written down."""
+    (url,) = [row["rpc_url"] for row in running.endpoints["foreign"] if row["caip2"].startswith("eip155")]
+    for _ in range(80):
+        ask(url, "anvil_setCode", "0x" + secrets.token_hex(20), "0x" + secrets.token_hex(24_000))
+
+
+def take_among(running: Network, rings: list[Ring], going: list[Future[None]]) -> str:
+    """A snapshot while the rings go on; they have gone on for a while when this returns."""
+    snapshot_id = must_hither("snapshot", home=running.home)
+    reached = [ring.count()[0] for ring in rings]
+    running.must_become(
+        lambda: (
+            any(one.done() for one in going)
+            or all(ring.count()[0] > before + 1 for ring, before in zip(rings, reached, strict=True))
+        ),
+        "going on after a snapshot",
+    )
+    return snapshot_id
+
+
+def test_snapshot_with_traffic_beside_is_of_one_moment(home: Path) -> None:
+    """What a chain of it holds because of another one is in that one too: nothing has an effect before its cause."""
+    with network(home, "--quiet", "--evm", "8453", is_alone=False) as running:
+        make_slow_to_remember(running)
+        rings = [Ring(running, number) for number in range(2)]
+        with ThreadPoolExecutor() as threads:
+            going = [threads.submit(ring.go) for ring in rings]
+            try:
+                snapshot_ids = [take_among(running, rings, going) for _ in range(2)]
+            finally:
+                for ring in rings:
+                    ring.ending.set()
+            for one in going:
+                one.result()
+        last = [ring.count() for ring in rings]
+        for snapshot_id in reversed(snapshot_ids):
+            must_hither("revert", snapshot_id, home=home)
+            counts = [ring.count() for ring in rings]
+            for now, later in zip(counts, last, strict=True):
+                assert sorted(now, reverse=True) == now, counts
+                assert now[-1] >= now[0] - 1, counts
+                assert now[0] < later[0], (counts, last)
+            last = counts
+        for ring in rings:
+            ring.client.close()
+        running.end()
+
+
+def test_other_chains_wait_for_who_holds_them_and_no_longer(home: Path) -> None:
+    """Nobody is answered in between; when the holder is killed, everybody is."""
+    code = """
+import asyncio, pathlib, sys
+from hither.foreign.engines.control import hold_engines
+async def hold():
+    async with hold_engines(pathlib.Path(sys.argv[1])):
+        print("held", flush=True)
+        await asyncio.Event().wait()
+asyncio.run(hold())
+"""
+    with network(home, "--quiet", "--evm", "8453", is_alone=False) as running:
+        holder = subprocess.Popen(
+            [sys.executable, "-c", code, str(home / "foreign")], stdout=subprocess.PIPE, text=True
+        )
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        urls = {row["caip2"].partition(":")[0]: row["rpc_url"] for row in running.endpoints["foreign"]}
+        methods = {"eip155": "eth_blockNumber", "bip122": "getblockcount", "solana": "getSlot"}
+        with ThreadPoolExecutor() as threads:
+            answers = [threads.submit(ask, urls[family], method) for family, method in methods.items()]
+            done, waiting = wait(answers, timeout=1)
+            holder.kill()
+            holder.wait()
+            holder.stdout.close()
+            assert (len(done), len(waiting)) == (0, 3)
+            assert all(answer.result() is not None for answer in answers)
+        must_hither("snapshot", home=home)
         running.end()
 
 

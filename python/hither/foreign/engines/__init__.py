@@ -52,6 +52,14 @@ class Engine(Protocol):
         """Make blocks at once."""
         ...
 
+    async def hold(self) -> None:
+        """Take up no request and answer nobody until ``release``, so that nothing here can lead to anything elsewhere."""
+        ...
+
+    async def release(self) -> None:
+        """Go on; no error when nothing is held."""
+        ...
+
     async def snapshot(self, name: str) -> None:
         """Remember the present under a name (letters and digits, the caller's), over a stop of any kind too.
 

@@ -179,6 +179,16 @@ class Anvil:
         if self._keeper is not None:
             await self._keeper.keep_present()
 
+    async def hold(self) -> None:
+        """Take up nothing and answer nobody; without a folder there is nothing between anvil and its clients."""
+        if self._relay is not None:
+            self._relay.gate.hold()
+
+    async def release(self) -> None:
+        """Go on."""
+        if self._relay is not None:
+            self._relay.gate.release()
+
     async def snapshot(self, name: str) -> None:
         """Remember the present under a name; with a folder, over a stop too."""
         if self._files is not None:

@@ -1,7 +1,7 @@
 """Stands between an anvil and its clients, so that nobody is told of a block that would not survive.
 
 Bytes go through as they are, HTTP and WebSocket alike. What anvil answers is held back until ``keep`` has returned: by
-then every block that anvil had when it answered is in the journal.
+then every block that anvil had when it answered is in the journal. Both directions wait at a gate.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from hither.foreign.engines.gate import Gate
 from hither.foreign.engines.http_edge import listen
 from hither.foreign.engines.ports import LOOPBACK
 from hither.foreign.errors import ForeignError
@@ -22,6 +23,7 @@ class Relay:
     def __init__(self, port: int, keep: Callable[[], Awaitable[None]]) -> None:
         (self._listener,) = listen(port)
         self.port: int = self._listener.getsockname()[1]
+        self.gate = Gate()
         self._keep = keep
         self._behind = 0
         self._server: asyncio.Server | None = None
@@ -41,6 +43,10 @@ class Relay:
         for client in self._clients:
             client.cancel()
         await asyncio.gather(*self._clients, return_exceptions=True)
+
+    async def _keep_and_wait(self) -> None:
+        await self._keep()
+        await self.gate.wait()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -68,8 +74,8 @@ class Relay:
         writer: asyncio.StreamWriter,
     ) -> None:
         """Until either side has ended."""
-        forth = asyncio.create_task(_copy(reader, requests))
-        back = asyncio.create_task(_copy(answers, writer, self._keep))
+        forth = asyncio.create_task(_copy(reader, requests, self.gate.wait))
+        back = asyncio.create_task(_copy(answers, writer, self._keep_and_wait))
         try:
             await asyncio.wait((forth, back), return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -81,12 +87,11 @@ class Relay:
 async def _copy(
     source: asyncio.StreamReader,
     target: asyncio.StreamWriter,
-    before: Callable[[], Awaitable[None]] | None = None,
+    before: Callable[[], Awaitable[None]],
 ) -> None:
     # When anvil is gone its last answer cannot be kept, so nobody gets it.
     with contextlib.suppress(OSError, ForeignError):
         while piece := await source.read(PIECE_BYTES_MAX):
-            if before is not None:
-                await before()
+            await before()
             target.write(piece)
             await target.drain()

@@ -16,6 +16,7 @@ from hither.foreign.caip import ChainId
 from hither.foreign.engines import UnknownSnapshot, faucet
 from hither.foreign.engines.bitcoin_faucet import FAUCET_ADDRESS
 from hither.foreign.engines.bitcoin_rpc import UNKNOWN_SNAPSHOT
+from hither.foreign.engines.gate import CONTROL_PATH
 from hither.foreign.engines.ports import must_be_free
 from hither.foreign.engines.process import Child, start_child
 from hither.foreign.errors import EndpointError, EngineError, TransportError
@@ -44,7 +45,7 @@ class BitcoinEngine:
         self.url = url
         self._child = child
         # It is on this machine: either it answers or it is gone.
-        self._rpc = JsonRpc(url, policy=RetryPolicy(attempts=1), timeout_seconds=60.0)
+        self._rpc = JsonRpc(url + CONTROL_PATH, policy=RetryPolicy(attempts=1), timeout_seconds=60.0)
 
     @property
     def port(self) -> int:
@@ -76,6 +77,14 @@ class BitcoinEngine:
     async def mine(self, blocks: int = 1) -> None:
         """Make blocks at once; the faucet gets their coins."""
         await self.call("generatetoaddress", blocks, FAUCET_ADDRESS)
+
+    async def hold(self) -> None:
+        """Take up nothing."""
+        await self.call("hither_hold")
+
+    async def release(self) -> None:
+        """Go on."""
+        await self.call("hither_release")
 
     async def snapshot(self, name: str) -> None:
         """Remember the present under a name, over a stop of any kind too."""

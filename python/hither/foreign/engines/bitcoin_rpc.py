@@ -21,6 +21,7 @@ from hither.foreign.engines.bitcoin_kernel import BlockRefused
 from hither.foreign.engines.bitcoin_ledger import Block, Ledger, Unspent
 from hither.foreign.engines.bitcoin_node import BitcoinNode
 from hither.foreign.engines.bitcoin_pool import RELAY_RATE, MissingInputs, Refused, parse_raw
+from hither.foreign.engines.gate import Gate
 from hither.foreign.errors import EngineError, InvalidAddress, MalformedTransaction, WrongNetwork
 
 METHOD_NOT_FOUND: Final = -32601
@@ -57,8 +58,9 @@ class Methods:
     With ``is_instant`` a block is made for each transaction that is sent.
     """
 
-    def __init__(self, node: BitcoinNode, *, is_instant: bool) -> None:
+    def __init__(self, node: BitcoinNode, gate: Gate | None = None, *, is_instant: bool) -> None:
         self._node = node
+        self._gate = gate or Gate()
         self._is_instant = is_instant
         self._started_s = time.monotonic()
         self._table: dict[str, Callable[..., Any]] = {
@@ -432,6 +434,14 @@ class Methods:
         if not isinstance(is_instant, bool):
             raise RpcError(_INVALID_PARAMETER, "true or false is needed")
         self._is_instant = is_instant
+
+    def hither_hold(self) -> None:
+        """Take up nothing from now on but what comes by ``CONTROL_PATH``."""
+        self._gate.hold()
+
+    def hither_release(self) -> None:
+        """Go on."""
+        self._gate.release()
 
     def hither_snapshot(self, name: str) -> None:
         """Remember the present under a name."""

@@ -22,6 +22,7 @@ from hither.foreign.engines import bitcoin_rpc as rpc
 from hither.foreign.engines.bitcoin_node import BitcoinNode
 from hither.foreign.engines.bitcoin_rest import NotFound, Rest
 from hither.foreign.engines.bitcoin_views import Json
+from hither.foreign.engines.gate import CONTROL_PATH, Gate
 from hither.foreign.engines.http_edge import JSON, TEXT, Answer, Edge, Server, listen, read_json
 from hither.foreign.errors import EngineError
 
@@ -32,13 +33,13 @@ BATCH_MAX: Final = 1_000
 class Application:
     """What the node answers, over whatever edge."""
 
-    def __init__(self, node: BitcoinNode, *, is_instant: bool) -> None:
-        self._methods = rpc.Methods(node, is_instant=is_instant)
+    def __init__(self, node: BitcoinNode, gate: Gate, *, is_instant: bool) -> None:
+        self._methods = rpc.Methods(node, gate, is_instant=is_instant)
         self._rest = Rest(node, self._methods)
 
     def answer(self, method: str, path: str, body: bytes) -> Answer:
         """To one HTTP request."""
-        if method == "POST" and (path == "/" or path.startswith("/wallet/")):
+        if method == "POST" and (path in ("/", CONTROL_PATH) or path.startswith("/wallet/")):
             return self.answer_rpc(body)
         try:
             result = self._rest.answer(method, path.removeprefix("/api").strip("/").split("/"), body)
@@ -99,7 +100,9 @@ async def serve(home: Path, port: int, *, is_instant: bool) -> None:
     except EngineError:
         listeners[0].close()
         raise
-    edge = Edge(Application(node, is_instant=is_instant).answer, body_bytes_max=BODY_SIZE_BYTES_MAX)
+    gate = Gate()
+    application = Application(node, gate, is_instant=is_instant)
+    edge = Edge(application.answer, body_bytes_max=BODY_SIZE_BYTES_MAX, gate=gate)
     server = Server(edge, listeners)
     try:
         await server.start()

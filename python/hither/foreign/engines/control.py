@@ -2,7 +2,9 @@
 
 The process that runs the engines serves it, the command line asks. The socket is a file that only its owner may open.
 A snapshot's name is noted once every engine has it, so that a name either covers all or is refused before anything
-has changed.
+has changed. From ``hold`` to the end of the connection that asked for it (which the kernel sees to, whatever ends who
+asked) no engine takes up or answers anything: what is remembered or taken back in between, our chain too, is of one
+moment.
 """
 
 import asyncio
@@ -31,13 +33,28 @@ class Snapshots:
         self._notes = folder / _NOTES_NAME
         self._turn = asyncio.Lock()
 
+    @contextlib.asynccontextmanager
+    async def hold(self) -> AsyncIterator[None]:
+        """Nothing moves on any chain, and nobody else may do this. Raises ``ForeignError``."""
+        async with self._turn:
+            try:
+                held = await asyncio.gather(
+                    *(engine.hold() for engine in self._engines), return_exceptions=True
+                )
+                for result in held:
+                    if isinstance(result, BaseException):
+                        raise result
+                yield
+            finally:
+                # One that has died has nobody waiting.
+                await asyncio.gather(*(engine.release() for engine in self._engines), return_exceptions=True)
+
     async def take(self, name: str) -> None:
-        """Remember the present of every engine. Raises ``ForeignError``."""
+        """Remember the present of every engine; who asks holds them. Raises ``ForeignError``."""
         if not _NAME.fullmatch(name):
             raise EngineError(f"{name!r} is not a name of a snapshot", hint="letters and digits")
-        async with self._turn:
-            await asyncio.gather(*(engine.snapshot(name) for engine in self._engines))
-            self._write([*(known for known in self._read() if known != name), name])
+        await asyncio.gather(*(engine.snapshot(name) for engine in self._engines))
+        self._write([*(known for known in self._read() if known != name), name])
 
     def must_have(self, name: str) -> None:
         """Raises ``UnknownSnapshot`` unless every engine has it."""
@@ -45,17 +62,12 @@ class Snapshots:
             raise UnknownSnapshot(f"no snapshot {name!r} covers every chain; it may have been used")
 
     async def revert(self, name: str) -> None:
-        """Every engine goes back. It and all later ones are used up. Raises ``ForeignError``."""
-        async with self._turn:
-            self.must_have(name)
-            names = self._read()
-            # Used up before the first engine moves: after a crash in the middle it covers them no more.
-            self._write(names[: names.index(name)])
-            await asyncio.gather(*(engine.revert(name) for engine in self._engines))
-
-    async def persist(self) -> None:
-        """Wait until every engine's present is on disk."""
-        await asyncio.gather(*(engine.persist() for engine in self._engines))
+        """Every engine goes back; who asks holds them. It and all later ones are used up. Raises ``ForeignError``."""
+        self.must_have(name)
+        names = self._read()
+        # Used up before the first engine moves: after a crash in the middle it covers them no more.
+        self._write(names[: names.index(name)])
+        await asyncio.gather(*(engine.revert(name) for engine in self._engines))
 
     def _read(self) -> list[str]:
         try:
@@ -89,10 +101,12 @@ async def serve_control(snapshots: Snapshots, folder: Path) -> AsyncIterator[Non
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, ValueError):
-                request = json.loads(await reader.readline())
-                writer.write(json.dumps(await _perform(snapshots, request)).encode() + b"\n")
-                await writer.drain()
+            async with contextlib.AsyncExitStack() as holding:
+                with contextlib.suppress(ConnectionError, ValueError):
+                    while line := await reader.readline():
+                        told = await _perform(snapshots, json.loads(line), holding)
+                        writer.write(json.dumps(told).encode() + b"\n")
+                        await writer.drain()
         finally:
             writer.close()
 
@@ -107,17 +121,19 @@ async def serve_control(snapshots: Snapshots, folder: Path) -> AsyncIterator[Non
         (folder / SOCKET_NAME).unlink(missing_ok=True)
 
 
-async def _perform(snapshots: Snapshots, request: dict[str, Any]) -> dict[str, Any]:
+async def _perform(
+    snapshots: Snapshots, request: dict[str, Any], holding: contextlib.AsyncExitStack
+) -> dict[str, Any]:
     try:
         match request:
+            case {"method": "hold"}:
+                await holding.enter_async_context(snapshots.hold())
             case {"method": "snapshot", "name": str(name)}:
                 await snapshots.take(name)
             case {"method": "check", "name": str(name)}:
                 snapshots.must_have(name)
             case {"method": "revert", "name": str(name)}:
                 await snapshots.revert(name)
-            case {"method": "persist"}:
-                await snapshots.persist()
             case _:
                 raise EngineError("no such request")
     except ForeignError as error:
@@ -125,8 +141,31 @@ async def _perform(snapshots: Snapshots, request: dict[str, Any]) -> dict[str, A
     return {"result": True}
 
 
-async def ask_control(folder: Path, method: str, **parameters: str) -> None:
-    """Have the engines of a running network do something. Raises ``EngineError``, ``UnknownSnapshot``."""
+class Control:
+    """The engines of a running network, in the hands of one connection. Made by ``hold_engines``."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def ask(self, method: str, **parameters: str) -> None:
+        """``snapshot``, ``check``, ``revert``. Raises ``EngineError``, ``UnknownSnapshot``."""
+        line = b""
+        with contextlib.suppress(ConnectionError):
+            self._writer.write(json.dumps({"method": method, **parameters}).encode() + b"\n")
+            await self._writer.drain()
+            line = await self._reader.readline()
+        if not line:
+            raise EngineError(f"the other chains ended before {method} was done")
+        refusal = json.loads(line).get("error")
+        if refusal is not None:
+            kind = UnknownSnapshot if refusal["code"] == UnknownSnapshot.code else EngineError
+            raise kind(refusal["message"], hint=refusal["hint"])
+
+
+@contextlib.asynccontextmanager
+async def hold_engines(folder: Path) -> AsyncIterator[Control]:
+    """Nothing moves on the other chains of a running network within. Raises ``EngineError``."""
     try:
         with _short_path(folder) as path:
             reader, writer = await asyncio.open_unix_connection(path, limit=_LINE_BYTES_MAX)
@@ -135,14 +174,8 @@ async def ask_control(folder: Path, method: str, **parameters: str) -> None:
             f"the other chains do not answer: {error.strerror}", hint="see `hither status`"
         ) from error
     try:
-        writer.write(json.dumps({"method": method, **parameters}).encode() + b"\n")
-        await writer.drain()
-        line = await reader.readline()
+        control = Control(reader, writer)
+        await control.ask("hold")
+        yield control
     finally:
         writer.close()
-    if not line:
-        raise EngineError(f"the other chains ended before {method} was done")
-    refusal = json.loads(line).get("error")
-    if refusal is not None:
-        kind = UnknownSnapshot if refusal["code"] == UnknownSnapshot.code else EngineError
-        raise kind(refusal["message"], hint=refusal["hint"])

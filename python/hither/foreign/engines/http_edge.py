@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 import uvicorn
 
+from hither.foreign.engines.gate import CONTROL_PATH, Gate
 from hither.foreign.engines.ports import LOOPBACK
 from hither.foreign.errors import EngineError
 
@@ -30,7 +31,10 @@ _CORS: Final = (
 
 
 class Edge:
-    """The ASGI callable: ``answer`` takes method, path and body; ``serve_socket`` a WebSocket's two ends."""
+    """The ASGI callable: ``answer`` takes method, path and body; ``serve_socket`` a WebSocket's two ends.
+
+    Requests wait at the ``gate`` before they are taken up.
+    """
 
     def __init__(
         self,
@@ -38,8 +42,10 @@ class Edge:
         *,
         body_bytes_max: int,
         serve_socket: Callable[[Receive, Send], Awaitable[None]] | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self._answer = answer
+        self._gate = gate or Gate()
         self._body_bytes_max = body_bytes_max
         self._serve_socket = serve_socket
 
@@ -50,11 +56,19 @@ class Edge:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket" and self._serve_socket is not None:
-            await self._serve_socket(receive, send)
+
+            async def receive_at_gate() -> Message:
+                message = await receive()
+                await self._gate.wait()
+                return message
+
+            await self._serve_socket(receive_at_gate, send)
         if scope["type"] != "http":
             return
         method = scope["method"]
         body = await self._read_body(receive)
+        if scope["path"] != CONTROL_PATH:
+            await self._gate.wait()
         if body is None:
             status, kind, content = 413, TEXT, b"the request is too large"
         elif method == "OPTIONS":

@@ -17,6 +17,7 @@ import msgspec
 
 from hither.foreign.caip import ChainId
 from hither.foreign.engines import faucet
+from hither.foreign.engines.gate import Gate
 from hither.foreign.engines.http_edge import (
     JSON,
     TEXT,
@@ -99,7 +100,13 @@ class SolanaEngine:
         self.inner = inner
         self._ending = ending
         application = Application(Methods(inner))
-        edge = Edge(application.route, body_bytes_max=BODY_BYTES_MAX, serve_socket=application.serve_socket)
+        self._gate = Gate()
+        edge = Edge(
+            application.route,
+            body_bytes_max=BODY_BYTES_MAX,
+            serve_socket=application.serve_socket,
+            gate=self._gate,
+        )
         self._server = Server(edge, listeners)
 
     @property
@@ -132,6 +139,14 @@ class SolanaEngine:
     async def mine(self, blocks: int = 1) -> None:
         """Let slots pass."""
         self.inner.let_pass(blocks)
+
+    async def hold(self) -> None:
+        """Take up nothing."""
+        self._gate.hold()
+
+    async def release(self) -> None:
+        """Go on."""
+        self._gate.release()
 
     async def snapshot(self, name: str) -> None:
         """Remember the present under a name, over a stop of any kind too."""
