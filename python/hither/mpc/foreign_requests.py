@@ -5,7 +5,7 @@ every client computes alike; neither who asked nor when is in it. Source: near/m
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,14 +16,17 @@ from hither.codec.borsh import (
     HASH,
     STRING,
     U8,
+    U32,
     U64,
     Codec,
     chosen,
     constant,
     fixed,
+    mapped,
     option,
     record,
     sequence,
+    tuple_of,
 )
 
 PAYLOAD_VERSION: Final = 1
@@ -104,7 +107,28 @@ class EvmQuestion(msgspec.Struct, frozen=True):
     finality: str
 
 
-Question = BitcoinQuestion | EvmQuestion
+class Indexed(msgspec.Struct, frozen=True):
+    """Asks for one of several things by its number; ``name`` and ``field`` as in the contract's JSON."""
+
+    name: str
+    field: str
+    index: int
+
+
+class UnservedQuestion(msgspec.Struct, frozen=True):
+    """About a chain that this program does not look at; it is read so that it can be refused by name.
+
+    ``account`` (workchain and hash) is TON's alone.
+    """
+
+    chain: str
+    transaction_id: bytes
+    finality: str
+    extractors: tuple[BlockHash | Indexed, ...]
+    account: tuple[int, bytes] | None = None
+
+
+Question = BitcoinQuestion | EvmQuestion | UnservedQuestion
 
 
 class ForeignTxRequest(msgspec.Struct, frozen=True):
@@ -151,6 +175,12 @@ _BITCOIN_EXTRACTOR: Codec[BlockHash] = chosen(lambda _: 0, {0: _BLOCK_HASH})
 _EVM_EXTRACTOR: Codec[BlockHash | Log] = chosen(
     lambda one: 1 if isinstance(one, Log) else 0, {0: _BLOCK_HASH, 1: record(Log, {"log_index": U64})}
 )
+_NO_ACCOUNT: Codec[None] = constant(None)
+_TON_ACCOUNT: Codec[tuple[int, bytes]] = mapped(
+    tuple_of(U32, HASH),
+    lambda account: (account[0] % 2**32, account[1]),
+    lambda wire: (wire[0] - 2**32 * (wire[0] >= 2**31), wire[1]),
+)
 _FINALITY: Codec[str] = chosen(FINALITIES.index, {tag: constant(name) for tag, name in enumerate(FINALITIES)})
 
 
@@ -164,14 +194,84 @@ def _make_evm(name: str) -> Codec[EvmQuestion]:
     return record(EvmQuestion, fields)
 
 
+def _name_by_tag(names: Sequence[str]) -> Codec[str]:
+    return chosen(names.index, {tag: constant(name) for tag, name in enumerate(names)})
+
+
+def _make_unserved(
+    chain: str,
+    finalities: Sequence[str],
+    extractors: Mapping[int, tuple[str, str] | None],
+    *,
+    id_codec: Codec[bytes] = HASH,
+    index_codec: Codec[int] = U64,
+    account_codec: Codec[Any] = _NO_ACCOUNT,
+) -> Codec[UnservedQuestion]:
+    """``extractors``: name and field by tag; None is a block hash."""
+    variants: dict[int, Codec[Any]] = {
+        tag: _BLOCK_HASH
+        if names is None
+        else record(Indexed, {"name": constant(names[0]), "field": constant(names[1]), "index": index_codec})
+        for tag, names in extractors.items()
+    }
+    tags = {None if names is None else names[0]: tag for tag, names in extractors.items()}
+    extractor: Codec[BlockHash | Indexed] = chosen(lambda one: tags[getattr(one, "name", None)], variants)
+    fields: dict[str, Codec[Any]] = {
+        "chain": constant(chain),
+        "transaction_id": id_codec,
+        "account": account_codec,
+        "finality": _name_by_tag(finalities),
+        "extractors": sequence(extractor),
+    }
+    return record(UnservedQuestion, fields)
+
+
+_SOLANA_EXTRACTORS: Final = {0: ("SolanaProgramIdIndex", "ix_index"), 1: ("SolanaDataHash", "ix_index")}
+_EVENT: Final = {1: ("Event", "event_index")}
+_UNSERVED: Final[dict[str, tuple[int, Codec[UnservedQuestion]]]] = {
+    "Solana": (
+        2,
+        _make_unserved(
+            "Solana",
+            ("Processed", "Confirmed", "Finalized"),
+            _SOLANA_EXTRACTORS,
+            id_codec=fixed(64),
+            index_codec=U32,
+        ),
+    ),
+    "Starknet": (
+        4,
+        _make_unserved("Starknet", ("AcceptedOnL2", "AcceptedOnL1"), {0: None, 1: ("Log", "log_index")}),
+    ),
+    "Ton": (
+        10,
+        _make_unserved(
+            "Ton", ("MasterchainIncluded",), {1: ("Log", "message_index")}, account_codec=_TON_ACCOUNT
+        ),
+    ),
+    "Aptos": (11, _make_unserved("Aptos", ("Committed",), _EVENT)),
+    "Sui": (12, _make_unserved("Sui", ("Checkpointed",), _EVENT)),
+}
+
+
+def _choose_tag(question: Question) -> int:
+    match question:
+        case BitcoinQuestion():
+            return _BITCOIN_TAG
+        case EvmQuestion():
+            return _EVM_TAGS[question.chain]
+    return _UNSERVED[question.chain][0]
+
+
 _QUESTION: Codec[Question] = chosen(
-    lambda question: _BITCOIN_TAG if isinstance(question, BitcoinQuestion) else _EVM_TAGS[question.chain],
+    _choose_tag,
     {
         _BITCOIN_TAG: record(
             BitcoinQuestion,
             {"transaction_id": HASH, "confirmations": U64, "extractors": sequence(_BITCOIN_EXTRACTOR)},
         ),
         **{tag: _make_evm(name) for name, tag in _EVM_TAGS.items()},
+        **dict(_UNSERVED.values()),
     },
 )
 FOREIGN_REQUEST: Final[Codec[ForeignTxRequest]] = record(
@@ -216,8 +316,13 @@ def compute_payload_hash(question: Question, values: tuple[Value, ...]) -> bytes
     return hashlib.sha256(body).digest()
 
 
-def _extractor_to_json(extractor: BlockHash | Log) -> Any:
-    return {"Log": {"log_index": extractor.log_index}} if isinstance(extractor, Log) else "BlockHash"
+def _extractor_to_json(extractor: BlockHash | Log | Indexed) -> Any:
+    match extractor:
+        case Log(log_index):
+            return {"Log": {"log_index": log_index}}
+        case Indexed(name, field, index):
+            return {name: {field: index}}
+    return "BlockHash"
 
 
 def question_to_json(question: Question) -> dict[str, Any]:
@@ -228,6 +333,9 @@ def question_to_json(question: Question) -> dict[str, Any]:
     }
     if isinstance(question, BitcoinQuestion):
         return {"Bitcoin": body | {"confirmations": question.confirmations}}
+    if isinstance(question, UnservedQuestion) and question.account is not None:
+        workchain, account_hash = question.account
+        body["account"] = {"workchain": workchain, "hash": account_hash.hex()}
     return {question.chain: body | {"finality": question.finality}}
 
 

@@ -19,6 +19,7 @@ from hither.mpc.foreign_requests import (
     EvmQuestion,
     ForeignTxRequest,
     Question,
+    UnservedQuestion,
     Value,
     compute_payload_hash,
     count_quorum,
@@ -49,6 +50,8 @@ class Inspector:
     async def inspect(self, question: Question) -> bytes:
         """The payload to sign. Raises ``NotConfirmed``."""
         urls = self.urls.get(question.chain, ())
+        if isinstance(question, UnservedQuestion):
+            raise NotConfirmed(f"this node cannot look at {question.chain}", "UnsupportedForeignChain")
         if not urls:
             raise NotConfirmed(f"this node has no endpoint of {question.chain}", "UnsupportedForeignChain")
         found = await asyncio.gather(*(_ask(url, question) for url in urls))
@@ -73,7 +76,7 @@ async def look_for(asked: AnyRequest, inspector: Inspector) -> AnyRequest:
     return SignatureRequest(bytes(32), EcdsaPayload(payload_hash), asked.domain_id)
 
 
-async def _ask(url: str, question: Question) -> tuple[bytes | None, str]:
+async def _ask(url: str, question: BitcoinQuestion | EvmQuestion) -> tuple[bytes | None, str]:
     """One endpoint's payload, or why it gives none."""
     rpc = JsonRpc(url, policy=RetryPolicy(attempts=1), timeout_seconds=TIMEOUT_SECONDS)
     look: Callable[[JsonRpc], Awaitable[tuple[Value, ...]]]

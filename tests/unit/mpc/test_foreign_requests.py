@@ -1,8 +1,12 @@
 """What is signed about transactions of other chains: hashes that NEAR's signing network publishes."""
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from hither.mpc.foreign_requests import (
+    CHAIN_TAGS,
     FOREIGN_REQUEST,
     BitcoinBlock,
     BitcoinQuestion,
@@ -10,13 +14,17 @@ from hither.mpc.foreign_requests import (
     EvmBlock,
     EvmQuestion,
     ForeignTxRequest,
+    Indexed,
     Log,
     Question,
+    UnservedQuestion,
     Value,
     compute_payload_hash,
     encode_providers,
     foreign_request_to_json,
 )
+from hither.mpc.inspector import Inspector, NotConfirmed
+from hither.mpc.requests import decode_storage_key, encode_storage_key
 
 
 @pytest.mark.parametrize(
@@ -58,6 +66,78 @@ def test_request_reads_as_it_was_written() -> None:
         "domain_id": 2,
         "payload_version": 1,
     }
+
+
+UNSERVED = (
+    (
+        UnservedQuestion("Solana", b"\x04" * 64, "Confirmed", (Indexed("SolanaDataHash", "ix_index", 3),)),
+        "02" + "04" * 64 + "01" + "01000000" + "01" + "03000000",
+        {"tx_id": "04" * 64, "finality": "Confirmed", "extractors": [{"SolanaDataHash": {"ix_index": 3}}]},
+    ),
+    (
+        UnservedQuestion(
+            "Starknet", b"\x77" * 32, "AcceptedOnL1", (BlockHash(), Indexed("Log", "log_index", 2))
+        ),
+        "04" + "77" * 32 + "01" + "02000000" + "00" + "01" + "0200000000000000",
+        {
+            "tx_id": "77" * 32,
+            "finality": "AcceptedOnL1",
+            "extractors": ["BlockHash", {"Log": {"log_index": 2}}],
+        },
+    ),
+    (
+        UnservedQuestion(
+            "Ton",
+            b"\x05" * 32,
+            "MasterchainIncluded",
+            (Indexed("Log", "message_index", 1),),
+            (-1, b"\x06" * 32),
+        ),
+        "0a" + "05" * 32 + "ffffffff" + "06" * 32 + "00" + "01000000" + "01" + "0100000000000000",
+        {
+            "tx_id": "05" * 32,
+            "account": {"workchain": -1, "hash": "06" * 32},
+            "finality": "MasterchainIncluded",
+            "extractors": [{"Log": {"message_index": 1}}],
+        },
+    ),
+    (
+        UnservedQuestion("Aptos", b"\x08" * 32, "Committed", (Indexed("Event", "event_index", 1),)),
+        "0b" + "08" * 32 + "00" + "01000000" + "01" + "0100000000000000",
+        {"tx_id": "08" * 32, "finality": "Committed", "extractors": [{"Event": {"event_index": 1}}]},
+    ),
+    (
+        UnservedQuestion("Sui", b"\x09" * 32, "Checkpointed", (Indexed("Event", "event_index", 1),)),
+        "0c" + "09" * 32 + "00" + "01000000" + "01" + "0100000000000000",
+        {"tx_id": "09" * 32, "finality": "Checkpointed", "extractors": [{"Event": {"event_index": 1}}]},
+    ),
+)
+"""Questions about chains that no node looks at, in borsh by hand, and in JSON."""
+
+
+@pytest.mark.parametrize(
+    ("question", "data", "json"), UNSERVED, ids=lambda value: getattr(value, "chain", "")
+)
+def test_questions_about_other_chains_are_read_and_refused(
+    question: UnservedQuestion, data: str, json: dict[str, Any]
+) -> None:
+    """At once, whatever endpoints there are: without that they would wait until they time out."""
+    stored = b"\2" + bytes.fromhex(data) + (2).to_bytes(8, "little") + b"\1\0"
+    request = decode_storage_key(stored)
+    assert request == ForeignTxRequest(question, 2)
+    assert encode_storage_key(request) == stored
+    assert foreign_request_to_json(request)["request"] == {question.chain: json}
+    with pytest.raises(NotConfirmed, match=f"cannot look at {question.chain}") as caught:
+        asyncio.run(Inspector({question.chain: ("http://127.0.0.1:1",)}).inspect(question))
+    assert caught.value.code == "UnsupportedForeignChain"
+
+
+def test_every_chain_of_the_contract_is_read() -> None:
+    """Those that are looked at, and the others."""
+    names = {question.chain for question, _, _ in UNSERVED}
+    for chain in CHAIN_TAGS.keys() - names - {"Bitcoin"}:
+        question = EvmQuestion(chain, bytes(32), (), "Latest")
+        assert decode_storage_key(encode_storage_key(ForeignTxRequest(question, 2))) is not None
 
 
 def test_providers_are_written_as_published() -> None:
