@@ -134,9 +134,9 @@ def strip_serializers(parameters: str) -> str:
     return re.sub(r"#\[serializer\(borsh\)\]", "", parameters)
 
 
-def read_exports() -> set[str]:
-    """The functions that the committed wasm exports."""
-    wasm = WASM.read_bytes()
+def read_exports(file: Path = WASM) -> set[str]:
+    """The functions that a committed wasm exports."""
+    wasm = file.read_bytes()
     at, exports = 8, set()
     while at < len(wasm):
         section, (size, start) = wasm[at], read_number(wasm, at + 1)

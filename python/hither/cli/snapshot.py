@@ -8,6 +8,11 @@ import click
 from hither.cli.problems import home_option, must_call, must_connect, must_read_endpoints, node_option, stop
 from hither.sdk.endpoints import resolve_home
 
+LEFT_OUT_NOTE = (
+    "our chain alone is in it: key shares of signing nodes never leave their home, and without them other chains are of "
+    "no use. Run it with `hither up --alone`"
+)
+
 
 @click.group("snapshot", invoke_without_command=True)
 @home_option
@@ -43,8 +48,8 @@ def command(context: click.Context, home: str | None, node: str | None) -> None:
 def save_command(name: Path, home: str | None) -> None:
     """Pack our chain, with its keys, into NAME.hither, a file that a team can share. Stop the network first.
 
-    Other chains and the signing nodes' stores are not in it: what is loaded runs with `hither up --alone` or
-    `hither node run`.
+    Key shares of signing nodes never leave their home; without them accounts' addresses on other chains sign nothing,
+    so those chains are not in it either. What is loaded runs with `hither up --alone` or `hither node run`.
     """
     from hither.node.archive import save_home
     from hither.node.home import HomeProblem, is_initialized, lock_home
@@ -54,10 +59,12 @@ def save_command(name: Path, home: str | None) -> None:
         stop(f"{folder} holds no chain")
     try:
         with lock_home(folder):
-            save_home(folder, file)
+            left_out = save_home(folder, file)
     except (HomeProblem, OSError) as problem:
         stop(str(problem))
     click.echo(f"saved {file}")
+    if left_out:
+        click.echo(LEFT_OUT_NOTE)
 
 
 @command.command("load")
@@ -71,10 +78,12 @@ def load_command(name: Path, home: str | None) -> None:
     folder, file = resolve_home(home), add_suffix(name)
     try:
         with lock_home(folder):
-            load_home(file, folder)
+            left_out = load_home(file, folder)
     except (HomeProblem, OSError) as problem:
         stop(str(problem))
     click.echo(f"loaded {file} into {folder}")
+    if left_out:
+        click.echo(LEFT_OUT_NOTE)
 
 
 def add_suffix(name: Path) -> Path:

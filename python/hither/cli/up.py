@@ -27,6 +27,7 @@ from hither.cli.node import (
 from hither.cli.ports import describe_owner
 from hither.cli.problems import home_option, stop
 from hither.foreign.engines.ports import find_next_free_port, is_free
+from hither.node.archive import LOADED_FILE
 from hither.node.fork.pin import FORK_FILE, ForkPin
 from hither.node.home import (
     DATA_FOLDER,
@@ -161,6 +162,11 @@ def command(
         with lock_home(folder):
             if fresh:
                 wipe(folder)
+            if not alone and (folder / LOADED_FILE).exists():
+                raise HomeProblem(
+                    f"the chain in {folder} was loaded from a snapshot, and its signing nodes' keys stayed where it was "
+                    "saved; run it with --alone, or begin anew with --fresh"
+                )
             pin = find_fork(folder, fork, block)
             options = DevelopmentOptions(
                 genesis_height=0 if pin is None else pin.height,

@@ -32,6 +32,13 @@ ARCHIVE_FORMAT: Final = "hither-snapshot-1"
 MANIFEST: Final = "manifest.json"
 SUFFIX: Final = ".hither"
 LOADING_FOLDER: Final = ".loading"
+LEFT_OUT: Final = ("mpc", "foreign")
+"""Folders that never leave a home: key shares belong to their nodes alone, and databases of other programs' chains are
+for the version of the program that wrote them."""
+
+LOADED_FILE: Final = "loaded.json"
+"""Beside a chain that was saved from a home with such folders, and says which: its signing network cannot go on here."""
+
 LOCK_FILES: Final = ("lock.mdb", "writer.lock")
 MANIFEST_BYTES_MAX: Final = 1 << 20
 
@@ -40,8 +47,11 @@ class InvalidArchive(HomeProblem):
     """The file is no snapshot that this program reads, or it is damaged. Nothing was changed."""
 
 
-def save_home(home: Path, file: Path) -> None:
-    """Pack the chain of a home that nobody uses: the caller holds its lock. Raises ``HomeProblem``, ``OSError``."""
+def save_home(home: Path, file: Path) -> list[str]:
+    """Pack the chain of a home that nobody uses: the caller holds its lock. Returns what of ``LEFT_OUT`` is not in it.
+
+    Raises ``HomeProblem``, ``OSError``.
+    """
     read_home(home)  # What cannot be started is not packed.
     if not (home / DATA_FOLDER).exists():
         raise HomeProblem(f"{home} holds no chain yet; run its network first")
@@ -58,7 +68,8 @@ def save_home(home: Path, file: Path) -> None:
     files = sorted(path for path in (home / DATA_FOLDER).iterdir() if path.is_file())
     names += [f"{DATA_FOLDER}/{path.name}" for path in files if path.name not in LOCK_FILES]
     hashes = {name: _compute_sha256(home / name) for name in names}
-    manifest = json.dumps({"format": ARCHIVE_FORMAT, "sha256": hashes}).encode()
+    left_out = [name for name in (*LEFT_OUT, LOADED_FILE) if (home / name).exists()]
+    manifest = json.dumps({"format": ARCHIVE_FORMAT, "sha256": hashes, "left_out": left_out}).encode()
     temporary = file.with_name(f".{file.name}.new")
     try:
         with tarfile.open(temporary, "w:gz", compresslevel=6) as archive:
@@ -70,10 +81,11 @@ def save_home(home: Path, file: Path) -> None:
         temporary.replace(file)
     finally:
         temporary.unlink(missing_ok=True)
+    return left_out
 
 
-def load_home(file: Path, home: Path) -> None:
-    """Lay a packed chain out in a home without one, whose lock the caller holds.
+def load_home(file: Path, home: Path) -> list[str]:
+    """Lay a packed chain out in a home without one, whose lock the caller holds. Returns what its home had beside it.
 
     Raises ``HomeProblem``, ``OSError``.
     """
@@ -83,21 +95,25 @@ def load_home(file: Path, home: Path) -> None:
     shutil.rmtree(loading, ignore_errors=True)
     try:
         try:
-            _unpack(file, loading)
+            left_out = _unpack(file, loading)
         except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise InvalidArchive(f"{file} is damaged, or no snapshot: {error}") from None
         read_home(loading)
+        if left_out:
+            (loading / LOADED_FILE).write_text(json.dumps({"left_out": left_out}))
         shutil.rmtree(home / DATA_FOLDER, ignore_errors=True)
         # genesis.json last, because its presence says that the rest is complete.
         for path in sorted(loading.iterdir(), key=lambda path: path.name == GENESIS_FILE):
             path.replace(home / path.name)
     finally:
         shutil.rmtree(loading, ignore_errors=True)
+    return left_out
 
 
-def _unpack(file: Path, folder: Path) -> None:
+def _unpack(file: Path, folder: Path) -> list[str]:
     with tarfile.open(file, "r:gz") as archive:
-        hashes = _read_manifest(archive, file)
+        manifest = _read_manifest(archive, file)
+        hashes = {str(name): str(value) for name, value in manifest["sha256"].items()}
         (folder / DATA_FOLDER).mkdir(parents=True)
         for member in archive.getmembers()[1:]:
             expected = hashes.pop(member.name, None)
@@ -108,9 +124,10 @@ def _unpack(file: Path, folder: Path) -> None:
                 raise InvalidArchive(f"{file} is damaged: {member.name} is not what was saved")
     if hashes:
         raise InvalidArchive(f"{file} is damaged: {next(iter(hashes))} is missing")
+    return [str(name) for name in manifest.get("left_out", ())]
 
 
-def _read_manifest(archive: tarfile.TarFile, file: Path) -> dict[str, str]:
+def _read_manifest(archive: tarfile.TarFile, file: Path) -> dict[str, Any]:
     member = archive.next()
     content: Any = None
     if (
@@ -130,10 +147,9 @@ def _read_manifest(archive: tarfile.TarFile, file: Path) -> dict[str, str]:
         raise InvalidArchive(
             f"{file} has format {content['format']!r}, this program reads {ARCHIVE_FORMAT!r}"
         )
-    hashes = content.get("sha256")
-    if not isinstance(hashes, dict):
+    if not isinstance(content.get("sha256"), dict) or not isinstance(content.get("left_out", []), list):
         raise InvalidArchive(f"{file} is damaged: its manifest names no files")
-    return {str(name): str(value) for name, value in hashes.items()}
+    return content
 
 
 def _is_inside(name: str) -> bool:

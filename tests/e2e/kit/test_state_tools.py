@@ -155,3 +155,22 @@ def test_chain_is_shared_as_a_file(tmp_path: Path) -> None:
         client.transfer("bob.near", "1 N")
     again = hither("snapshot", "load", str(file), home=second)
     assert (again.returncode, "already" in again.stderr) == (1, True)
+
+
+def test_snapshot_says_that_other_chains_and_signing_keys_stay(tmp_path: Path) -> None:
+    """And a whole network does not begin on a chain whose signing keys are elsewhere; our chain alone does."""
+    first, second, file = tmp_path / "first", tmp_path / "second", tmp_path / "team.hither"
+    with LocalNetwork(home=first):
+        pass
+    (first / "mpc").mkdir()
+    for arguments, home in ((("save", str(file)), first), (("load", str(file)), second)):
+        assert "key shares of signing nodes never leave" in must_hither("snapshot", *arguments, home=home)
+    whole = hither("up", home=second)
+    assert whole.returncode == 1 and "signing nodes' keys stayed where it was saved" in whole.stderr
+    with running_network(second, "--quiet") as running:
+        running.end()
+    again = tmp_path / "again.hither"
+    assert "never leave" in must_hither("snapshot", "save", str(again), home=second)
+    with running_network(second, "--quiet", "--fresh") as running:
+        running.end()
+    assert "never leave" not in must_hither("snapshot", "save", str(again), home=second)
