@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from hither.client import AsyncClient, UnknownBlock
+from hither.client import AsyncClient, ClientError, RpcError, UnknownBlock
 from hither.client.operations import Finality
 from hither.codec import base58
 from hither.codec.borsh import InvalidBorsh
@@ -22,10 +22,12 @@ from hither.mpc.requests import (
     AnyRequest,
     decode_storage_key,
     decode_waiting,
+    encode_storage_key,
 )
 
 logger = logging.getLogger(__name__)
 BEHIND_BLOCKS_MAX: Final = 10
+TOO_LARGE: Final = "TOO_LARGE_CONTRACT_STATE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +62,32 @@ class Follower:
             if self._block_hash:
                 logger.info("the chain went back from height %d and is at %d", self.height, head.height)
                 self._listener.over()
-            new = await self._find_first(str(head.hash), head.height)
-        for block in reversed(new):
-            await self._read_block(block)
+            await self._begin(await self._find_first(str(head.hash), head.height))
+        else:
+            for block in reversed(new):
+                await self._read_block(block, self._listener)
         return head.height
+
+    async def _begin(self, blocks: list[dict[str, Any]]) -> None:
+        """Tell of what still waits after these blocks alone: nobody is to work for what was answered in them."""
+        waiting: dict[tuple[bytes, bytes], Request] = {}
+
+        def see(request: Request) -> None:
+            waiting.setdefault((encode_storage_key(request.request), request.id), request)
+
+        def lose(request: AnyRequest) -> None:
+            gone = encode_storage_key(request)
+            for name in [name for name in waiting if name[0] == gone]:
+                del waiting[name]
+
+        try:
+            for block in reversed(blocks):
+                await self._read_block(block, Listener(see, lose, self._listener.over))
+        except ClientError:
+            self._block_hash = ""  # Nothing of this was told: the next time it begins here again.
+            raise
+        for request in waiting.values():
+            self._listener.seen(request)
 
     async def _find_new(self, block_hash: str) -> list[dict[str, Any]] | None:
         """Blocks after the one read last, newest first; None if the chain does not lead back to that one.
@@ -84,10 +108,7 @@ class Follower:
 
     async def _find_first(self, block_hash: str, height: int) -> list[dict[str, Any]]:
         """The newest block and, if anything waits there, those in which it may have come in."""
-        waiting: list[bytes] = []
-        for prefix in REQUEST_PREFIXES:
-            waiting += await self._client.get_state(self._contract_id, prefix=prefix, at=height)
-        is_one_enough = not any(decode_storage_key(key) is not None for key in waiting)
+        is_one_enough = not await self._may_wait(height)
         blocks: list[dict[str, Any]] = []
         while block := await self._get_block_optional(block_hash):
             if block["header"]["height"] <= height - LIFE_BLOCKS:
@@ -98,6 +119,20 @@ class Follower:
             block_hash = block["header"]["prev_hash"]
         return blocks
 
+    async def _may_wait(self, height: int) -> bool:
+        """Whether any request waits, as far as one can know."""
+        try:
+            for prefix in REQUEST_PREFIXES:
+                keys = await self._client.get_state(self._contract_id, prefix=prefix, at=height)
+                if any(decode_storage_key(key) is not None for key in keys):
+                    return True
+        except RpcError as error:
+            # NEAR's nodes show no state of contracts that hold more than 50 kB, not even a part of it.
+            if error.code != TOO_LARGE:
+                raise
+            return True
+        return False
+
     async def _get_block_optional(self, block_hash: str) -> dict[str, Any] | None:
         try:
             block: dict[str, Any] = await self._client.request(
@@ -107,7 +142,7 @@ class Follower:
             return None
         return block
 
-    async def _read_block(self, block: dict[str, Any]) -> None:
+    async def _read_block(self, block: dict[str, Any], listener: Listener) -> None:
         header = block["header"]
         params = {
             "block_id": header["hash"],
@@ -117,21 +152,22 @@ class Follower:
         }
         answer = await self._client.request("EXPERIMENTAL_changes", params, is_repeatable=True)
         for entry in answer["changes"]:
-            self._read_change(header, entry["type"], entry["change"])
+            _read_change(header, entry["type"], entry["change"], listener)
         self.height, self._block_hash = header["height"], header["hash"]
 
-    def _read_change(self, header: dict[str, Any], kind: str, change: dict[str, str]) -> None:
-        request = decode_storage_key(b64decode(change["key_base64"]))
-        if request is None:
-            return
-        if kind == "data_deletion":
-            self._listener.gone(request)
-            return
-        try:
-            # Equal requests share one answer: the first yield names them all.
-            waiting = decode_waiting(b64decode(change["value_base64"]))
-        except InvalidBorsh:
-            logger.warning("the contract keeps a request in a form that this program does not know")
-            return
-        entropy, block_hash = base58.decode(header["random_value"]), base58.decode(header["hash"])
-        self._listener.seen(Request(waiting[0], request, entropy, header["height"], block_hash))
+
+def _read_change(header: dict[str, Any], kind: str, change: dict[str, str], listener: Listener) -> None:
+    request = decode_storage_key(b64decode(change["key_base64"]))
+    if request is None:
+        return
+    if kind == "data_deletion":
+        listener.gone(request)
+        return
+    try:
+        # Equal requests share one answer: the first yield names them all.
+        waiting = decode_waiting(b64decode(change["value_base64"]))
+    except InvalidBorsh:
+        logger.warning("the contract keeps a request in a form that this program does not know")
+        return
+    entropy, block_hash = base58.decode(header["random_value"]), base58.decode(header["hash"])
+    listener.seen(Request(waiting[0], request, entropy, header["height"], block_hash))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hither.client import UnknownBlock
+from hither.client import RpcError, UnknownBlock
 from hither.codec import base58
 from hither.mpc.engine import LIFE_BLOCKS, Request
 from hither.mpc.follower import Follower, Listener
@@ -37,6 +37,8 @@ class Chain:
     waiting: dict[bytes, bytes] = field(default_factory=dict)
     head: str = GENESIS
     asked: int = 0
+    is_too_large: bool = False
+    silent_at: str = ""
 
     def grow(self, height: int, asked: int | None = None, answered: int | None = None, fork: str = "") -> str:
         """A block in which a request comes in, or is answered."""
@@ -70,12 +72,16 @@ class Chain:
 
     async def get_state(self, _contract_id: str, *, prefix: bytes, at: int) -> dict[bytes, bytes]:
         assert at == self.blocks[self.head]["header"]["height"]
+        if self.is_too_large:
+            raise RpcError({"cause": {"name": "TOO_LARGE_CONTRACT_STATE"}}, 200)
         return {key: value for key, value in self.waiting.items() if key.startswith(prefix)}
 
     async def request(self, method: str, params: dict[str, Any], *, is_repeatable: bool) -> Any:
         self.asked += 1
         assert is_repeatable
         if method == "EXPERIMENTAL_changes":
+            if params["block_id"] == self.silent_at:
+                raise RpcError({"cause": {"name": "INTERNAL_ERROR"}}, 500)
             return {"changes": self.changes[params["block_id"]]}
         if params["block_id"] not in self.blocks:
             raise UnknownBlock({"cause": {"name": "UNKNOWN_BLOCK"}}, 200)
@@ -138,6 +144,33 @@ def test_whoever_comes_later_sees_the_same(chain: Chain) -> None:
     late.read()
     assert late.seen == early.seen
     assert late.seen[0].key == early.seen[0].key
+
+
+def test_a_contract_that_holds_much_is_read_from_its_blocks(chain: Chain) -> None:
+    """Nodes show no state of one with more than 50 kB; a reader that starts sees what waits all the same, and that alone."""
+    chain.grow(4, asked=7)
+    chain.grow(5, asked=8)
+    chain.grow(6, answered=7)
+    whole = Reader(chain)
+    whole.read()
+    chain.is_too_large = True
+    late = Reader(chain)
+    late.read()
+    assert [request.request for request in late.seen] == [make_request(8)]
+    assert (late.seen, late.gone) == (whole.seen, [])
+
+
+def test_a_beginning_that_fails_begins_again(chain: Chain) -> None:
+    """What was read before the node stopped answering is not lost."""
+    chain.grow(4, asked=7)
+    chain.silent_at = chain.grow(5)
+    reader = Reader(chain)
+    with pytest.raises(RpcError):
+        reader.read()
+    assert reader.seen == []
+    chain.silent_at = ""
+    reader.read()
+    assert [request.request for request in reader.seen] == [make_request(7)]
 
 
 def test_skipped_heights_cost_nothing(chain: Chain) -> None:
