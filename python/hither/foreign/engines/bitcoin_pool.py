@@ -1,7 +1,7 @@
 """Transactions that wait for a block, and which of them a node takes: Bitcoin Core's checks in Bitcoin Core's order.
 
 Reasons are Core's reject strings of the 29 series. Consensus rules are judged again by the kernel, in the scripts here
-and in the block that includes them. Left out against Core: packages, version 3 topology, expiry, and a full pool.
+and in the block that includes them. Left out against Core: packages, expiry, and a full pool.
 """
 
 import time
@@ -19,6 +19,7 @@ from btclib.tx import Coin as LibraryCoin
 from btclib.tx import Tx, TxOut, assert_sequence_locks, is_final
 
 from hither.foreign.bitcoin_transactions import SATOSHIS_MAX
+from hither.foreign.engines.bitcoin_family import VERSION, FamilyError, name_transaction, validate_family
 from hither.foreign.engines.bitcoin_kernel import Kernel
 from hither.foreign.engines.bitcoin_ledger import Ledger, Point, Unspent, list_points, list_scripts
 from hither.foreign.errors import MalformedTransaction
@@ -161,7 +162,8 @@ class Pool:
         if fee < fee_from_vsize(size, FeeRate(sats_per_kvbyte=RELAY_RATE)):
             least = fee_from_vsize(size, FeeRate(sats_per_kvbyte=RELAY_RATE))
             raise Refused("min relay fee not met", f"{fee} < {least}")
-        replaces = self._validate_replacement(transaction, rivals, fee, size)
+        siblings = self._validate_family(transaction, rivals, size)
+        replaces = self._validate_replacement(transaction, rivals, fee, size, siblings)
         ancestors = self.list_ancestors(transaction)
         if len(ancestors) + 1 > ANCESTORS_MAX:
             raise Refused(
@@ -245,11 +247,32 @@ class Pool:
             raise Refused("bad-txns-too-many-sigops", str(cost))
         return policy.virtual_size(transaction.weight, sig_op_cost=cost)
 
+    def _validate_family(self, transaction: Tx, rivals: Sequence[bytes], size: int) -> list[bytes]:
+        """The other child of its parent, which must leave for it: the rules of version 3 allow one."""
+        ancestors = sorted(self.list_ancestors(transaction))
+        try:
+            validate_family(transaction, size, (self.entries[one].transaction for one in ancestors))
+        except FamilyError as error:
+            raise Refused("TRUC-violation", str(error)) from None
+        if transaction.version != VERSION or not ancestors:
+            return []
+        siblings = self.list_descendants(ancestors[0])[1:]
+        if not siblings or any(one in rivals for one in siblings):
+            return []
+        # Two can be there after a reorganisation alone, and then none of them is chosen.
+        if len(siblings) > 1:
+            raise Refused(
+                "TRUC-violation", f"{name_transaction(transaction)} would exceed descendant count limit"
+            )
+        return siblings
+
     def _validate_replacement(
-        self, transaction: Tx, rivals: Sequence[bytes], fee: int, size: int
+        self, transaction: Tx, rivals: Sequence[bytes], fee: int, size: int, siblings: Sequence[bytes]
     ) -> tuple[bytes, ...]:
         """Those that would leave. A replacement pays more in all and by size, and for its own relaying."""
         name = transaction.id.hex()
+        rivals = [*rivals, *siblings]
+        added = " (including sibling eviction)" if siblings else ""
         replaced = list(dict.fromkeys(one for rival in rivals for one in self.list_descendants(rival)))
         if not replaced:
             return ()
@@ -263,10 +286,10 @@ class Pool:
             entry = self.entries[rival]
             if fee * entry.size <= entry.fee * size:
                 detail = f"new feerate {format_rate(fee, size)} <= old feerate {format_rate(entry.fee, entry.size)}"
-                raise Refused("insufficient fee", f"rejecting replacement {name}; {detail}")
+                raise Refused(f"insufficient fee{added}", f"rejecting replacement {name}; {detail}")
         if len(replaced) > REPLACED_MAX:
             raise Refused(
-                "too many potential replacements",
+                f"too many potential replacements{added}",
                 f"rejecting replacement {name}; too many potential replacements ({len(replaced)} > {REPLACED_MAX})",
             )
         known_parents = {
@@ -280,12 +303,12 @@ class Pool:
         old_fee = sum(self.entries[one].fee for one in replaced)
         if fee < old_fee:
             detail = f"less fees than conflicting txs; {format_money(fee)} < {format_money(old_fee)}"
-            raise Refused("insufficient fee", f"rejecting replacement {name}, {detail}")
+            raise Refused(f"insufficient fee{added}", f"rejecting replacement {name}, {detail}")
         least = fee_from_vsize(size, FeeRate(sats_per_kvbyte=RELAY_RATE))
         if fee - old_fee < least:
             detail = f"{format_money(fee - old_fee)} < {format_money(least)}"
             raise Refused(
-                "insufficient fee",
+                f"insufficient fee{added}",
                 f"rejecting replacement {name}, not enough additional fees to relay; {detail}",
             )
         return tuple(replaced)
