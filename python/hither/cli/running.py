@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import resource
 import signal
 import socket
 import sys
@@ -40,6 +41,9 @@ from hither.rpc.server import bind, serve
 from hither.sdk.endpoints import remove_endpoints, shorten, write_endpoints
 
 SUPERVISION_INTERVAL_S = 0.2
+FILES_MIN = 256
+"""A network without a single client has about a hundred open."""
+FILES_WANTED = 65_536
 
 
 class Demo(Enum):
@@ -74,6 +78,7 @@ class RunOptions:
 
 def run_in_foreground(home: Home, options: RunOptions) -> None:
     """Run until SIGINT or SIGTERM. The caller holds the home's lock. A failure of the node ends the program."""
+    must_have_file_handles()
     try:
         failure = uvloop.run(_run(home, options))
     except _PortTaken as error:
@@ -84,6 +89,20 @@ def run_in_foreground(home: Home, options: RunOptions) -> None:
         stop(f"the demonstration failed: {error}")
     if failure is not None:
         stop(f"the chain stopped: {failure}", f"its data in {home.path} is as of the last block")
+
+
+def must_have_file_handles() -> None:
+    """As many as the system grants to this user, for this process and its children; too few end the program."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    granted = FILES_WANTED if hard == resource.RLIM_INFINITY else min(hard, FILES_WANTED)
+    if granted < FILES_MIN:
+        stop(
+            f"too few file handles: {granted} are allowed, {FILES_MIN} are needed",
+            f"raise the hard limit, for example with `ulimit -Hn {FILES_WANTED}` as root",
+        )
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < granted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (granted, hard))
 
 
 class _PortTaken(Exception):
