@@ -14,11 +14,11 @@ from hither.foreign.engines.ports import find_network_offset
 from hither.sdk.endpoints import NoNetwork, read_endpoints
 
 NODE_PORT = 3030
-READY_S_MAX = 60
+READY_S_MAX = 180
 PROGRAMS = Path(sys.executable).parent
 
 
-def hither(*arguments: str, home: Path, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+def hither(*arguments: str, home: Path, timeout_s: float = 180) -> subprocess.CompletedProcess[str]:
     """Run one command to its end."""
     environment = os.environ | {"HITHER_HOME": str(home)}
     command = [str(PROGRAMS / "hither"), *arguments]
@@ -93,8 +93,8 @@ class Network:
     def end(self, number: signal.Signals = signal.SIGINT) -> int:
         """Send a signal and wait for the exit code."""
         self.process.send_signal(number)
-        code = self.process.wait(timeout=20)
-        self._reader.join(timeout=5)
+        code = self.process.wait(timeout=60)
+        self._reader.join(timeout=60)
         return code
 
 
