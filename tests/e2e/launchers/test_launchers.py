@@ -29,7 +29,7 @@ def must_launch(command: list[str], folder: Path) -> Any:
     """Run a launcher's program and read what it saw."""
     environment = os.environ | {"NEAR_SANDBOX_BIN_PATH": str(Path(sys.executable).parent / "hither-sandbox")}
     result = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False
     )
     assert result.returncode == 0, result.stdout + result.stderr
     return json.loads(result.stdout.strip().splitlines()[-1])
