@@ -172,6 +172,8 @@ class _RunningNode:
         problems = []
         if view is None:
             problems.append("the contract has not answered yet")
+        elif self.service.height == 0:
+            problems.append("the chain has not been read yet")
         elif not view.keys:
             problems.append("no key has been made yet")
         elif not node.has_shares(view):

@@ -46,6 +46,13 @@ def _list_benchmarks() -> str:
     show_default=True,
     help="How `sign` signs.",
 )
+@click.option(
+    "--mpc",
+    type=click.Choice(["together", "processes"]),
+    default="together",
+    show_default=True,
+    help="Signing nodes of `sign` in one process, or each in its own, over TLS.",
+)
 @click.option("--no-peer", is_flag=True, help="Leave out what is compared with.")
 def command(
     name: str,
@@ -56,6 +63,7 @@ def command(
     seconds: float,
     connections: int,
     scheme: str,
+    mpc: str,
     no_peer: bool,
 ) -> None:
     """Run one benchmark."""
@@ -68,6 +76,7 @@ def command(
         connections=connections,
         has_peer=not no_peer,
         scheme=scheme,
+        has_processes=mpc == "processes",
     )
     module = importlib.import_module(f"hither.cli.bench.{name}")
     conditions = describe_conditions()

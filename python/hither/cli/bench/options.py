@@ -18,7 +18,7 @@ class BenchmarkFailed(Exception):
 class BenchOptions:
     """``seconds`` is how long each load lasts at least; ``has_peer``: measure the peer as well.
 
-    ``scheme``: of signatures.
+    ``scheme``: of signatures; ``has_processes``: each signing node in a process of its own.
     """
 
     accounts: int = 100_000
@@ -29,6 +29,7 @@ class BenchOptions:
     connections: int = 16
     has_peer: bool = True
     scheme: str = "cait-sith"
+    has_processes: bool = False
 
 
 def describe_conditions() -> Figures:

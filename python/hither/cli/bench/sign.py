@@ -8,6 +8,8 @@ Cait-Sith's stock being refilled all the while, which is the most that refilling
 import asyncio
 import statistics
 import tempfile
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -53,19 +55,22 @@ def measure(options: BenchOptions) -> Figures:
     if options.seconds < 1:
         extent = _Extent(8, 8, 2, options.seconds)
     with tempfile.TemporaryDirectory() as folder:
-        figures: Figures = {"scheme": scheme, **_Bench(scheme, Path(folder), extent).measure()}
+        bench = _Bench(scheme, Path(folder), extent, has_processes=options.has_processes)
+        figures: Figures = {"scheme": scheme, **bench.measure()}
     return figures | {
         "sustained_per_s": round(measure_sustained(scheme, extent.sustained_s), 1),
         "sustained_s": extent.sustained_s,
+        "mpc": "processes" if options.has_processes else "together",
     }
 
 
 class _Bench:
     """One scheme on one home."""
 
-    def __init__(self, scheme: Scheme, folder: Path, extent: _Extent) -> None:
+    def __init__(self, scheme: Scheme, folder: Path, extent: _Extent, *, has_processes: bool) -> None:
         self.protocol = PROTOCOLS[scheme]
         self.domains = ("robust",) if scheme == "robust" else ()
+        self.has_processes = has_processes
         self.folder = folder
         self.extent = extent
 
@@ -73,35 +78,42 @@ class _Bench:
         """With blocks as they are needed, then every 600 ms."""
         with run_network(self.folder, "--alone") as chain:
             url = read_endpoints(chain.home)["near"]["rpc_url"]
-            with run_signing_network(chain.home, url, domains=self.domains) as network:
+            with self._run(chain.home, url) as network:
                 figures: Figures = {
                     "nodes": network.told["nodes"],
                     "threshold": network.told["threshold"],
                     "ready_first_s": round(network.ready_s, 2),
                 }
-            with run_signing_network(chain.home, url, domains=self.domains) as network:
+            with self._run(chain.home, url) as network:
                 figures["ready_warm_s"] = round(network.ready_s, 2)
             figures |= self._measure_stocked(chain.home, url)
         with run_network(self.folder, "--alone", "--block-time", "600ms") as chain:
             url = read_endpoints(chain.home)["near"]["rpc_url"]
-            with run_signing_network(chain.home, url, domains=self.domains) as network:
+            with self._run(chain.home, url) as network:
                 blocks = asyncio.run(self._count_blocks(network))
         return figures | {"block_times": statistics.median(blocks), "block_times_each": blocks}
+
+    def _run(
+        self, home: Path, url: str, stock: Mapping[str, int] | None = None
+    ) -> AbstractContextManager[SigningNetwork]:
+        return run_signing_network(
+            home, url, domains=self.domains, stock=stock, has_processes=self.has_processes
+        )
 
     def _measure_stocked(self, home: Path, url: str) -> Figures:
         """While stock is refilled, then without refilling."""
         refilled = self._fill(self.extent.timed)
-        with run_signing_network(home, url, domains=self.domains, stock=refilled) as network:
+        with self._run(home, url, stock=refilled) as network:
             before = sum(network.count_stock().values())
             slow_ms = asyncio.run(self._ask_in_turn(network))
             made = sum(network.count_stock().values()) - before + self.extent.timed + WARM_UPS
         if made <= 0:
             raise BenchmarkFailed("no stock was made while signatures were timed")
         filled = self._fill(self.extent.timed + self.extent.burst)
-        with run_signing_network(home, url, domains=self.domains, stock=filled):
+        with self._run(home, url, stock=filled):
             pass  # It is ready once its stock is there.
         none = dict.fromkeys(SCHEMES, 0)  # Less than there is: nothing is made.
-        with run_signing_network(home, url, domains=self.domains, stock=none) as network:
+        with self._run(home, url, stock=none) as network:
             stock = network.count_stock()[network.get_domain_id(self.protocol)]
             if stock < filled[self.protocol]:
                 raise BenchmarkFailed(f"the stock was to be {filled[self.protocol]} before, and was {stock}")

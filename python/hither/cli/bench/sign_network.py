@@ -67,11 +67,16 @@ class SigningNetwork:
 
 @contextlib.contextmanager
 def run_signing_network(
-    home: Path, url: str, *, domains: Sequence[str] = (), stock: Mapping[str, int] | None = None
+    home: Path,
+    url: str,
+    *,
+    domains: Sequence[str] = (),
+    stock: Mapping[str, int] | None = None,
+    has_processes: bool = False,
 ) -> Iterator[SigningNetwork]:
     """The signing network as ``hither up`` runs it, with this much stock. Raises BenchmarkFailed."""
     arguments = [*HITHER, "mpc", "local", "--home", str(home), "--rpc-url", url]
-    arguments += ["--domains", ",".join(domains)]
+    arguments += ["--domains", ",".join(domains)] + (["--processes"] if has_processes else [])
     arguments += ["--stock", ",".join(f"{name}={count}" for name, count in (stock or {}).items())]
     log = home.parent / "signing.log"
     started = time.monotonic()
