@@ -35,7 +35,7 @@ def test_decoders_keep_their_promise(name: str) -> None:
         spoil, st.sampled_from(seeds), st.integers(0, 4096), st.integers(0, 255), st.integers(0, 3)
     )
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(st.one_of(st.binary(max_size=200), faults))
     def check(data: bytes) -> None:
         TARGETS[name](data)

@@ -20,7 +20,7 @@ from tests.differential.oracle import Refused, get_oracle, to_base64
 
 pytestmark = pytest.mark.slow
 
-few = settings(max_examples=40, deadline=None)
+few = settings(max_examples=40)
 texts = make.hashes.map(base58.encode)
 
 
@@ -49,7 +49,7 @@ near_misses = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(near_misses, make.account_ids, st.booleans())
 def test_kinds_and_families_of_account_ids(account_id: str, parent_id: str, is_child: bool) -> None:
     """Ids that are almost implicit are names."""
@@ -188,7 +188,7 @@ PARTS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], Any]]] = {
 
 
 @pytest.mark.parametrize("column", COLUMNS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_trie_keys(column: str, data: st.DataObject) -> None:
     """Every column of the state."""
@@ -220,7 +220,7 @@ def compare_text(name: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("name", READERS)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(data=st.data())
 def test_text_forms(name: str, data: st.DataObject) -> None:
     """Good text, text with a fault, and text from nowhere."""
@@ -237,7 +237,7 @@ known_characters = st.characters(exclude_categories=("Cs", "Cn", "Co", "Mc"))
 """Characters of which every Unicode version says alike whether they print."""
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(known_characters, max_size=12) | st.from_regex(r"[a-z0-9_.-]{1,70}", fullmatch=True))
 def test_refused_account_ids(text: str) -> None:
     """The same reason, also for text of other alphabets."""

@@ -83,7 +83,7 @@ epoch_infos = st.builds(
 
 
 @pytest.mark.parametrize("version", [3, 4])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(info=block_infos)
 def test_blocks_as_epochs_remember_them(version: int, info: BlockInfo) -> None:
     """Version 3 at 84, version 4 from 85 on."""
@@ -92,7 +92,7 @@ def test_blocks_as_epochs_remember_them(version: int, info: BlockInfo) -> None:
     assert encoded[0] == version - 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(epoch_infos)
 def test_epochs(info: EpochInfo) -> None:
     """Version 4 at 84, version 5 with the layout from 85 on; maps sorted by key."""

@@ -62,7 +62,7 @@ NOT_BY_ITSELF = ("DepositCostFailureReason", "MissingTrieValueContext")
 
 
 @pytest.mark.parametrize(("enum", "variant"), [pair for pair in ALL if pair[0] not in NOT_BY_ITSELF])
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(data=st.data())
 def test_every_variant_is_printed_alike(enum: str, variant: str, data: st.DataObject) -> None:
     """NEAR parses it and prints the same; and it fits the table."""

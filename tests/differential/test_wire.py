@@ -220,7 +220,7 @@ each_form = pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
 
 
 @each_form
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_our_bytes_are_theirs(form: Form, data: st.DataObject) -> None:
     """A generated value: our bytes decode there, come back unchanged, hash alike and show alike."""
@@ -275,7 +275,7 @@ def compare_decoding(form: Form, encoded: bytes) -> bool:
 
 
 @each_form
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(data=st.data())
 def test_faulty_bytes_are_judged_alike(form: Form, data: st.DataObject) -> None:
     """One or two faults in good bytes."""
@@ -286,14 +286,14 @@ def test_faulty_bytes_are_judged_alike(form: Form, data: st.DataObject) -> None:
 
 
 @each_form
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(encoded=st.binary(max_size=120))
 def test_made_up_bytes_are_judged_alike(form: Form, encoded: bytes) -> None:
     """Bytes from nowhere."""
     compare_decoding(form, encoded)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(make.delegates)
 def test_delegates_are_signed_over_the_same_hash(delegate: action.Delegate) -> None:
     """The tag of version 8 is not part of the oracle's type."""
@@ -301,7 +301,7 @@ def test_delegates_are_signed_over_the_same_hash(delegate: action.Delegate) -> N
     assert theirs.hash == base58.encode(action.compute_delegate_hash(delegate))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(make.delegates_v2)
 def test_delegates_of_version_two_are_signed_over_the_same_hash(delegate: action.DelegateV2) -> None:
     """Another domain, and the version byte inside it."""

@@ -121,7 +121,7 @@ def ask(running: RunningNode, method: str, params: Any) -> Any:
     return check(running.run(post(running.server.application, body)))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @example(b'"\x80"')
 @example(b'{"jsonrpc":"2.0","id":1,"method":"\xff"}')
 @given(bodies)
@@ -130,7 +130,7 @@ def test_any_bytes(running: RunningNode, body: bytes) -> None:
     check(running.run(post(running.server.application, body)))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.sampled_from(["GET", "POST", "PUT", "OPTIONS", "HEAD", "X"]),
     st.sampled_from(["/", "/status", "/health", "/metrics", "/network_info", "//", "/a/../b", "/\0"]),
@@ -146,14 +146,14 @@ def test_any_http(running: RunningNode, method: str, path: str, headers: dict[st
     assert answer.status in (200, 400, 404, 405, 413, 415)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from([name for name, _ in REQUESTS] + ["status", "x", ""]), json_values)
 def test_any_parameters(running: RunningNode, method: str, params: Any) -> None:
     """Of every method."""
     ask(running, method, params)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data(), json_values)
 def test_right_parameters_with_one_replaced(running: RunningNode, data: st.DataObject, value: Any) -> None:
     """One field left out, replaced or added."""
@@ -170,7 +170,7 @@ def test_right_parameters_are_understood(running: RunningNode, method: str, para
     assert error is None or error["name"] != "REQUEST_VALIDATION_ERROR", error
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=300), st.integers(0, 400), st.integers(1, 255))
 def test_any_transaction(running: RunningNode, garbage: bytes, at: int, flip: int) -> None:
     """Bytes of any kind, and a good transaction with one byte changed or cut off: refused in form."""

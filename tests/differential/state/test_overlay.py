@@ -92,4 +92,4 @@ class OverlayMachine(RuleBasedStateMachine):
 
 
 TestOverlay = OverlayMachine.TestCase
-TestOverlay.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestOverlay.settings = settings(max_examples=150, stateful_step_count=30)

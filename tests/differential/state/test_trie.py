@@ -28,7 +28,7 @@ def check_equal(native: Trie, content: dict[bytes, bytes], probe: bytes) -> None
     assert native.prove(probe) == [twin.encode(node) for node in twin.walk_below(plain, probe)]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(CONTENTS, st.lists(CHANGES, max_size=4), KEYS)
 def test_updates_give_the_twins_nodes(
     content: dict[bytes, bytes], batches: list[list[tuple[bytes, bytes | None]]], probe: bytes
@@ -48,7 +48,7 @@ def test_updates_give_the_twins_nodes(
     check_equal(first, content, probe)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(CONTENTS)
 def test_proofs_hash_to_the_root(content: dict[bytes, bytes]) -> None:
     native = Trie().update(list(content.items()))

@@ -109,9 +109,12 @@ def test_what_waits_outlives_the_process(tmp_path: Path) -> None:
 
 def test_going_back_beyond_a_reorganisation(node: BitcoinNode, tmp_path: Path) -> None:
     """The branch that had won is forgotten with all else."""
+    fund(node)
     other = BitcoinNode(tmp_path / "other")
     for block in node.ledger.blocks[1:]:
         other.submit_block(block.raw)
+    # The other began with as many blocks of its own, less one.
+    assert other.ledger.tip.block_hash == node.ledger.tip.block_hash
     node.snapshot("first")
     before = look(node)
     node.generate(1, ALICE_SCRIPT)
