@@ -147,7 +147,7 @@ def test_whoever_comes_later_sees_the_same(chain: Chain) -> None:
 
 
 def test_a_contract_that_holds_much_is_read_from_its_blocks(chain: Chain) -> None:
-    """Nodes show no state of one with more than 50 kB; a reader that starts sees what waits all the same, and that alone."""
+    """Nodes show no state of one with more than 50 kB; who starts sees what waits all the same, and that alone."""
     chain.grow(4, asked=7)
     chain.grow(5, asked=8)
     chain.grow(6, answered=7)
