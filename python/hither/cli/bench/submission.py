@@ -44,7 +44,7 @@ def measure_submission(home: Home, payments: Sequence[Payment], folder: Path, se
 
 
 def measure_sequential_submission(home: Home, payments: Sequence[Payment], folder: Path) -> float:
-    """``broadcast_tx_async`` of one after the other, each when the last is answered; seconds until the last is FINAL."""
+    """``broadcast_tx_async`` of one after the other, each when the last is answered; seconds until all are FINAL."""
     with run_node(home.path, folder) as (_, caller):
         started = time.monotonic()
         for payment in payments:
