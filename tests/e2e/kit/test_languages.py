@@ -151,6 +151,21 @@ def test_two_builds_at_once_both_end_well(projects: dict[str, Project]) -> None:
     assert project.wasm.read_bytes()[:4] == b"\0asm"
 
 
+def test_two_projects_of_one_name_do_not_get_each_others_contract(tmp_path: Path) -> None:
+    """Rust builds all in one folder; each project has what its own source says."""
+    limits = {"8": "by is at most eight", "9": "by is at most nine!"}
+    made = {}
+    for limit, text in limits.items():
+        (tmp_path / limit).mkdir()
+        made[limit] = make_project(tmp_path / limit, "same", "rust")
+        source = made[limit].source
+        source.write_text(source.read_text().replace("by is at most 100", text))
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(build, made.values()))
+    for limit, text in limits.items():
+        assert text.encode() in made[limit].wasm.read_bytes()
+
+
 def test_typescript_is_javascript_with_types(tmp_path: Path) -> None:
     """`src/contract.ts` in place of `src/contract.js`."""
     project = make_project(tmp_path, "typed", "javascript")

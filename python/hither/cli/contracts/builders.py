@@ -4,6 +4,7 @@ Toolchains are made of packages, in the cache, the first time a language is buil
 """
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -61,7 +62,7 @@ def build(project: Project) -> Built:
     """Build a project's contract. Raises BuildFailed, ProjectProblem."""
     source = project.source
     install_toolchain(project.language)
-    with only_one_build(project):
+    with only_one(project.build_folder / LOCK):
         started = time.monotonic()
         with whole_or_forgotten(project):
             wasm = BUILDERS[project.language](project, source)
@@ -75,10 +76,10 @@ def build(project: Project) -> Built:
 
 
 @contextmanager
-def only_one_build(project: Project) -> Iterator[None]:
-    """Two builds of one project at once: the second waits."""
-    project.build_folder.mkdir(exist_ok=True)
-    with (project.build_folder / LOCK).open("w") as file:
+def only_one(lock: Path) -> Iterator[None]:
+    """Two builds at once: the second waits."""
+    lock.parent.mkdir(exist_ok=True)
+    with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -238,10 +239,16 @@ def build_rust(project: Project, source: Path) -> bytes:
         "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS": "-Ctarget-cpu=mvp --cfg=near",
     }
     hint = "this is cargo's message"
-    command: list[str | Path] = [tools / "bin/cargo", "build", "--quiet", "--release", "--target", target]
-    run([*command, "--message-format", "short"], project.folder, hint, environment)
-    name = tomllib.loads((project.folder / "Cargo.toml").read_text())["package"]["name"]
-    return (folder / target / "release" / f"{name.replace('-', '_')}.wasm").read_bytes()
+    command: list[str | Path] = [tools / "bin/cargo", "rustc", "--lib", "--quiet", "--release"]
+    command += ["--target", target, "--message-format", "short"]
+    # In one folder cargo takes two packages of one name for the same: it would keep the other's contract when that is
+    # newer than this source. What is handed to the compiler tells them apart.
+    own = hashlib.sha256(bytes(project.folder.resolve())).hexdigest()
+    command += ["--", "--cfg", f'hither_project="{own}"']
+    with only_one(folder.with_suffix(".lock")):
+        run(command, project.folder, hint, environment)
+        name = tomllib.loads((project.folder / "Cargo.toml").read_text())["package"]["name"]
+        return (folder / target / "release" / f"{name.replace('-', '_')}.wasm").read_bytes()
 
 
 def build_python(project: Project, source: Path) -> bytes:
