@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from hither.cli.rpc import RpcCaller, RpcFailed
-from hither.client import Client, ExecutionFailed, Signer
+from hither.client import Client, ExecutionFailed, RpcError, Signer
 from hither.codec.units import format_near
 from hither.foreign.engines.ports import find_free_port, find_network_offset
 from hither.sdk.endpoints import is_running
@@ -99,6 +99,22 @@ def test_logs_and_panics_of_contracts_appear_live(shared: Network) -> None:
             )
     shared.must_show('log: EVENT_JSON:{"standard":"nep141"')
     shared.must_show("panic: Smart contract panicked: The account eve.near is not registered")
+
+
+def test_no_log_holds_a_key(shared: Network) -> None:
+    """The screen shows the keys that are there to be used, and the files beside it not even those."""
+    own = [
+        json.loads((shared.home / f"{name}_key.json").read_text())["secret_key"]
+        for name in ("validator", "node")
+    ]
+    funded = [row["secret_key"] for row in shared.endpoints["near"]["accounts"]]
+    with connect(shared, "alice.near") as client, pytest.raises(RpcError):
+        client.request("query", {"request_type": "view_account", "account_id": own[0], "finality": "final"})
+    logs = [path.read_text(errors="replace") for path in shared.home.rglob("*.log")]
+    assert logs, "the server has one"
+    # The validator's key is that of test.near, which is funded.
+    assert funded[0] in shared.text and own[1] not in shared.text
+    assert [secret for secret in own + funded for log in logs if secret.partition(":")[2] in log] == []
 
 
 def test_status_tells_height_and_address(shared: Network) -> None:
