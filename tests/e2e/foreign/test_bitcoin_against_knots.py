@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from btclib.hashes import hash160
 from btclib.script.witness import Witness
 from btclib.tx import OutPoint, Tx, TxIn, TxOut
 
@@ -383,6 +384,36 @@ def test_families_of_version_three_are_taken_alike(pair: Pair) -> None:
 ADDRESSES = [format_script(script, REGTEST) for script in (ALICE_SCRIPT, BOB_SCRIPT, FAUCET_SCRIPT)]
 
 
+KEY = ALICE_KEY.hex()
+ALICE_DIGEST = ALICE_SCRIPT[2:]
+KEY_OUTPUTS = [
+    Output(30_000, b"\x21" + ALICE_KEY + b"\xac"),
+    Output(30_001, b"\x76\xa9\x14" + ALICE_DIGEST + b"\x88\xac"),
+    Output(30_002, b"\xa9\x14" + hash160(ALICE_SCRIPT) + b"\x87"),
+]
+DESCRIPTORS = [
+    "addr(nobody)",
+    f"addr({ADDRESSES[0]})#uty24m7a",
+    f"addr({ADDRESSES[0]})#uty24m7b",
+    *(f"{function}({KEY})" for function in ("pk", "pkh", "wpkh", "combo", "nonsense")),
+    f"sh(wpkh({KEY}))",
+    f"pkh([d34db33f/44'/0h/0']{KEY})",
+    f"wpkh({KEY})#uessdkd4",
+    f"wpkh({KEY})#",
+    f"wpkh({KEY})#uessdkd",
+    f"wpkh({KEY}",
+    f"wpkh({KEY})x",
+    f"wpkh({KEY[:-2]})",
+    f"wpkh({ALICE.ecdsa.public_key.format(compressed=False).hex()})",
+    f"sh(wpkh({'02' + 'ff' * 32}))",
+    "wpkh()",
+    "wpkh(zz)",
+    "raw(zz)",
+    "raw(00)#short",
+    "",
+]
+
+
 def list_questions(pair: Pair) -> Iterator[tuple[Any, ...]]:
     """About the chain as it is, good ones and bad ones."""
     ledger = pair.node.ledger
@@ -424,7 +455,7 @@ def list_questions(pair: Pair) -> Iterator[tuple[Any, ...]]:
     for address in ADDRESSES:
         yield "scantxoutset", "start", [f"addr({address})"]
     yield "scantxoutset", "start", [f"raw({ALICE_SCRIPT.hex()})", {"desc": f"addr({ADDRESSES[1]})"}]
-    yield "scantxoutset", "start", ["addr(nobody)"]
+    yield from (("scantxoutset", "start", [one]) for one in DESCRIPTORS)
     yield "scantxoutset", "status"
     for text in ("", "00", "zz", "0100", "02000000000000000000"):
         yield "sendrawtransaction", text
@@ -452,7 +483,7 @@ WITHOUT_HISTORY = ("estimatesmartfee",)
 
 def test_the_methods_answer_alike(pair: Pair) -> None:
     """Each of the list, for good questions and bad ones: results, codes and messages."""
-    for payment in make_payments(pair):
+    for payment in [*make_payments(pair), pay(fund(pair.node), 1_000, *KEY_OUTPUTS)]:
         submit(pair.node, payment)
     pair.node.generate(2, FAUCET_SCRIPT)
     pair.follow()

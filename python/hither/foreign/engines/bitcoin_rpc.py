@@ -16,6 +16,7 @@ from btclib.tx import Tx
 from hither.foreign.bitcoin_addresses import REGTEST, parse_address
 from hither.foreign.engines import UnknownSnapshot
 from hither.foreign.engines import bitcoin_views as views
+from hither.foreign.engines.bitcoin_descriptors import DescriptorError, read_descriptor
 from hither.foreign.engines.bitcoin_faucet import FAUCET_SCRIPT
 from hither.foreign.engines.bitcoin_kernel import BlockRefused
 from hither.foreign.engines.bitcoin_ledger import Block, Ledger, Unspent
@@ -366,14 +367,14 @@ class Methods:
     # Coins
 
     def scantxoutset(self, action: str, scanobjects: list[Any] | None = None) -> Any:
-        """The confirmed outputs of ``addr(…)`` and ``raw(…)``."""
+        """The confirmed outputs of descriptors: of addresses, scripts and plain keys."""
         if action == "status":
             return None
         if action == "abort":
             return False
         if action != "start" or not isinstance(scanobjects, list):
             raise RpcError(_INVALID_PARAMETER, f"Invalid action '{action}'")
-        scripts = dict.fromkeys(_read_descriptor(one) for one in scanobjects)
+        scripts = {script: told for one in scanobjects for script, told in _read_descriptor(one).items()}
         found = [one for script in scripts for one in self._ledger.list_unspent(script)]
         # Core's order: by id as it is stored, which is the other way round than it is written.
         found.sort(key=lambda one: (one[0][0][::-1], one[0][1]))
@@ -382,17 +383,17 @@ class Methods:
             "txouts": len(self._ledger.unspent),
             "height": self._ledger.height,
             "bestblock": self._ledger.tip.block_hash.hex(),
-            "unspents": [self._view_coin(point, output) for point, output in found],
+            "unspents": [self._view_coin(*one, scripts[one[1].script]) for one in found],
             "total_amount": views.format_amount(sum(output.amount for _, output in found)),
         }
 
-    def _view_coin(self, point: tuple[bytes, int], output: Unspent) -> views.Json:
+    def _view_coin(self, point: tuple[bytes, int], output: Unspent, descriptor: str) -> views.Json:
         assert output.height is not None, "the ledger's outputs are in blocks"
         return {
             "txid": point[0].hex(),
             "vout": point[1],
             "scriptPubKey": output.script.hex(),
-            "desc": views.describe_script(output.script),
+            "desc": descriptor or views.describe_script(output.script),
             "amount": views.format_amount(output.amount),
             "coinbase": output.is_coinbase,
             "height": output.height,
@@ -515,18 +516,11 @@ def _describe_invalid(address: str, error: InvalidAddress) -> str:
     return "Invalid checksum or length of Base58 address (P2PKH or P2SH)"
 
 
-def _read_descriptor(one: Any) -> bytes:
-    text = str(one.get("desc") if isinstance(one, dict) else one).partition("#")[0]
-    if text.startswith("addr(") and text.endswith(")"):
-        try:
-            return parse_address(text[5:-1], REGTEST)
-        except InvalidAddress:
-            raise RpcError(_BAD_ADDRESS_OR_KEY, "Address is not valid") from None
-    if text.startswith("raw(") and text.endswith(")"):
-        return _read_hex(text[4:-1], f"Raw script is not hex: {text}")
-    raise RpcError(
-        _BAD_ADDRESS_OR_KEY, f"'{text}' is not a descriptor that this node reads: addr(…) or raw(…)"
-    )
+def _read_descriptor(one: Any) -> dict[bytes, str]:
+    try:
+        return read_descriptor(str(one.get("desc") if isinstance(one, dict) else one))
+    except DescriptorError as error:
+        raise RpcError(_BAD_ADDRESS_OR_KEY, str(error)) from None
 
 
 def _read_bitcoins(amount: Any) -> int:

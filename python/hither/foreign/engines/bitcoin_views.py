@@ -9,6 +9,7 @@ from btclib.tx import Tx
 
 from hither.foreign.bitcoin_addresses import REGTEST, format_script
 from hither.foreign.bitcoin_transactions import SEQUENCE_REPLACEABLE
+from hither.foreign.engines.bitcoin_descriptors import add_checksum
 from hither.foreign.engines.bitcoin_ledger import Block, Ledger, Point, Unspent, list_points
 from hither.foreign.engines.bitcoin_pool import Entry, Pool
 
@@ -24,12 +25,6 @@ _ESPLORA_KINDS: Final = {
     "nulldata": "op_return",
     "multisig": "multisig",
 }
-
-_DESCRIPTOR_LETTERS: Final = (
-    "0123456789()[],'/*abcdefgh@:$%{}IJKLMNOPQRSTUVWXYZ&+-.;<=>?!^_|~ijklmnopqrstuvwxyzABCDEFGH`#\"\\ "
-)
-_DESCRIPTOR_GENERATORS: Final = (0xF5DEE51989, 0xA9FDCA3312, 0x1BAB10E32D, 0x3706B1677A, 0x644D626FFD)
-_CHECKSUM_LETTERS: Final = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 
 
 def format_amount(satoshis: int) -> msgspec.Raw:
@@ -58,30 +53,7 @@ def describe_script(script: bytes) -> str:
         text = f"pk({parts[0].hex()})"
     else:
         text = f"raw({script.hex()})" if address is None else f"addr({address})"
-    return f"{text}#{_compute_checksum(text)}"
-
-
-def _compute_checksum(text: str) -> str:
-    symbols: list[int] = []
-    groups: list[int] = []
-    for letter in text:
-        place = _DESCRIPTOR_LETTERS.index(letter)
-        symbols.append(place & 31)
-        groups.append(place >> 5)
-        if len(groups) == 3:
-            symbols.append(groups[0] * 9 + groups[1] * 3 + groups[2])
-            groups = []
-    if groups:
-        symbols.append(groups[0] if len(groups) == 1 else groups[0] * 3 + groups[1])
-    state = 1
-    for symbol in [*symbols, *bytes(8)]:
-        top = state >> 35
-        state = (state & 0x7FFFFFFFF) << 5 ^ symbol
-        for bit, generator in enumerate(_DESCRIPTOR_GENERATORS):
-            if top >> bit & 1:
-                state ^= generator
-    state ^= 1
-    return "".join(_CHECKSUM_LETTERS[state >> 5 * (7 - place) & 31] for place in range(8))
+    return add_checksum(text)
 
 
 # Bitcoin Core
