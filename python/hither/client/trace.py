@@ -4,15 +4,17 @@ NEAR's node tells what a block wrote (``EXPERIMENTAL_changes``) with the hash of
 two are brought together. The only effect is the ``call`` that ``trace_transaction`` is given, so any NEAR node can be
 asked, by any client. What a node does not tell (an old block, a method it lacks) is left out, and said.
 
-A contract's ABI is of no help here: near-abi describes calls and their results, not what lies in storage.
+Where a contract carries its ABI (near-abi), arguments and results in borsh are read by it. It does not describe what
+lies in storage; a value there is told as one of its structures only where no other reads the same bytes.
 """
 
 import base64
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from hither.client.contract_abi import ContractAbi, InvalidAbi, fetch_abi
 from hither.client.receipt_tree import (
     PLAIN,
     Style,
@@ -47,6 +49,7 @@ class Trace:
     heights: Mapping[str, int]
     layout: ShardLayout | None
     notes: Sequence[str] = field(default=())
+    abis: Mapping[str, ContractAbi] = field(default_factory=dict)
 
     def get_shard_id(self, account_id: str) -> int | None:
         """Where an account lives; None if the node does not tell."""
@@ -88,7 +91,35 @@ def trace_transaction(status: Json, call: Call, problems: tuple[type[Exception],
                 changes += call("EXPERIMENTAL_changes", question)["changes"]
         except problems as error:
             notes[f"not all that was written is known: {error}"] = None
-    return Trace(status, group_changes(status, changes), heights, layout, tuple(notes))
+    abis = {
+        account_id: abi
+        for account_id, block_hash in list_called(status).items()
+        if (abi := fetch_abi(account_id, block_hash, call, problems)) is not None
+    }
+    return Trace(status, group_changes(status, changes), heights, layout, tuple(notes), abis)
+
+
+def list_called(status: Json) -> dict[str, str]:
+    """The contracts that were called, each with the block of the last call."""
+    calls = {item["id"] for item in list_outcomes(status) if list_calls(status, item["id"])}
+    return {
+        item["outcome"]["executor_id"]: item["block_hash"]
+        for item in status.get("receipts_outcome", ())
+        if item["id"] in calls
+    }
+
+
+def list_calls(status: Json, receipt_id: str) -> list[Json]:
+    """The function calls of a receipt. One that is not listed is the transaction's own."""
+    for receipt in status.get("receipts", ()):
+        if receipt["receipt_id"] == receipt_id:
+            actions = receipt["receipt"].get("Action", {}).get("actions", [])
+            break
+    else:
+        actions = status["transaction"]["actions"]
+    return [
+        action["FunctionCall"] for action in actions if isinstance(action, dict) and "FunctionCall" in action
+    ]
 
 
 def read_layout(protocol_config: Json) -> ShardLayout | None:
@@ -131,11 +162,48 @@ def _describe_outcome(trace: Trace, item: Json, style: Style) -> list[str]:
         *([f"block {height}"] if height is not None else []),
         f"burnt {format_amount(int(item['outcome']['tokens_burnt']))}",
     ]
-    written = describe_changes(trace.changes.get(item["id"], ()))
-    return [f"{style.dim}{', '.join(where)}{style.reset}", *written]
+    abi = trace.abis.get(item["outcome"]["executor_id"])
+    written = describe_changes(trace.changes.get(item["id"], ()), abi)
+    called = list(describe_calls(list_calls(trace.status, item["id"]), item["outcome"]["status"], abi))
+    return [f"{style.dim}{', '.join(where)}{style.reset}", *called, *written]
 
 
-def describe_changes(changes: Sequence[Json]) -> list[str]:
+def describe_calls(calls: Sequence[Json], outcome: Any, abi: ContractAbi | None) -> Iterator[str]:
+    """Arguments that only an ABI can read, and what came back, a line each."""
+    for name, value in decode_calls(calls, outcome, abi).items():
+        for method, decoded in value.items():
+            shown = decoded if isinstance(decoded, str) else json.dumps(decoded, ensure_ascii=False)
+            yield _shorten(f"{name} of {make_printable(method)}: {make_printable(shown)}")
+    returned = outcome.get("SuccessValue") if isinstance(outcome, dict) else None
+    if calls and returned:
+        yield f"returns {describe_value(returned)}"
+
+
+def decode_calls(calls: Sequence[Json], outcome: Any, abi: ContractAbi | None) -> dict[str, Json]:
+    """``arguments`` and ``result`` by method, where the ABI says borsh; in place of a value why it cannot be read."""
+    decoded: dict[str, Json] = {}
+    if abi is None:
+        return decoded
+    for call in calls:
+        _decode(decoded, "arguments", call["method_name"], abi.decode_arguments, call["args"])
+    returned = outcome.get("SuccessValue") if isinstance(outcome, dict) else None
+    if calls and returned:
+        _decode(decoded, "result", calls[-1]["method_name"], abi.decode_result, returned)
+    return decoded
+
+
+def _decode(
+    into: dict[str, Json], what: str, method: str, decode: Callable[[str, bytes], Any], encoded: str
+) -> None:
+    try:
+        value = decode(method, base64.b64decode(encoded))
+    except InvalidAbi as error:
+        value = f"not as the contract's ABI says: {error}"
+    if value is not None:
+        into.setdefault(what, {})[method] = value
+
+
+def describe_changes(changes: Sequence[Json], abi: ContractAbi | None = None) -> list[str]:
     """What was written, a line each; of an account's balance the last."""
     lines = []
     last_balance = {
@@ -146,7 +214,7 @@ def describe_changes(changes: Sequence[Json]) -> list[str]:
     for index, change in enumerate(changes):
         kind, content = change["type"], change["change"]
         if kind != "account_update" or last_balance[content["account_id"]] == index:
-            line = _describe_change(kind, content)
+            line = _describe_change(kind, content, abi)
             if line is not None:
                 lines.append(line)
     if len(lines) > CHANGES_MAX:
@@ -154,10 +222,14 @@ def describe_changes(changes: Sequence[Json]) -> list[str]:
     return lines
 
 
-def _describe_change(kind: str, content: Json) -> str | None:
+def _describe_change(kind: str, content: Json, abi: ContractAbi | None) -> str | None:
     match kind:
         case "data_update":
             key, value = describe_bytes(content["key_base64"]), describe_value(content["value_base64"])
+            reading = abi.find_reading(base64.b64decode(content["value_base64"])) if abi is not None else None
+            if reading is not None:
+                name, decoded = reading
+                value = _shorten(make_printable(f"{name} {json.dumps(decoded, ensure_ascii=False)}"))
             return f"write {key} = {value}"
         case "data_deletion":
             return f"remove {describe_bytes(content['key_base64'])}"
@@ -228,6 +300,11 @@ def export_trace(trace: Trace) -> Json:
             "shard_id": trace.get_shard_id(item["outcome"]["executor_id"]),
             "block_height": trace.get_height(item),
             "changes": list(trace.changes.get(item["id"], ())),
+            "decoded": decode_calls(
+                list_calls(trace.status, item["id"]),
+                item["outcome"]["status"],
+                trace.abis.get(item["outcome"]["executor_id"]),
+            ),
         }
         for item in list_outcomes(trace.status)
     }

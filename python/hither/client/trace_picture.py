@@ -116,7 +116,9 @@ def _make_box(trace: Trace, item: Json, *, row: int, lane: int) -> Box:
     else:
         receipts = {receipt["receipt_id"]: receipt for receipt in status.get("receipts", ())}
         what = describe_receipt(receipts.get(item["id"]), status["transaction"])
-    written = describe_changes(trace.changes.get(item["id"], ()))
+    written = describe_changes(
+        trace.changes.get(item["id"], ()), trace.abis.get(item["outcome"]["executor_id"])
+    )
     counts = [
         format_gas(int(outcome["gas_burnt"])),
         *_count(len(outcome["logs"]), "log"),

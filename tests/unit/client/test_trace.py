@@ -45,6 +45,8 @@ def answer(method: str, params: Any) -> Any:
         return {"header": {"height": 40 + len(params["block_id"])}}
     if method == "EXPERIMENTAL_protocol_config":
         return {"shard_layout": LAYOUT}
+    if method == "query":
+        return {"error": "MethodNotFound"}
     assert method == "EXPERIMENTAL_changes"
     is_asked = params["block_id"] == "block-bob" and params["account_ids"] == ["bob.near"]
     if params["changes_type"] != "data_changes" or not is_asked:
@@ -67,8 +69,8 @@ def test_json_keeps_the_answer_and_adds_the_trace() -> None:
     """Everything that the node said, and by receipt where it ran and what it wrote."""
     exported = export_trace(trace_transaction(STATUS, answer, (Refused,)))
     assert {name: exported[name] for name in STATUS} == STATUS
-    assert exported["trace"]["bob"] == {"shard_id": 7, "block_height": 49, "changes": [WRITE]}
-    assert exported["trace"]["alice"] == {"shard_id": 5, "block_height": 51, "changes": []}
+    assert exported["trace"]["bob"] == {"shard_id": 7, "block_height": 49, "changes": [WRITE], "decoded": {}}
+    assert exported["trace"]["alice"] == {"shard_id": 5, "block_height": 51, "changes": [], "decoded": {}}
     assert json.loads(json.dumps(exported)) == exported
 
 
