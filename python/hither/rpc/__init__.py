@@ -3,8 +3,9 @@
 Entry points: ``server.serve`` (a running server), ``server.make_application`` (the ASGI
 application alone). The way of a request: ``http`` (headers, body, status) → ``dispatch``
 (the request and its method) → ``methods`` (one file a family; ``parameters`` and ``values``
-read their parameters) → the chain's ``ChainReader`` and ``ChainControl``. Plain requests, which nearly all are, go from
-``server.LeanProtocol`` to ``dispatch`` at once; what those of one turn read in another process is fetched together (``ahead``).
+read their parameters) → the chain's ``ChainReader`` and ``ChainControl``. Plain requests, which nearly all
+are, go from ``server.LeanProtocol`` to ``dispatch``; what those of one turn of the event loop read in another
+process is fetched together (``ahead``).
 
 Invariants:
 
