@@ -53,7 +53,7 @@ class Engine(Protocol):
         ...
 
     async def hold(self) -> None:
-        """Take up no request and answer nobody until ``release``, so that nothing here can lead to anything elsewhere."""
+        """Take up no request and answer nobody until ``release``: nothing here can lead to anything elsewhere."""
         ...
 
     async def release(self) -> None:

@@ -1,4 +1,4 @@
-"""Output descriptors (BIP-380, 381, 382, 384) of compressed keys, addresses and scripts, in Bitcoin Core's words. No I/O."""
+"""Output descriptors (BIP-380 to 384) of compressed keys, addresses and scripts, in Bitcoin Core's words. No I/O."""
 
 import re
 from typing import Final

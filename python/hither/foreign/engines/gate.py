@@ -1,7 +1,7 @@
 """Where the clients of an engine wait while all engines and our chain are remembered as one.
 
-While it is closed no client is answered and no request is taken up: what happened on one chain cannot lead to anything on
-another, so that the snapshots of all of them are of one moment.
+While it is closed no client is answered and no request is taken up: what happened on one chain cannot lead to anything
+on another, so that the snapshots of all of them are of one moment.
 """
 
 import asyncio
