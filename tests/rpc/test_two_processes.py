@@ -22,6 +22,7 @@ from hither.cli.rpc import NodeUnreachable, RpcCaller, RpcFailed
 from hither.foreign.engines.ports import find_free_port
 from hither.node.home import init_home
 from hither.node.node import NodeOptions
+from hither.rpc.context import RpcSettings
 from hither.rpc.process import VIEW_THREADS
 from hither.sdk.endpoints import is_running
 from tests.rpc.running import RunningNode, run_node
@@ -29,6 +30,7 @@ from tests.rpc.running import RunningNode, run_node
 pytestmark = pytest.mark.slow
 
 WAIT_S_MAX = 20
+PATIENCE_S = 240
 REVERTS = 12
 GONE = {"UNKNOWN_BLOCK", "GARBAGE_COLLECTED_BLOCK", "UNKNOWN_TRANSACTION", "UNKNOWN_CHUNK", "UNKNOWN_RECEIPT"}
 # (module (func (export "spin") (loop (br 0))))
@@ -158,11 +160,14 @@ def test_a_state_that_is_not_at_hand_is_found(tmp_path: Path) -> None:
 
 def test_endless_views_hold_nobody_up(tmp_path: Path) -> None:
     """More of them than there are threads for views: reads and transactions are answered all the same."""
+    # Gas is what ends them here, however long a busy machine takes for it.
+    settings = RpcSettings(view_timeout_ms=PATIENCE_S * 1000)
     with (
-        run_node(tmp_path, is_apart=True) as running,
+        run_node(tmp_path, is_apart=True, settings=settings) as running,
         running.connect("alice.near") as alice,
         concurrent.futures.ThreadPoolExecutor() as threads,
     ):
+        running.http.timeout = PATIENCE_S
         alice.deploy(SPINNING)
         call = {"request_type": "call_function", "account_id": "alice.near", "method_name": "spin"}
         params = call | {"args_base64": "", "finality": "optimistic"}
