@@ -1,7 +1,9 @@
 """`hither contracts`: a new contract in each language is built, tested, deployed, called, and gets a signature."""
 
+import contextlib
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -94,6 +96,22 @@ def test_contract_runs_on_both_protocols(language: str, projects: dict[str, Proj
         with reverts():
             alice.call(counter, "on_answer", {})
         assert counter.view("get") == 43
+
+
+def test_guide_says_what_a_contract_costs_in_each_language(projects: dict[str, Project]) -> None:
+    """Bytes and gas within a hundredth; the time of a build is a quiet machine's, so nobody compares it here."""
+    guide = (ROOT / "docs/guides/write_a_contract.md").read_text(encoding="utf-8")
+    names = {"rust": "Rust", "cpp": "C++", "javascript": "JavaScript", "python": "Python"}
+    with LocalNetwork() as network, contextlib.closing(Chain(network.url)) as chain:
+        for language, project in projects.items():
+            name = re.escape(names[language])
+            row = re.search(rf"^\| {name} \| ([\d,]+) \| ([\d.]+) Tgas", guide, re.MULTILINE)
+            assert row is not None, language
+            size_bytes = int(row[1].replace(",", ""))
+            assert project.wasm.stat().st_size == pytest.approx(size_bytes, rel=0.01), language
+            contract = chain.deploy(project.wasm)
+            result = chain.account("alice").call(contract, "increment", {"by": 3})
+            assert result.gas_burnt == pytest.approx(float(row[2]) * 10**12, rel=0.01), language
 
 
 @pytest.fixture(scope="module")
