@@ -59,7 +59,12 @@ def test_libraries_run_on_networks_that_the_package_starts(
 
 def test_vitest_gives_each_test_the_chain_as_it_was(project: Path, environment: dict[str, str]) -> None:
     """Through the fixture of `hither/vitest`."""
-    output = must_run(project, environment, "node_modules/.bin/vitest", "run", "vitest.spec.js")
+    arguments = [
+        "run",
+        "--testTimeout=60000",
+        "vitest.spec.js",
+    ]  # The first test waits for the network's start, too.
+    output = must_run(project, environment, "node_modules/.bin/vitest", *arguments)
     assert "2 passed" in output
 
 
