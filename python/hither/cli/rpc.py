@@ -57,9 +57,9 @@ class RpcCaller:
             raise NodeUnreachable(f"no node answers at {self._place}: {reason}") from error
         except ValueError as error:
             raise NodeUnreachable(f"no node answers at {self._place}: what does is not JSON") from error
-        error = answer.get("error") if isinstance(answer, dict) else None
-        if isinstance(error, dict):
-            raise RpcFailed(error)
+        refusal = answer.get("error") if isinstance(answer, dict) else None
+        if isinstance(refusal, dict):
+            raise RpcFailed(refusal)
         if not isinstance(answer, dict) or "result" not in answer:
             raise NodeUnreachable(f"no node answers at {self._place}: what does is not JSON-RPC")
         return answer["result"]
