@@ -1,8 +1,8 @@
 """Whether a transaction or receipt had an outcome, believed on hashes alone.
 
-A light client knows a block and believes nothing else. ``EXPERIMENTAL_light_client_proof`` gives four paths of hashes, each
-computed here anew: the outcome in its chunk, the chunk in its block, the block's own hash, and the block in the tree of all
-blocks before the one that is known (``block_merkle_root`` in its header).
+A light client knows a block and believes nothing else. ``EXPERIMENTAL_light_client_proof`` gives four paths of
+hashes, each computed here anew: the outcome in its chunk, the chunk in its block, the block's own hash, and the block
+in the tree of all blocks before the one that is known (``block_merkle_root`` in its header).
 
 Source: NEAR's light client specification (NEP-25); nearcore chain/jsonrpc/jsonrpc-primitives/src/types/light_client.rs.
 """
@@ -33,9 +33,10 @@ class InvalidProof(Exception):
 
 
 def verify_outcome_proof(proof: Json, block_merkle_root: str) -> None:
-    """Check an answer of ``EXPERIMENTAL_light_client_proof`` against a header that is believed. Raises ``InvalidProof``.
+    """Check an answer of ``EXPERIMENTAL_light_client_proof`` against a header that is believed.
 
-    ``block_merkle_root`` is that of the block which the question named as ``light_client_head``.
+    ``block_merkle_root`` is that of the block which the question named as ``light_client_head``. Raises
+    ``InvalidProof``.
     """
     try:
         block_hash = _compute_block_hash(proof)
