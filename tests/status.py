@@ -180,8 +180,8 @@ NEVER_TOLD: dict[str, dict[str, str]] = {
 class TestFunction:
     """A test and what it shows, in what decorates it and in the helpers and tables of its file that it uses.
 
-    ``made``: what it calls or gives to a call. ``said``: the strings that it says as a whole. ``held``: the words that decide
-    whether it passes: in an assertion, in what an error has to match, in the table that feeds either.
+    ``made``: what it calls or gives to a call. ``said``: the strings that it says as a whole. ``held``: the words that
+    decide whether it passes: in an assertion, in what an error has to match, in the table that feeds either.
     """
 
     name: str

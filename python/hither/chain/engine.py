@@ -183,7 +183,7 @@ class ChainEngine:
         return self.storage.load_head(height, tries)
 
     def revert_to(self, head: ChainHead, meta: Mapping[bytes, bytes] | None = None) -> None:
-        """Go back to what ``load_head`` gave, and change ``meta``; what waited is forgotten. On disk when it returns."""
+        """Go back to what ``load_head`` gave, and change ``meta``. On disk when it returns; what waited is gone."""
         self.storage.sync()
         self.storage.revert_to(head.height, meta or {})
         self.head = head

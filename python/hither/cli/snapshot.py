@@ -9,8 +9,8 @@ from hither.cli.problems import home_option, must_call, must_connect, must_read_
 from hither.sdk.endpoints import resolve_home
 
 LEFT_OUT_NOTE = (
-    "our chain alone is in it: key shares of signing nodes never leave their home, and without them other chains are of "
-    "no use. Run it with `hither up --alone`"
+    "our chain alone is in it: key shares of signing nodes never leave their home, and without them other chains are "
+    "of no use. Run it with `hither up --alone`"
 )
 
 

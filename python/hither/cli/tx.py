@@ -28,8 +28,8 @@ def command(
 ) -> None:
     """Show a transaction: receipts as a tree over the shards, with gas, tokens, logs, panics and what each wrote.
 
-    Storage is shown as text or JSON where it is that, else as hex. Where the contract carries its ABI (near-abi), borsh in
-    arguments, results and storage is read by it.
+    Storage is shown as text or JSON where it is that, else as hex. Where the contract carries its ABI (near-abi), borsh
+    in arguments, results and storage is read by it.
     """
     caller = must_connect(home, node)
     params = {"tx_hash": transaction_hash, "sender_account_id": sender, "wait_until": "NONE"}

@@ -164,8 +164,8 @@ def command(
                 wipe(folder)
             if not alone and (folder / LOADED_FILE).exists():
                 raise HomeProblem(
-                    f"the chain in {folder} was loaded from a snapshot, and its signing nodes' keys stayed where it was "
-                    "saved; run it with --alone, or begin anew with --fresh"
+                    f"the chain in {folder} was loaded from a snapshot, and its signing nodes' keys stayed where it "
+                    "was saved; run it with --alone, or begin anew with --fresh"
                 )
             pin = find_fork(folder, fork, block)
             options = DevelopmentOptions(

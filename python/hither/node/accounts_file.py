@@ -1,4 +1,4 @@
-"""The accounts that a development chain begins with beside its own: so many, or a JSON list of who, whose key, how much.
+"""The accounts that a development chain begins with beside its own: a number, or a JSON list of id, key and balance.
 
 A name alone stands for an account with its well-known key and the usual balance.
 """
@@ -32,7 +32,7 @@ class InvalidAccounts(ValueError):
 
 
 def make_numbered_accounts(count: int) -> list[dict[str, Any]]:
-    """The records of ``user1.near``, ``user2.near`` and on, each with its well-known key. Raises ``InvalidAccounts``."""
+    """The records of ``user1.near``, ``user2.near`` …, each with its well-known key. Raises ``InvalidAccounts``."""
     if not 1 <= count <= COUNT_MAX:
         raise InvalidAccounts(f"{count} is not between 1 and {COUNT_MAX}; a file may name more accounts")
     return [record for number in range(count) for record in _make_known_account(f"user{number + 1}.near")]

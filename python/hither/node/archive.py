@@ -37,7 +37,7 @@ LEFT_OUT: Final = ("mpc", "foreign")
 for the version of the program that wrote them."""
 
 LOADED_FILE: Final = "loaded.json"
-"""Beside a chain that was saved from a home with such folders, and says which: its signing network cannot go on here."""
+"""Beside a chain that was saved from a home with such folders, and says which: its signing network ends here."""
 
 LOCK_FILES: Final = ("lock.mdb", "writer.lock")
 MANIFEST_BYTES_MAX: Final = 1 << 20
