@@ -4,7 +4,8 @@ Keys are derived here from the contract's root keys, without a round trip. A sig
 returned only after it has been verified here, under the derived key.
 """
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -45,6 +46,15 @@ class Signed:
 
     signature: Signature
     transaction_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One signature of many that are asked for together."""
+
+    path: str
+    payload: Payload
+    domain_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +108,15 @@ class SigningClient:
         action = function_call("sign", {"request": request}, gas=SIGN_GAS, deposit=SIGN_DEPOSIT)
         result = await self._client.send(self.contract_id, action, signer=signer, on_signed=on_signed)
         return await self.read_answer(result, signer.account_id, path, payload, domain_id)
+
+    async def sign_all(self, signer: Signer, wanted: Sequence[Wanted]) -> list[Signed]:
+        """Ask for all of these at once, and wait until all are there and verified. Raises SigningFailed, ClientError.
+
+        A transaction each: what was signed before one of them failed stays signed.
+        """
+        return list(
+            await asyncio.gather(*(self.sign(signer, one.path, one.payload, one.domain_id) for one in wanted))
+        )
 
     async def confirm(
         self, signer: Signer, question: Question, domain_id: int, expected_payload_hash: bytes | None = None
