@@ -1,9 +1,10 @@
 // The libraries that people use already, on networks that this package starts; Node's own test runner.
 import assert from "node:assert/strict"
+import { readFileSync } from "node:fs"
 import { after, before, describe, test } from "node:test"
 
 import { contracts, chainAdapters } from "chainsig.js"
-import { start } from "hither"
+import { connect, start } from "hither"
 import { Account, JsonRpcProvider, KeyPairSigner, nearToYocto } from "near-api-js"
 import { Near } from "near-kit"
 import { createPublicClient, formatEther, http } from "viem"
@@ -11,7 +12,11 @@ import { createPublicClient, formatEther, http } from "viem"
 describe("our chain alone", () => {
   let network
   before(async () => {
-    network = await start({ shards: 2, protocolVersion: 86 })
+    // Or one that runs already, as `hither node run` starts it: the file that says where it is.
+    const file = process.env.HITHER_ENDPOINTS
+    network = file
+      ? connect(JSON.parse(readFileSync(file, "utf8")))
+      : await start({ shards: 2, protocolVersion: 86 })
   })
   after(() => network.stop())
 

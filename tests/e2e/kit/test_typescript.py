@@ -13,6 +13,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from hither.foreign.engines.ports import find_network_offset
+from tests.e2e.cli.running import must_hither
+
 pytestmark = pytest.mark.slow
 PACKAGE = Path(__file__).resolve().parents[3] / "packages/hither"
 TIMEOUT_S = 240
@@ -55,6 +58,31 @@ def test_libraries_run_on_networks_that_the_package_starts(
     output = must_run(project, environment, "node", "--test", "--test-reporter=tap", "libraries.test.js")
     assert "# fail 0" in output
     assert "# skipped 0" in output
+
+
+def test_libraries_run_on_a_node_alone(project: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    """`hither node run`, which nobody but a person has started; it is there afterwards."""
+    must_hither("node", "init", "--shards", "2", "--protocol-version", "86", home=tmp_path)
+    address = f"127.0.0.1:{3030 + find_network_offset()}"
+    command = [environment["HITHER_PROGRAM"], "node", "run", "--rpc-addr", address, "--home", str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as node:
+        try:
+            deadline = time.monotonic() + TIMEOUT_S
+            while not (tmp_path / "endpoints.json").exists():
+                assert node.poll() is None and time.monotonic() < deadline
+                time.sleep(0.02)
+            there = environment | {"HITHER_ENDPOINTS": str(tmp_path / "endpoints.json")}
+            arguments = [
+                "--test",
+                "--test-reporter=tap",
+                "--test-name-pattern=our chain alone",
+                "libraries.test.js",
+            ]
+            output = must_run(project, there, "node", *arguments)
+            assert "# fail 0" in output and "# pass 0" not in output
+            assert node.poll() is None
+        finally:
+            node.terminate()
 
 
 def test_vitest_gives_each_test_the_chain_as_it_was(project: Path, environment: dict[str, str]) -> None:
