@@ -291,7 +291,7 @@ class BitcoinAdapter:
             if error.rpc_code == _ALREADY_IN_CHAIN or await self._fetch_transaction(signed.transaction_id):
                 return
             raise BroadcastRefused(str(error), rpc_code=error.rpc_code, data=error.data) from error
-        if found != signed.transaction_id:
+        if found != signed.transaction_id and await self._fetch_transaction(signed.transaction_id) is None:
             raise LyingEndpoint(f"{self._rpc.host} calls {signed.transaction_id} {found!r}")
 
     async def fetch_status(self, signed: SignedTransaction) -> TransactionStatus:

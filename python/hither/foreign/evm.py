@@ -341,7 +341,10 @@ class EvmAdapter:
             if await self._rpc.call("eth_getTransactionByHash", [signed.transaction_id]) is not None:
                 return
             raise BroadcastRefused(str(error), rpc_code=error.rpc_code, data=error.data) from error
-        if found != signed.transaction_id:
+        if (
+            found != signed.transaction_id
+            and await self._rpc.call("eth_getTransactionByHash", [signed.transaction_id]) is None
+        ):
             raise LyingEndpoint(f"{self._rpc.host} calls {signed.transaction_id} {found!r}")
 
     async def fetch_status(self, signed: SignedTransaction) -> TransactionStatus:

@@ -18,6 +18,10 @@ from hither.foreign.errors import EndpointError, EndpointsDisagree, ForeignError
 from hither.foreign.transport import RetryPolicy, Rpc
 
 
+def _trust(_method: str, _result: Any) -> None:
+    """The chain judges it."""
+
+
 class Rule(Enum):
     """What becomes of several answers."""
 
@@ -40,6 +44,8 @@ class Reading:
     read_number: Callable[[str, Any], int]
     project: Callable[[str, Any], Any]
     pin: Callable[["Quorum", str, Sequence[Any]], Awaitable[Sequence[Any]]]
+    question: Callable[[str, Any], tuple[str, Sequence[Any]] | None] = _trust
+    """Of an answer that one endpoint alone gives: what the others are asked about it; true lets it pass."""
 
 
 class Quorum:
@@ -53,6 +59,7 @@ class Quorum:
         *,
         policy: RetryPolicy | None = None,
         grace_seconds: float = 1.0,
+        tie_seconds: float = 5.0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         if not 1 <= agree <= len(endpoints):
@@ -64,7 +71,11 @@ class Quorum:
         self._policy = policy or RetryPolicy(attempts=3, first_pause_seconds=0.5)
         # How long the others are waited for once enough have told a number: more answers make it better.
         self._grace_seconds = grace_seconds
+        # How long the others are waited for when those that have answered differ.
+        self._tie_seconds = tie_seconds
         self._sleep = sleep
+        # Places of those that had not answered when enough others had, and have not done better since.
+        self._late: set[int] = set()
 
     @property
     def host(self) -> str:
@@ -95,28 +106,65 @@ class Quorum:
 
     async def _read(self, rule: Rule, method: str, params: Sequence[Any]) -> Any:
         """Stop asking once enough have answered, so that one that stalls holds nobody up."""
-        waiting = {asyncio.create_task(_ask(endpoint, method, params)) for endpoint in self._endpoints}
+        has_agreed: Callable[[Sequence[_Answer]], bool] = (
+            (lambda answers: self._find_agreed(method, answers) is not None)
+            if rule is Rule.SAME
+            else (lambda _: False)
+        )
+        answers = await self._gather(method, params, True, has_agreed, is_patient=rule is Rule.SAME)
+        if rule is not Rule.SAME:
+            return self._reduce(rule, method, answers)
+        agreed = self._find_agreed(method, answers)
+        if agreed is None:
+            raise self._explain(method, answers)
+        return agreed.get()
+
+    async def _gather(
+        self,
+        method: str,
+        params: Sequence[Any],
+        is_repeatable: bool,
+        has_enough: Callable[[Sequence["_Answer"]], bool],
+        *,
+        is_patient: bool,
+        is_sending: bool = False,
+    ) -> list["_Answer"]:
+        """Answers of all at once, until there is enough in them.
+
+        Once so many as must agree have answered, and differ, the rest get a while to settle it: longer than a slow node
+        takes, shorter than one that stalls, as those that lagged may agree when they are asked again. Who is not
+        patient gives the rest a moment, and none to those that were late before.
+        """
+        waiting = {
+            asyncio.create_task(_ask(endpoint, method, params, is_repeatable)): index
+            for index, endpoint in enumerate(self._endpoints)
+        }
         answers: list[_Answer] = []
         try:
-            while waiting:
-                given = sum(answer.error is None for answer in answers)
-                patience = self._grace_seconds if rule is not Rule.SAME and given >= self._agree else None
-                done, waiting = await asyncio.wait(
-                    waiting, timeout=patience, return_when=asyncio.FIRST_COMPLETED
-                )
+            while waiting and not has_enough(answers):
+                patience = None
+                if is_patient and sum(answer.is_given for answer in answers) >= self._agree:
+                    patience = self._tie_seconds
+                elif not is_patient and self._has_served(answers, is_sending=is_sending):
+                    patience = 0.0 if self._late.issuperset(waiting.values()) else self._grace_seconds
+                done, _ = await asyncio.wait(waiting, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
                 if not done:
+                    self._late.update(waiting.values())
                     break
+                self._late.difference_update(waiting.pop(task) for task in done)
                 answers += [task.result() for task in done]
-                agreed = self._find_agreed(method, answers) if rule is Rule.SAME else None
-                if agreed is not None:
-                    return agreed.get()
         finally:
             for task in waiting:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
-        if rule is Rule.SAME:
-            raise self._explain(method, answers)
-        return self._reduce(rule, method, answers)
+        return answers
+
+    def _has_served(self, answers: Sequence["_Answer"], *, is_sending: bool) -> bool:
+        """Whether those that have answered will do. Who gets what another has sent already may refuse it."""
+        good = sum(answer.error is None for answer in answers)
+        if is_sending:
+            return good > 0 and sum(answer.is_given for answer in answers) >= self._agree
+        return good >= self._agree
 
     def _find_agreed(self, method: str, answers: Sequence["_Answer"]) -> "_Answer | None":
         counts = Counter(answer.fingerprint(method, self._reading) for answer in answers if answer.is_given)
@@ -140,29 +188,47 @@ class Quorum:
         return given[len(given) // 2 if rule is Rule.MEDIAN else len(given) - self._agree][1]
 
     async def _send(self, method: str, params: Sequence[Any], is_repeatable: bool) -> Any:
-        """To all, so that one which swallows it cannot hide it. Waits for all: each should have it."""
-        answers = await asyncio.gather(
-            *(_ask(endpoint, method, params, is_repeatable) for endpoint in self._endpoints)
+        """To all, so that one which swallows it cannot hide it. Once enough have it, the others get a moment more.
+
+        Of their answers the one that most give comes first, and one that the others deny does not count.
+        """
+        answers = await self._gather(
+            method, params, is_repeatable, lambda _: False, is_patient=False, is_sending=True
         )
-        for answer in answers:
-            if answer.error is None:
+        good = [answer for answer in answers if answer.error is None]
+        counts = Counter(answer.fingerprint(method, self._reading) for answer in good)
+        good.sort(key=lambda answer: -counts[answer.fingerprint(method, self._reading)])
+        for answer in good:
+            question = self._reading.question(method, answer.result)
+            if question is None or await self._is_confirmed(question):
                 return answer.result
         raise self._explain(method, answers)
+
+    async def _is_confirmed(self, question: tuple[str, Sequence[Any]]) -> bool:
+        try:
+            answer = await self.call(*question)
+        except EndpointError:
+            return False
+        return bool(answer.get("value") if isinstance(answer, dict) else answer)
 
     def _explain(self, method: str, answers: Sequence["_Answer"]) -> ForeignError:
         """Why there is no answer: the endpoints' own error when they failed, else that they disagree."""
         given = [answer for answer in answers if answer.is_given]
         failed = [answer.error for answer in answers if answer.error is not None and not answer.is_given]
+        count = f"{self._agree} of {len(self._endpoints)} endpoints must agree, {len(given)} answered"
         if len(given) < self._agree and failed:
+            failed[0].hint = f"{count}; wait, or put others in the place of those that fail"
             return failed[0]
         refused = [answer.error for answer in given if answer.error is not None]
         if len(refused) == len(given) and refused:
             return refused[0]
-        groups = Counter(answer.fingerprint(method, self._reading) for answer in given)
-        sizes = sorted(groups.values(), reverse=True)
+        groups: dict[bytes, list[str]] = {}
+        for answer in given:
+            groups.setdefault(answer.fingerprint(method, self._reading), []).append(answer.host)
+        sides = sorted((sorted(hosts) for hosts in groups.values()), key=lambda hosts: (-len(hosts), hosts))
         return EndpointsDisagree(
-            f"{method}: of {len(self._endpoints)} endpoints {self._agree} must agree; {len(given)} answered, "
-            f"with {len(sizes)} answers in groups of {', '.join(map(str, sizes))} ({self.host})"
+            f"{method}: {count}, and say different things: "
+            + "; ".join(f"{' and '.join(hosts)} alike" if len(hosts) > 1 else hosts[0] for hosts in sides)
         )
 
 
@@ -170,6 +236,7 @@ class Quorum:
 class _Answer:
     """What one endpoint said: a result, or an error."""
 
+    host: str
     result: Any = None
     error: ForeignError | None = None
 
@@ -194,9 +261,9 @@ class _Answer:
 
 async def _ask(endpoint: Rpc, method: str, params: Sequence[Any], is_repeatable: bool = True) -> _Answer:
     try:
-        return _Answer(await endpoint.call(method, params, is_repeatable=is_repeatable))
+        return _Answer(endpoint.host, await endpoint.call(method, params, is_repeatable=is_repeatable))
     except (TransportError, EndpointError) as error:
-        return _Answer(error=error)
+        return _Answer(endpoint.host, error=error)
 
 
 async def keep_params(_quorum: Quorum, _method: str, params: Sequence[Any]) -> Sequence[Any]:

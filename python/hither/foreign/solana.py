@@ -8,6 +8,7 @@ transfer: a memo, a priority fee, a nonce, lookup tables.
 
 import asyncio
 import base64
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
@@ -16,7 +17,7 @@ from solders.account import Account
 from solders.address_lookup_table_account import ID as LOOKUP_TABLE_PROGRAM
 from solders.address_lookup_table_account import AddressLookupTable, AddressLookupTableAccount
 from solders.hash import Hash, ParseHashError
-from solders.instruction import Instruction
+from solders.instruction import AccountMeta, Instruction
 from solders.message import Message, MessageV0, to_bytes_versioned
 from solders.pubkey import Pubkey
 from solders.signature import Signature as SoldersSignature
@@ -39,6 +40,7 @@ from hither.foreign.adapter import (
 from hither.foreign.caip import ChainId, strip_chain
 from hither.foreign.errors import (
     BroadcastRefused,
+    CallReverted,
     EndpointError,
     InsufficientFunds,
     InvalidAddress,
@@ -54,6 +56,7 @@ from hither.foreign.solana_instructions import (
     NONCE_SIZE_BYTES,
     DurableNonce,
     MessagePlan,
+    SolanaCall,
     TokenTransfer,
     build_message,
     find_nonce_account,
@@ -280,6 +283,45 @@ class SolanaAdapter:
             raise self._make_shortage(sender, balance, needed)
         return unsigned
 
+    async def build_calls(self, public_key: bytes, calls: Sequence[SolanaCall]) -> UnsignedTransaction:
+        """Instructions of any programs in one transaction: all of them happen or none. Tried before it is signed.
+
+        Raises ``InvalidInput``, ``InsufficientFunds``, ``CallReverted`` with the program's last words.
+        """
+        sender = Pubkey.from_string(self.derive_address(public_key))
+        instructions = []
+        for call in calls:
+            metas = [
+                AccountMeta(self._parse(one.address), one.is_signer, one.is_writable) for one in call.accounts
+            ]
+            for meta in metas:
+                if meta.is_signer and meta.pubkey != sender:
+                    raise InvalidInput(f"{meta.pubkey} cannot sign; {sender} alone does")
+            instructions.append(Instruction(self._parse(call.program), call.data, metas))
+        if not instructions:
+            raise InvalidInput("a transaction of no instructions")
+        unsigned, balance = await asyncio.gather(
+            self.build(public_key, instructions), self.fetch_balance(str(sender))
+        )
+        needed = compute_fee_max(decode_message(unsigned.body))
+        if balance < needed:
+            raise self._make_shortage(sender, balance, needed)
+        await self._try_out(unsigned)
+        return unsigned
+
+    async def _try_out(self, unsigned: UnsignedTransaction) -> None:
+        """Nothing is signed that would fail now."""
+        unsealed = VersionedTransaction.populate(decode_message(unsigned.body), [SoldersSignature.default()])
+        raw = base64.b64encode(bytes(unsealed)).decode()
+        options = {**_COMMITMENT, "encoding": "base64", "sigVerify": False}
+        result = _read_value(await self._rpc.call("simulateTransaction", [raw, options]))
+        if not isinstance(result, dict) or result.get("err") is None:
+            return
+        logs = [line for line in result.get("logs") or () if isinstance(line, str)]
+        said = [line for line in logs if "log:" in line or "failed" in line or "Error" in line]
+        reason = json.dumps(result["err"], separators=(",", ":"))
+        raise CallReverted(" | ".join([f"{self._name}: {reason}", *said[-3:]]))
+
     async def build_nonce_account(self, public_key: bytes, seed: str) -> UnsignedTransaction:
         """Make a durable nonce of that name; its account is ``derive_nonce_account``'s."""
         owner = Pubkey.from_string(self.derive_address(public_key))
@@ -436,7 +478,7 @@ class SolanaAdapter:
             if await self._fetch_signature_status(signed) is not None:
                 return
             raise BroadcastRefused(str(error), rpc_code=error.rpc_code, data=error.data) from error
-        if found != signed.transaction_id:
+        if found != signed.transaction_id and await self._fetch_signature_status(signed) is None:
             raise LyingEndpoint(f"{self._rpc.host} calls {signed.transaction_id} {found!r}")
 
     async def fetch_status(self, signed: SignedTransaction) -> TransactionStatus:

@@ -1,11 +1,10 @@
 """How answers of several endpoints of one Solana network are compared (``quorum``).
 
 The slot that an answer was read at is left out; of a status, whether it is final, where, and what it failed with. A
-blockhash is taken from any endpoint: a false one makes a transaction that nobody includes. The agreed answer is one
-endpoint's, whole.
+blockhash is taken from any endpoint if enough of them take it for good. The agreed answer is one endpoint's, whole.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from hither.foreign.errors import LyingEndpoint
@@ -39,6 +38,8 @@ def _project(method: str, result: Any) -> Any:
     value = result.get("value") if isinstance(result, Mapping) and "context" in result else result
     if method == "getAccountInfo" and isinstance(value, Mapping):
         return _pick(value, _ACCOUNT_FIELDS)
+    if method == "simulateTransaction" and isinstance(value, Mapping):
+        return value.get("err")
     if method == "getSignatureStatuses" and isinstance(value, list):
         return [_project_status(one) for one in value]
     return value
@@ -55,4 +56,13 @@ def _pick(found: Any, fields: tuple[str, ...]) -> Any:
     return {field: found.get(field) for field in fields} if isinstance(found, Mapping) else found
 
 
-SOLANA_READING: Final = Reading(_RULES, _read_number, _project, keep_params)
+def _question(method: str, result: Any) -> tuple[str, Sequence[Any]] | None:
+    """Whether a blockhash is one. Each endpoint has another for its newest."""
+    if method != "getLatestBlockhash":
+        return None
+    value = result.get("value") if isinstance(result, Mapping) else None
+    blockhash = value.get("blockhash") if isinstance(value, Mapping) else None
+    return "isBlockhashValid", [str(blockhash), {"commitment": "confirmed"}]
+
+
+SOLANA_READING: Final = Reading(_RULES, _read_number, _project, keep_params, _question)

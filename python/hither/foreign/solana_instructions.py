@@ -48,6 +48,24 @@ class TokenTransfer:
 
 
 @dataclass(frozen=True, slots=True)
+class SolanaAccount:
+    """An account that an instruction names. The one who signs and pays is the only possible signer."""
+
+    address: str
+    is_writable: bool = False
+    is_signer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SolanaCall:
+    """One instruction: a program, its accounts in the program's order, its data in the program's form."""
+
+    program: str
+    data: bytes
+    accounts: Sequence[SolanaAccount] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class DurableNonce:
     """A nonce account of the signer's and its present value, which stands where a blockhash would."""
 

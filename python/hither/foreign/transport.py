@@ -124,7 +124,8 @@ class JsonRpc:
     @property
     def host(self) -> str:
         """Where it is, without path and query, where providers put keys."""
-        return httpx.URL(self._url).host
+        url = httpx.URL(self._url)
+        return url.host if url.port is None else f"{url.host}:{url.port}"
 
     async def close(self) -> None:
         """Close the connections."""

@@ -12,7 +12,8 @@
 ``endpoints`` finds the network that runs in a home; ``network`` says where everything answers; ``account`` turns an
 account of our chain into one on every other chain; ``blocking`` is the same without ``await``; ``journal`` remembers
 each transfer from its intent on, so that one that was interrupted goes on where it was; ``amounts`` reads amounts with
-units; ``connection`` opens a client of our chain alone. Keys on other chains are held by nobody: each signature is asked for on our chain.
+units; ``connection`` opens a client of our chain alone. Keys on other chains are held by nobody: each signature is
+asked for on our chain.
 
 Names are imported when they are first used: a program that only reads ``endpoints`` does not load every chain's codec.
 """
@@ -21,6 +22,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hither.foreign.solana_instructions import SolanaAccount, SolanaCall
     from hither.sdk.account import Account, Call, Payment
     from hither.sdk.amounts import Units
     from hither.sdk.blocking import BlockingAccount
@@ -38,6 +40,8 @@ _HOMES = {
     "Network": "network",
     "Payment": "account",
     "Sent": "work",
+    "SolanaAccount": "account",
+    "SolanaCall": "account",
     "Step": "events",
     "Units": "amounts",
     "connect": "connection",
@@ -52,6 +56,8 @@ __all__ = [
     "Network",
     "Payment",
     "Sent",
+    "SolanaAccount",
+    "SolanaCall",
     "Step",
     "Units",
     "connect",

@@ -16,11 +16,18 @@ from hither.codec import base58
 from hither.foreign.adapter import Adapter, Scheme
 from hither.foreign.caip import ChainId, parse_chain_id
 from hither.foreign.engines.faucet import fund
-from hither.foreign.errors import ForeignError, InvalidAmount, TransactionDropped, TransactionFailed
+from hither.foreign.errors import (
+    ForeignError,
+    InvalidAmount,
+    InvalidArguments,
+    TransactionDropped,
+    TransactionFailed,
+)
 from hither.foreign.evm import EvmAdapter
 from hither.foreign.evm_abi import encode_call
 from hither.foreign.evm_calls import EvmCall, transfer_token
 from hither.foreign.solana import SolanaAdapter
+from hither.foreign.solana_instructions import SolanaAccount, SolanaCall
 from hither.mpc.client import SigningClient, SigningFailed
 from hither.sdk.amounts import Amount, Units, parse_amount
 from hither.sdk.endpoints import NoKey, read_keys, resolve_home
@@ -51,7 +58,7 @@ class Call:
     """Part of a batch: a contract's method, with arguments, and with coins if it takes some."""
 
     contract: str
-    method: str
+    method: str | bytes
     arguments: tuple[Any, ...] = ()
     amount: Amount = NOTHING
 
@@ -336,7 +343,7 @@ class OnChain:
     async def call(
         self,
         contract: str,
-        method: str,
+        method: str | bytes,
         *arguments: Any,
         amount: Amount = NOTHING,
         reference: str | None = None,
@@ -345,14 +352,22 @@ class OnChain:
         """Call a contract's method and wait until that is final.
 
         EVM: ``call(token, "transfer(address,uint256)", receiver, 5)``. Our chain: ``call(token, "ft_transfer", {…})``.
+        Solana: ``call(program, data, SolanaAccount(address, is_writable=True), …)``, with the data as bytes.
         """
         return await self._do(self._call(Call(contract, method, arguments, amount)), reference, progress)
 
     async def act(
-        self, call: EvmCall, *, reference: str | None = None, progress: Progress = say_nothing
+        self,
+        call: EvmCall | SolanaCall | Sequence[SolanaCall],
+        *,
+        reference: str | None = None,
+        progress: Progress = say_nothing,
     ) -> Sent:
-        """A call of a contract on an EVM chain that is put together already, or the creation of one."""
+        """A call that is put together, or an EVM contract's creation; on Solana also several in one transaction."""
         adapter = self._account.get_adapter(self.chain) if not self._is_home else None
+        if not isinstance(call, EvmCall):
+            calls = [call] if isinstance(call, SolanaCall) else list(call)
+            return await self._do(self._instruct(calls), reference, progress)
         if not isinstance(adapter, EvmAdapter):
             raise NotOnThisChain(f"{self.chain} is no EVM chain")
         deed = {
@@ -447,7 +462,29 @@ class OnChain:
         )
         return {"kind": "send", "receiver": parsed, "amount": self._parse(amount)}
 
+    def _instruct(self, calls: Sequence[SolanaCall]) -> dict[str, Any]:
+        """A mistake in an address is told before anything is written."""
+        if self.chain.namespace != "solana" or not calls:
+            raise NotOnThisChain(f"{self.chain} has no such instructions")
+        adapter = self._account.get_adapter(self.chain)
+        rows = [
+            {
+                "program": adapter.parse_address(call.program),
+                "data": call.data.hex(),
+                "accounts": [
+                    [adapter.parse_address(one.address), one.is_writable, one.is_signer]
+                    for one in call.accounts
+                ],
+            }
+            for call in calls
+        ]
+        return {"kind": "instructions", "receiver": rows[0]["program"], "amount": 0, "instructions": rows}
+
     def _call(self, call: Call) -> dict[str, Any]:
+        if self.chain.namespace == "solana":
+            return self._call_program(call)
+        if not isinstance(call.method, str):
+            raise InvalidArguments(f"{self.chain} calls methods by name")
         if self._is_home:
             data = msgspec.json.encode(call.arguments[0] if call.arguments else {})
             receiver: str = parse_account_id(call.contract)
@@ -463,6 +500,18 @@ class OnChain:
             "data": data.hex(),
             "amount": self._parse(call.amount),
         }
+
+    def _call_program(self, call: Call) -> dict[str, Any]:
+        if not isinstance(call.method, bytes):
+            raise InvalidArguments(
+                "a program on Solana takes data, not a method's name",
+                hint="call(program, data, SolanaAccount(address), …), with the data as bytes",
+            )
+        if call.amount != NOTHING:
+            raise InvalidArguments("a program takes coins by an instruction of the system program")
+        if not all(isinstance(one, SolanaAccount) for one in call.arguments):
+            raise InvalidArguments("accounts are given as SolanaAccount(address, is_writable, is_signer)")
+        return self._instruct([SolanaCall(call.contract, call.method, call.arguments)])
 
 
 async def list_addresses_of(

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from hither.foreign.caip import ChainId
 from hither.foreign.evm_calls import EvmCall
+from hither.foreign.solana_instructions import SolanaCall
 from hither.sdk.account import NOTHING, Account, Call, DerivedAddress, OnChain, Payment
 from hither.sdk.amounts import Amount, Units
 from hither.sdk.events import Progress, say_nothing
@@ -37,9 +38,18 @@ class _Loop:
             raise
 
     def close(self) -> None:
+        self.run(_end_others())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+async def _end_others() -> None:
+    """Requests that ran beside one that failed may still wait for their answers."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 class BlockingAccount:
@@ -149,7 +159,7 @@ class BlockingOnChain:
     def call(
         self,
         contract: str,
-        method: str,
+        method: str | bytes,
         *arguments: Any,
         amount: Amount = NOTHING,
         reference: str | None = None,
@@ -162,7 +172,13 @@ class BlockingOnChain:
             )
         )
 
-    def act(self, call: EvmCall, *, reference: str | None = None, progress: Progress = say_nothing) -> Sent:
+    def act(
+        self,
+        call: EvmCall | SolanaCall | Sequence[SolanaCall],
+        *,
+        reference: str | None = None,
+        progress: Progress = say_nothing,
+    ) -> Sent:
         """As ``OnChain.act``."""
         return self._loop.run(self._inner.act(call, reference=reference, progress=progress))
 

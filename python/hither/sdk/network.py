@@ -1,22 +1,42 @@
-"""A network: our chain, its signer contract, and an endpoint for each other chain."""
+"""A network: our chain, its signer contract, and an endpoint for each other chain, or several that must agree."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
+
 from hither.foreign.adapter import Adapter
 from hither.foreign.bitcoin import BitcoinAdapter
+from hither.foreign.bitcoin_agreement import BITCOIN_READING
 from hither.foreign.caip import ChainId, parse_chain_id
+from hither.foreign.errors import InvalidChainId, InvalidInput
 from hither.foreign.evm import EvmAdapter
+from hither.foreign.evm_agreement import EVM_READING
 from hither.foreign.evm_chains import get_evm_chain
+from hither.foreign.quorum import STRICT, Quorum
 from hither.foreign.solana import SolanaAdapter
-from hither.foreign.transport import JsonRpc
+from hither.foreign.solana_agreement import SOLANA_READING
+from hither.foreign.transport import JsonRpc, Rpc
 from hither.sdk.endpoints import TRANSFERS_FOLDER, NoNetwork, read_endpoints, resolve_home
+
+CHAINS_FILE_NAME: Final = "chains.toml"
+
+
+class InvalidEndpoints(InvalidInput):
+    """What is said of a chain's endpoints cannot be."""
+
+    code = "INVALID_ENDPOINTS"
+    hint = 'write ["eip155:8453"], then urls = ["https://…", "https://…", "https://…"] and agree = 2'
 
 
 class UnknownChain(Exception):
     """The network has no endpoint for that chain, or no adapter for its family."""
+
+
+_READINGS: Final = {"bip122": BITCOIN_READING, "eip155": EVM_READING, "solana": SOLANA_READING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +45,29 @@ class Endpoint:
 
     With ``confirmations`` a transaction is final when so many blocks hold it or follow; a development chain, which
     nobody reorganises, needs one. Without, the chain's own finality decides.
+
+    ``others`` are further endpoints of the chain, of other people best. All are asked, and what ``agree`` of them say
+    alike counts: more than half of them, unless that says otherwise. A transaction is sent to all.
     """
 
     chain: ChainId
     url: str
     confirmations: int | None = None
+    others: tuple[str, ...] = ()
+    agree: int | None = None
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """All of them."""
+        return self.url, *self.others
+
+    def open(self) -> Rpc:
+        """A client of the one, or of all with their agreement; close it after use."""
+        if not self.others:
+            return JsonRpc(self.url)
+        agree = self.agree or len(self.urls) // 2 + 1
+        reading = _READINGS.get(self.chain.namespace, STRICT)
+        return Quorum([JsonRpc(url) for url in self.urls], agree, reading)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +87,19 @@ class Network:
 
     @classmethod
     def load(cls, home: str | Path | None = None) -> "Network":
-        """What runs in a home (else $HITHER_HOME, else ~/.hither). Raises ``NoNetwork``."""
+        """What runs in a home (else $HITHER_HOME, else ~/.hither), with the endpoints that its owner has set.
+
+        Raises ``NoNetwork``, ``InvalidEndpoints``.
+        """
         folder = resolve_home(None if home is None else str(home))
         content = read_endpoints(folder)
         if "mpc" not in content:
             raise NoNetwork(
                 f"no signing network runs in {folder}; start it with `hither up`, without `--alone`"
             )
-        return cls.from_endpoints(content, folder / TRANSFERS_FOLDER)
+        network = cls.from_endpoints(content, folder / TRANSFERS_FOLDER)
+        chosen = read_chosen_endpoints(folder)
+        return network if not chosen else network.with_endpoints(chosen)
 
     @classmethod
     def from_endpoints(cls, content: Mapping[str, Any], journal_folder: Path | None = None) -> "Network":
@@ -73,6 +116,10 @@ class Network:
             journal_folder=journal_folder,
         )
 
+    def with_endpoints(self, chosen: Sequence[Endpoint]) -> "Network":
+        """The same with other endpoints for some chains, or with more chains."""
+        return replace(self, endpoints={**self.endpoints, **{one.chain: one for one in chosen}})
+
     def open_adapter(self, chain: ChainId) -> Adapter:
         """An adapter for a chain of this network; close it after use. Raises UnknownChain."""
         endpoint = self.endpoints.get(chain)
@@ -86,16 +133,17 @@ class Network:
 
 
 def _open_bitcoin(endpoint: Endpoint) -> Adapter:
-    return BitcoinAdapter(endpoint.chain, JsonRpc(endpoint.url), confirmations=endpoint.confirmations)
+    rpc = endpoint.open()
+    return BitcoinAdapter(endpoint.chain, rpc, confirmations=endpoint.confirmations)
 
 
 def _open_evm(endpoint: Endpoint) -> Adapter:
     info = get_evm_chain(endpoint.chain, confirmations=endpoint.confirmations)
-    return EvmAdapter(info, JsonRpc(endpoint.url))
+    return EvmAdapter(info, endpoint.open())
 
 
 def _open_solana(endpoint: Endpoint) -> Adapter:
-    return SolanaAdapter(endpoint.chain, JsonRpc(endpoint.url))
+    return SolanaAdapter(endpoint.chain, endpoint.open())
 
 
 _MAKERS: Final[Mapping[str, Callable[[Endpoint], Adapter]]] = {
@@ -103,3 +151,65 @@ _MAKERS: Final[Mapping[str, Callable[[Endpoint], Adapter]]] = {
     "eip155": _open_evm,
     "solana": _open_solana,
 }
+
+
+def read_chosen_endpoints(home: Path) -> list[Endpoint]:
+    """From ``HOME/chains.toml``, which its owner writes; none without it. Raises ``InvalidEndpoints``.
+
+    ::
+
+        ["eip155:8453"]
+        urls = ["https://one.example", "https://two.example", "https://three.example"]
+        agree = 2
+        confirmations = 5
+    """
+    path = home / CHAINS_FILE_NAME
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return []
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidEndpoints(f"{path} is not TOML: {error}") from None
+    try:
+        return [_read_endpoint(name, row) for name, row in content.items()]
+    except (InvalidChainId, InvalidEndpoints) as error:
+        raise InvalidEndpoints(f"{path}: {error}", hint=error.hint) from None
+
+
+def _read_endpoint(name: str, row: Any) -> Endpoint:
+    if not isinstance(row, dict):
+        raise InvalidEndpoints(f"{name!r} stands outside a chain's section")
+    unknown = set(row) - {"urls", "agree", "confirmations"}
+    if unknown:
+        raise InvalidEndpoints(f"{name}: unknown: {', '.join(sorted(unknown))}")
+    return make_endpoint(name, row.get("urls", ()), row.get("agree"), row.get("confirmations"))
+
+
+def make_endpoint(
+    chain: str, urls: Sequence[str], agree: int | None = None, confirmations: int | None = None
+) -> Endpoint:
+    """Endpoints of a chain of which ``agree`` must say alike what matters [default: more than half].
+
+    Raises ``InvalidEndpoints``, ``InvalidChainId``.
+    """
+    parsed = parse_chain_id(chain)
+    if isinstance(urls, str) or not urls or not all(_is_url(url) for url in urls):
+        raise InvalidEndpoints(f"{chain}: urls is not a list of http or https addresses")
+    if len(set(urls)) < len(urls):
+        raise InvalidEndpoints(f"{chain}: an address stands twice", hint="one that lies would count twice")
+    for title, number in (("agree", agree), ("confirmations", confirmations)):
+        if number is not None and (not isinstance(number, int) or isinstance(number, bool) or number < 1):
+            raise InvalidEndpoints(f"{chain}: {title} is not a number from 1")
+    if agree is not None and agree > len(urls):
+        raise InvalidEndpoints(f"{chain}: {agree} of {len(urls)} endpoints cannot agree")
+    return Endpoint(parsed, urls[0], confirmations, tuple(urls[1:]), agree)
+
+
+def _is_url(text: Any) -> bool:
+    if not isinstance(text, str):
+        return False
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        return False
+    return url.scheme in ("http", "https") and bool(url.host)

@@ -37,6 +37,7 @@ from hither.foreign.errors import (
 from hither.foreign.evm import EvmAdapter
 from hither.foreign.evm_calls import EvmCall
 from hither.foreign.solana import SolanaAdapter
+from hither.foreign.solana_instructions import SolanaAccount, SolanaCall
 from hither.mpc.client import Signed, SigningClient
 from hither.mpc.requests import EcdsaPayload, EddsaPayload, signature_from_json, signature_to_json
 from hither.primitives import transaction as wire
@@ -287,6 +288,13 @@ async def build(adapter: Adapter, key: bytes, deed: dict[str, Any]) -> UnsignedT
             return await adapter.build(key, call)
         case "token" if isinstance(adapter, SolanaAdapter):
             return await adapter.build_token_transfer(key, deed["token"], deed["receiver"], deed["units"])
+        case "instructions" if isinstance(adapter, SolanaAdapter):
+            return await adapter.build_calls(key, [_read_solana_call(row) for row in deed["instructions"]])
         case "pay" if isinstance(adapter, BitcoinAdapter):
             return await adapter.build_payment(key, [tuple(payment) for payment in deed["payments"]])
     raise NotOnThisChain(f"{adapter.chain} cannot do {deed['kind']!r}")
+
+
+def _read_solana_call(row: dict[str, Any]) -> SolanaCall:
+    accounts = tuple(SolanaAccount(*account) for account in row["accounts"])
+    return SolanaCall(row["program"], bytes.fromhex(row["data"]), accounts)

@@ -20,7 +20,7 @@ from hither.foreign.bitcoin_transactions import Coin, compute_transaction_id
 from hither.foreign.caip import ChainId
 from hither.foreign.errors import InsufficientFunds, WrongSignature
 from hither.foreign.evm_fees import fetch_prices
-from hither.foreign.transport import JsonRpc
+from hither.foreign.transport import Rpc
 from hither.mpc.contract import parse_public_key
 from hither.sdk.network import Network
 from hither.sdk.work import NotOnThisChain
@@ -111,7 +111,7 @@ class Treasury:
             wanted = int(payment["amount"]) + int(payment["fee_max"])
             coins = await adapter.fetch_coins(await self.get_address(adapter))
             return _choose_coins(coins, wanted, int(payment["fee_max"]))
-        rpc = JsonRpc(self.network.endpoints[adapter.chain].url)
+        rpc = self.network.endpoints[adapter.chain].open()
         try:
             if adapter.chain.namespace == "eip155":
                 return await _find_evm_means(rpc, adapter.chain)
@@ -121,7 +121,7 @@ class Treasury:
             await rpc.close()
 
 
-async def _find_evm_means(rpc: JsonRpc, chain: ChainId) -> dict[str, Any]:
+async def _find_evm_means(rpc: Rpc, chain: ChainId) -> dict[str, Any]:
     prices = await fetch_prices(rpc)
     tip = prices.priority_fee_max
     if tip is None:

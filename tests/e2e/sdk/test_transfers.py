@@ -8,6 +8,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -443,3 +444,75 @@ def test_all_derived_addresses_are_exported(
     listed = must_hither("accounts", "addresses", home=running.home)
     assert len(listed.splitlines()) >= (len(chains) - 1) * 10
     assert all(chain in listed for family, chain in chains.items() if family != "near")
+
+
+def test_person_sends_and_looks_without_a_program(
+    running: Network, chains: dict[str, str], carol: BlockingAccount
+) -> None:
+    """By a chain's name, to an account's name; asking again with the reference pays nothing; then the list has it."""
+    with BlockingAccount.load("bob.near", home=running.home) as bob:
+        address, before = bob.on(chains["eip155"]).address(), bob.on(chains["eip155"]).balance()
+        words = ["send", "base", "bob.near", "7 gwei", "--from", SENDER, "--reference", "typed", "--json"]
+        first, again = (json.loads(must_hither(*words, home=running.home)) for _ in range(2))
+        assert first == again
+        assert (first["receiver"], first["chain"]) == (address, chains["eip155"])
+        assert bob.on(chains["eip155"]).balance() == before + 7 * 10**9
+    receiver = make_address("bip122")
+    shown = must_hither("send", "bitcoin", receiver, "2000 sat", "--from", SENDER, home=running.home)
+    assert receiver in shown
+    assert read_balance(running, carol, chains["bip122"], receiver) == 2_000
+    must_hither("send", "near", "bob.near", "1 yoctonear", "--from", SENDER, home=running.home)
+    assert must_hither("transfers", "--json", home=running.home) == "[]"
+    ended = json.loads(must_hither("transfers", "--ended", "--json", home=running.home))
+    assert (first["transfer_id"], "typed", "final") in [
+        (row["id"], row["reference"], row["step"]) for row in ended
+    ]
+    assert must_hither("transfers", "resume", "--of", SENDER, home=running.home) == ""
+
+
+@pytest.mark.usefixtures("waiting")
+def test_person_raises_a_fee_without_a_program(
+    running: Network, chains: dict[str, str], impatient: BlockingAccount
+) -> None:
+    """The list names what waits; the command pays more for it and returns when a block has it."""
+    receiver = make_address("eip155")
+    with pytest.raises(FinalityTimeout):
+        impatient.on(chains["eip155"]).send(receiver, "5 gwei")
+    (row,) = json.loads(must_hither("transfers", "--json", home=running.home))
+    assert (row["step"], row["account_id"], row["receiver"]) == ("broadcast", SENDER, receiver)
+    # The command waits for a block, which comes once the second transaction is there.
+    with ThreadPoolExecutor() as threads:
+        bumping = threads.submit(
+            must_hither, "transfers", "bump", row["id"], "--of", SENDER, "--json", home=running.home
+        )
+        journal = impatient._inner.journal
+        running.must_become(
+            lambda: (
+                bumping.done()
+                or any(one.step == "broadcast" and one.earlier for one in journal.list(is_open=True))
+            ),
+            "sent for more",
+        )
+        make_block(running, chains, "eip155")
+        sent = json.loads(bumping.result())
+    assert (sent["transfer_id"], sent["receiver"]) == (row["id"], receiver)
+    assert sent["transaction_id"] != row["transaction_id"]
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["base", "0x1234", "1 ETH", "--from", SENDER], "address"),
+        (["base", "bob.near", "1", "--from", SENDER], "has no unit"),
+        (["base", "nobody.near", "1 gwei", "--from", SENDER], "nobody.near"),
+        (["base", "bob.near", "1 gwei", "--from", "nobody.near"], "no key of nobody.near"),
+        (["atlantis", "bob.near", "1 gwei", "--from", SENDER], "no EVM chain is named 'atlantis'"),
+        (["optimism", "bob.near", "1 gwei", "--from", SENDER], "this network has no endpoint for eip155:10"),
+    ],
+)
+def test_mistake_of_a_person_is_one_sentence(running: Network, words: list[str], reason: str) -> None:
+    """With exit code 1, no traceback, and nothing in the journal."""
+    result = hither("send", *words, home=running.home)
+    assert (result.returncode, "Traceback" in result.stderr) == (1, False), result.stderr
+    assert reason in result.stderr
+    assert must_hither("transfers", home=running.home) == ""

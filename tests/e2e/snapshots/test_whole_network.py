@@ -175,8 +175,8 @@ def test_snapshot_covers_every_chain(home: Path) -> None:
 class Ring:
     """Goes around the chains, again and again: each step is taken when the one before was answered.
 
-    So on each chain there are as many as on the one before, or one less. The one with number 0 leaves our chain out, and
-    is the faster for it.
+    So on each chain there are as many as on the one before, or one less. Number 0 leaves our chain out, and is the
+    faster for it.
     """
 
     def __init__(self, running: Network, number: int) -> None:

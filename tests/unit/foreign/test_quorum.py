@@ -18,6 +18,7 @@ from hither.foreign.errors import (
 )
 from hither.foreign.evm_agreement import EVM_READING
 from hither.foreign.quorum import STRICT, Quorum, Reading
+from hither.foreign.solana_agreement import SOLANA_READING
 from hither.foreign.transport import JsonRpc, RateLimit, RetryPolicy
 
 Answer = dict[str, Any] | httpx.Response | Exception
@@ -45,6 +46,7 @@ class Node:
         self.asked: list[tuple[str, list[Any]]] = []
         self._answer = answer
         self._stalls = stalls
+        self._delay_seconds = 0.0
 
     async def handle(self, request: httpx.Request) -> httpx.Response:
         body = json.loads(request.content)
@@ -52,7 +54,8 @@ class Node:
         self.asked.append((method, params))
         if self._stalls:
             await asyncio.sleep(3600)
-        result = ANSWERS[method]
+        await asyncio.sleep(self._delay_seconds)
+        result = ANSWERS.get(method)
         if self._answer is not None:
             result = self._answer(method, params)
         if isinstance(result, Exception):
@@ -131,7 +134,7 @@ def test_two_of_three_are_enough_whatever_the_third_does(other: Node) -> None:
 def test_endpoints_that_disagree_are_told_of() -> None:
     """After they were asked again; how many gave which answer, without anybody's key."""
     nodes = [lie("eth_getBalance", hex(amount)) for amount in (1, 2, 3)]
-    with pytest.raises(EndpointsDisagree, match="of 3 endpoints 2 must agree; 3 answered") as caught:
+    with pytest.raises(EndpointsDisagree, match="2 of 3 endpoints must agree, 3 answered") as caught:
         ask(nodes, 2, "eth_getBalance", ["0xab", "0x1"])
     assert caught.value.retryable and isinstance(caught.value, LyingEndpoint)
     assert "key" not in str(caught.value)
@@ -221,6 +224,104 @@ def test_a_transaction_is_sent_to_all_and_one_may_take_it() -> None:
     assert all(node.asked == [("eth_sendRawTransaction", ["0x00"])] for node in nodes)
     with pytest.raises(EndpointError, match="already known"):
         ask(nodes[1:2], 1, "eth_sendRawTransaction", ["0x00"])
+
+
+def test_who_differs_is_named() -> None:
+    """By host, so that a person knows whom to remove."""
+    nodes = [Node(), lie("eth_getBalance", "0x8"), Node()]
+    with pytest.raises(EndpointsDisagree, match=r"node-0.test and node-2.test alike; node-1.test$"):
+        ask(nodes, 3, "eth_getBalance", ["0x00", "0x1"])
+
+
+def test_too_many_failures_say_how_many_are_needed() -> None:
+    """And what to do."""
+    with pytest.raises(TransportError) as caught:
+        ask([Node(), Node(refuse), Node(refuse)], 2, "eth_chainId")
+    assert caught.value.hint is not None
+    assert "2 of 3 endpoints must agree, 1 answered" in caught.value.hint
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_a_false_answer_to_sending_is_outvoted(place: int) -> None:
+    """Whoever answers first."""
+    nodes = [Node(), Node()]
+    nodes.insert(place, lie("eth_sendRawTransaction", "0xother"))
+    assert ask(nodes, 2, "eth_sendRawTransaction", ["0x00"]) == "0xid"
+
+
+def test_one_that_stalls_is_waited_for_once() -> None:
+    """After that the others are enough at once; when it answers in time again it counts again."""
+    stalling = Node(stalls=True)
+    nodes = [stalling, Node(), Node(lambda _method, _params: "0x30")]
+
+    async def run() -> list[Any]:
+        endpoints = [
+            JsonRpc(f"http://node-{index}.test", transport=httpx.MockTransport(node.handle))
+            for index, node in enumerate(nodes)
+        ]
+        quorum = Quorum(endpoints, 2, EVM_READING, sleep=rest, grace_seconds=0.02)
+        first = await quorum.call("eth_gasPrice")
+        quorum._grace_seconds = 3600.0
+        second = await asyncio.wait_for(quorum.call("eth_gasPrice"), 60)
+        late = set(quorum._late)
+        stalling._stalls = False
+        # The others now come after it.
+        nodes[1]._delay_seconds = nodes[2]._delay_seconds = 0.05
+        third = await quorum.call("eth_gasPrice")
+        found = [first, second, late, third, set(quorum._late)]
+        await quorum.close()
+        return found
+
+    assert asyncio.run(run()) == ["0x64", "0x64", {0}, "0x64", set()]
+
+
+def test_those_that_differ_do_not_wait_for_one_that_stalls() -> None:
+    """They are asked again, and agree by then."""
+    told = iter(["0x6", "0x7", "0x7", "0x7"])
+    nodes = [Node(stalls=True), Node(), Node(lambda _method, _params: next(told))]
+
+    async def run() -> Any:
+        endpoints = [
+            JsonRpc(
+                f"http://node-{index}.test", transport=httpx.MockTransport(node.handle), timeout_seconds=3600
+            )
+            for index, node in enumerate(nodes)
+        ]
+        quorum = Quorum(endpoints, 2, EVM_READING, sleep=rest, tie_seconds=0.02)
+        try:
+            return await asyncio.wait_for(quorum.call("eth_getBalance", ["0x00", "0x1"]), 60)
+        finally:
+            await quorum.close()
+
+    assert asyncio.run(run()) == "0x7"
+
+
+@pytest.mark.parametrize("has_it_already", [False, True])
+def test_one_that_stalls_holds_no_sending_up(has_it_already: bool) -> None:
+    """It was sent there too; the others have it, one of them perhaps from the other."""
+    known = httpx.Response(200, json={"id": 1, "error": {"code": -27, "message": "known"}})
+    nodes = [Node(stalls=True), Node(), Node(lambda _method, _params: known) if has_it_already else Node()]
+    assert ask(nodes, 2, "eth_sendRawTransaction", ["0x00"], timeout_seconds=3600) == "0xid"
+    assert all(node.asked for node in nodes)
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_a_blockhash_that_the_others_deny_is_not_taken(place: int) -> None:
+    """Each endpoint has another newest one, so they are not compared but asked about."""
+
+    def make(name: str) -> Node:
+        return Node(
+            lambda method, params: (
+                {"value": {"blockhash": name}}
+                if method == "getLatestBlockhash"
+                else {"value": params[0] != "false" or name == "false"}
+            )
+        )
+
+    nodes = [make("one"), make("two")]
+    nodes.insert(place, make("false"))
+    found = ask(nodes, 2, "getLatestBlockhash", reading=SOLANA_READING)
+    assert found["value"]["blockhash"] in ("one", "two")
 
 
 def test_families_without_rules_compare_all() -> None:

@@ -1,0 +1,123 @@
+"""``hither send CHAIN TO AMOUNT --from ACCOUNT``: an account of our chain pays on any chain."""
+
+import asyncio
+import dataclasses
+import json
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from hither.cli.problems import home_option, stop
+from hither.cli.progress import Progress
+from hither.sdk.endpoints import resolve_home
+
+if TYPE_CHECKING:
+    from hither.sdk.account import Account
+    from hither.sdk.work import Sent
+
+T = TypeVar("T")
+FAMILY_NAMES = {"near": "near", "bitcoin": "bip122", "solana": "solana"}
+
+
+@click.command("send")
+@click.argument("chain")
+@click.argument("to")
+@click.argument("amount")
+@click.option("--from", "sender", metavar="ACCOUNT", required=True, help="Who pays; its key is in the home.")
+@click.option("--reference", help="A payment of this name happens once, however often it is asked for.")
+@click.option("--path", help="The derivation path of the paying address [default: the usual one].")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@home_option
+def command(
+    chain: str,
+    to: str,
+    amount: str,
+    sender: str,
+    reference: str | None,
+    path: str | None,
+    as_json: bool,
+    home: str | None,
+) -> None:
+    """Send AMOUNT (with its unit: "0.1 ETH") on CHAIN to TO, and wait until that is final.
+
+    CHAIN is a name (near, bitcoin, solana, base, arbitrum) or a CAIP-2 id. TO is an address there, or an account of our
+    chain, which has one on every chain. One that was interrupted goes on with `hither transfers resume`.
+    """
+
+    async def send(account: "Account", progress: Progress) -> "Sent":
+        on = account.on(find_chain(account, chain), path=path)
+        receiver = to
+        if "." in to and on.chain != account.network.chain:
+            receiver = await find_address(account, to, on.chain)
+            progress.note(f"{to} is {receiver} there")
+        return await on.send(
+            receiver, amount, reference=reference, progress=lambda event: progress.say(str(event))
+        )
+
+    show(with_account(sender, home, send), as_json=as_json)
+
+
+def find_chain(account: "Account", text: str) -> str:
+    """The network's chain of that name. Raises ``InvalidChainId``."""
+    from hither.foreign.evm_chains import find_evm_chain
+
+    namespace = FAMILY_NAMES.get(text.lower())
+    if namespace is not None:
+        return next((one for one in account.chains if one.startswith(f"{namespace}:")), text)
+    return text if ":" in text else str(find_evm_chain(text))
+
+
+async def find_address(account: "Account", name: str, chain: Any) -> str:
+    """Of an account that exists: nobody has the addresses of a name that is mistyped. Raises ``UnknownAccount``."""
+    from hither.sdk.account import list_addresses_of
+
+    await account.client.get_account(name)
+    rows = await list_addresses_of(account.network, [name])
+    return next(row.address for row in rows if row.chain == str(chain))
+
+
+def with_account(
+    account_id: str, home: str | None, work: Callable[["Account", Progress], Coroutine[Any, Any, T]]
+) -> T:
+    """What an account does, with progress; one sentence and what to do when it fails."""
+    from hither.client import ClientError
+    from hither.foreign.errors import ForeignError
+    from hither.mpc.client import SigningFailed
+    from hither.sdk.account import Account
+    from hither.sdk.endpoints import NoKey, NoNetwork
+    from hither.sdk.network import UnknownChain
+
+    progress = Progress()
+
+    async def run() -> T:
+        async with await Account.load(account_id, home=resolve_home(home)) as account:
+            return await work(account, progress)
+
+    try:
+        return asyncio.run(run())
+    except (ClientError, ForeignError, NoKey, NoNetwork, SigningFailed, UnknownChain) as problem:
+        progress.close()
+        stop(str(problem), getattr(problem, "hint", None))
+    except ExceptionGroup as problems:
+        progress.close()
+        stop("\n".join([problems.message, *(f"  {one}" for one in problems.exceptions)]))
+    finally:
+        progress.close()
+
+
+def show(sent: "Sent", *, as_json: bool) -> None:
+    """A transfer that is final."""
+    row = dataclasses.asdict(sent) | {"chain": str(sent.chain)}
+    if as_json:
+        click.echo(json.dumps(row))
+        return
+    signed_by = ", ".join(sent.sign_transactions) or "the account's own key"
+    for name, value in {
+        "transaction": sent.transaction_id,
+        "from": sent.address,
+        "to": sent.receiver,
+        "confirmations": sent.confirmations,
+        "signed by": signed_by,
+    }.items():
+        click.echo(f"{name:<14}{value}")
