@@ -77,7 +77,8 @@ def split_arguments(parameters: str) -> Iterator[str]:
 def read_types(contract: str) -> list[str]:
     """The source of each type that crosses a call as JSON, without its attributes."""
     found = re.findall(
-        r"((?:^///[^\n]*\n)*)^#\[near\(serializers = \[[^\]]*json[^\]]*\]\)\]\n(?:^#\[[^\n]*\n)*(^pub (?:struct|enum) .*?^\})",
+        r"((?:^///[^\n]*\n)*)^#\[near\(serializers = \[[^\]]*json[^\]]*\]\)\]\n"
+        r"(?:^#\[[^\n]*\n)*(^pub (?:struct|enum) .*?^\})",
         read_sources(contract),
         re.MULTILINE | re.DOTALL,
     )
