@@ -1,9 +1,9 @@
 """Transfers in processes that are killed: reads cases on standard input, prints what came of each.
 
 Run by file. A case is a transfer, or, with ``is_bump``, the raising of the fee of one that waits for a block. Each is a
-process of its own, forked from this one, so that it starts at once. It kills itself with SIGKILL beside the n-th write to
-the journal: before it, when the step before has had its effect and nothing of it is noted; or after it, when the step is
-noted and has had no effect yet.
+process of its own, forked from this one, so that it starts at once. It kills itself with SIGKILL beside the n-th write
+to the journal: before it, when the step before has had its effect and nothing of it is noted; or after it, when the
+step is noted and has had no effect yet.
 """
 
 import asyncio
