@@ -13,6 +13,7 @@ import pytest
 
 from hither.chain.genesis import derive_development_key
 from hither.client import AsyncClient, ClientError, Signer
+from hither.foreign.engines.ports import find_free_port
 from hither.mpc import development
 from hither.mpc.attestations import ensure_attested
 from hither.mpc.ceremony import (
@@ -80,7 +81,7 @@ class Rehearsal:
         number = len(self.members)
         folder = self.folder / f"node{number}"
         folder.mkdir()
-        port = 27_000 + 10 * (id(self) // 16 % 90) + number
+        port = find_free_port()
         config = NodeConfig(
             contract_id=CONTRACT_ID,
             rpc_urls=(self.url,),

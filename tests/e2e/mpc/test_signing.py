@@ -1,5 +1,6 @@
 """The signing network of ``hither up``: a person's account asks, an independent library verifies."""
 
+import asyncio
 import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,9 +12,17 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
 
-from hither.client import Client, ExecutionFailed, Signer
+from hither.client import AsyncClient, Client, ExecutionFailed, Signer
 from hither.codec import base58
-from hither.mpc.requests import EcdsaSignature, EddsaSignature, signature_from_json
+from hither.foreign.secp256k1 import decompress_key
+from hither.mpc.client import SigningClient, Wanted
+from hither.mpc.requests import (
+    EcdsaPayload,
+    EcdsaSignature,
+    EddsaPayload,
+    EddsaSignature,
+    signature_from_json,
+)
 from tests.e2e.cli.running import Network, network
 
 pytestmark = pytest.mark.slow
@@ -76,6 +85,27 @@ def test_eddsa_signature_verifies_under_the_derived_key(client: Client) -> None:
     assert isinstance(signature, EddsaSignature)
     key = ed25519.Ed25519PublicKey.from_public_bytes(get_derived_key(client, 1))
     key.verify(signature.signature, message)
+
+
+def test_many_are_asked_for_at_once(running: Network) -> None:
+    """Of both curves, in the order in which they were wanted, each under its own path's key."""
+    wanted = [Wanted("one", EcdsaPayload(bytes([1]) * 32), 0), Wanted("two", EddsaPayload(b"a message"), 1)]
+    wanted.append(Wanted("three", EcdsaPayload(bytes([3]) * 32), 0))
+
+    async def run() -> None:
+        alice = Signer("alice.near", running.get_key("alice.near"))
+        async with AsyncClient(running.url) as client:
+            signing = SigningClient(client, CONTRACT_ID)
+            first, second, third = await signing.sign_all(alice, wanted)
+            for one, signed in zip((wanted[0], wanted[2]), (first, third), strict=True):
+                key = decompress_key(await signing.derive_key("alice.near", one.path, 0)).data
+                assert isinstance(signed.signature, EcdsaSignature) and isinstance(one.payload, EcdsaPayload)
+                verify_ecdsa(key, signed.signature, one.payload.digest)
+            assert isinstance(second.signature, EddsaSignature)
+            raw = await signing.derive_key("alice.near", "two", 1)
+            ed25519.Ed25519PublicKey.from_public_bytes(raw).verify(second.signature.signature, b"a message")
+
+    asyncio.run(run())
 
 
 def test_legacy_arguments_mean_the_same(client: Client) -> None:
