@@ -181,7 +181,7 @@ def test_every_domain_signs(client: Client) -> None:
 
 
 def test_an_app_gets_a_key_that_nobody_else_sees(client: Client) -> None:
-    """Blinded by the app's own secret on its way, checked on chain; the same key every time, another for another path."""
+    """Blinded by the app's own secret on its way, checked on chain; the same every time, another for another path."""
     root = base58.decode(
         client.view(CONTRACT_ID, "public_key", {"domain_id": APP_KEYS_ID}).json().partition(":")[2]
     )
