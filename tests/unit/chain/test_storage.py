@@ -118,7 +118,7 @@ def test_receipts_under_way_survive_a_revert(chain: SmallChain) -> None:
 
 
 def test_pruning_bounds_every_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With 40 heights kept, row counts stop growing, and the chain restarts from what is left."""
+    """With 40 heights kept, rows and the file stop growing, and the chain restarts from what is left."""
     monkeypatch.setattr(storage_module, "RETENTION_HEIGHTS_MAX", 40)
     chain = SmallChain(tmp_path, DevelopmentOptions(epoch_length=10))
 
@@ -126,12 +126,14 @@ def test_pruning_bounds_every_table(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         return {table: len(chain.store.scan(table)) for table in TABLES}
 
     chain.produce(2)
-    counts = []
-    for _ in range(4):
+    counts, sizes = [], []
+    for _ in range(6):
         while chain.engine.head.height % 100:
             send_some(chain)
             chain.produce()
+        chain.storage.sync()
         counts.append(count_rows())
+        sizes.append(sum(path.stat().st_size for path in tmp_path.rglob("*.mdb")))
         send_some(chain)
         chain.produce()
     growing = ("epochs", "epoch_starts", "epoch_summaries")
@@ -139,6 +141,8 @@ def test_pruning_bounds_every_table(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         if table not in growing:
             assert counts[3][table] <= counts[2][table] + 20, (table, counts)
     assert counts[3]["blocks"] < 60
+    # The first hundred blocks took so much; from where as much is freed as is written, two hundred take a tenth.
+    assert sizes[5] - sizes[3] < sizes[0] / 4, sizes
     chain.storage.sync()
     before = describe_head(chain)
     chain.reopen()
