@@ -1,6 +1,7 @@
 """What ``hither up`` prints and writes when the network is ready. Pure: text and data in, text and data out."""
 
 import itertools
+from collections.abc import Iterable
 from typing import Any
 
 from hither.chain.genesis import (
@@ -91,6 +92,17 @@ def describe_signing_network(signing: dict[str, Any] | None) -> list[str]:
     return lines
 
 
+def describe_foreign_accounts(rows: Iterable[dict[str, Any]]) -> list[str]:
+    """One account of each family, whose key everybody knows too; all are in ``endpoints.json``."""
+    families = {row["caip2"].partition(":")[0]: row["accounts"] for row in rows}
+    if not families:
+        return []
+    lines = ["", f"{'elsewhere':<9} {'first of three accounts, with coins':<44}  secret key"]
+    for family, (first, *_) in families.items():
+        lines.append(f"{family:<9} {first['address']:<44}  {first['secret_key']}")
+    return lines
+
+
 def describe_network(endpoints: dict[str, Any], genesis: Genesis, home: str, ready_s: float) -> list[str]:
     """The screen that a person sees when everything answers."""
     near, config = endpoints["near"], genesis.config
@@ -119,6 +131,7 @@ def describe_network(endpoints: dict[str, Any], genesis: Genesis, home: str, rea
         lines.append(f"… {len(accounts) - SHOWN_MAX} more: hither accounts list")
     return [
         *lines,
+        *describe_foreign_accounts(endpoints.get("foreign", ())),
         "",
         f"A transfer burns {gas / 10**12:.3f} Tgas: {format_near(cost)} at the lowest gas price.",
         "Ctrl-C stops; the state stays. `hither tx HASH` shows a transaction.",

@@ -76,12 +76,20 @@ async def _run(home: Path, evm_ids: list[int], port_offset: int) -> None:
         await asyncio.gather(*(entry.engine.stop() for entry in running))
 
 
-def _describe(engine: Any) -> _Running:
+async def _describe(engine: Any) -> _Running:
+    from hither.foreign.engines.development_accounts import fund_development_accounts
+
+    try:
+        accounts = await fund_development_accounts(engine)
+    except BaseException:
+        await engine.stop()
+        raise
     row = {
         "caip2": str(engine.chain),
         "rpc_url": engine.url,
         "pid": engine.process_id,
         "confirmations": CONFIRMATIONS,
+        "accounts": accounts,
     }
     return _Running(engine, row)
 
@@ -93,17 +101,17 @@ async def _start_anvil(folder: Path, chain_id: int, port: int) -> _Running:
     chain = ChainId("eip155", str(chain_id))
     log_path = folder / f"anvil-{chain_id}.log"
     options = AnvilOptions(chain, port, folder / f"anvil-{chain_id}", log_path)
-    return _describe(await start_anvil(options))
+    return await _describe(await start_anvil(options))
 
 
 async def _start_bitcoin(folder: Path, port: int) -> _Running:
     from hither.foreign.engines.bitcoin import BitcoinOptions, start_bitcoin
 
     options = BitcoinOptions(folder / "bitcoin", port, log_path=folder / "bitcoin.log")
-    return _describe(await start_bitcoin(options))
+    return await _describe(await start_bitcoin(options))
 
 
 async def _start_solana(folder: Path, port: int) -> _Running:
     from hither.foreign.engines.solana import start_solana
 
-    return _describe(await start_solana(port, home=folder / "solana"))
+    return await _describe(await start_solana(port, home=folder / "solana"))

@@ -22,3 +22,8 @@ def decompress_key(public_key: bytes) -> PublicKey:
     if y & 1 != public_key[0] & 1:
         y = FIELD_PRIME - y
     return PublicKey(SECP256K1, public_key[1:] + y.to_bytes(32, "big"))
+
+
+def compress_point(point: bytes) -> bytes:
+    """The compressed key of a point's two coordinates, 64 bytes (SEC 1, §2.3.3)."""
+    return bytes([2 + (point[63] & 1)]) + point[:32]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hither.codec import base58
-from hither.foreign.secp256k1 import decompress_key
+from hither.foreign.secp256k1 import compress_point, decompress_key
 from hither.mpc.protocols import Curve
 from hither.mpc.requests import G2_BYTES
 from hither.mpc.schemes import SCHEMES, Domain
@@ -215,7 +215,7 @@ def parse_public_key(text: str) -> bytes:
     if kind == "ed25519" and len(raw) == EDDSA_KEY_BYTES:
         return raw
     if kind == "secp256k1" and len(raw) == 64:
-        return bytes([2 + (raw[63] & 1)]) + raw[:32]
+        return compress_point(raw)
     if kind == "bls12381g2" and len(raw) == G2_BYTES:
         return raw
     raise ValueError(f"not a key of a signing domain: {text}")

@@ -3,6 +3,7 @@
 chainsig.js has its own tests against such a network (``tests/e2e/chainsig``).
 """
 
+import asyncio
 import hashlib
 import json
 import shutil
@@ -18,6 +19,8 @@ from embit.script import Witness, p2pkh, p2tr, p2wpkh
 from embit.transaction import Transaction, TransactionInput, TransactionOutput
 from eth_account import Account as EthereumAccount
 from eth_account.signers.local import LocalAccount
+from solana.rpc.async_api import AsyncClient as SolanaClient
+from solders.keypair import Keypair
 from web3 import HTTPProvider, Web3
 from web3.exceptions import ContractLogicError
 
@@ -49,6 +52,39 @@ def get_url(running: Network, chain: str) -> str:
     """By the beginning of the chain's id, from endpoints.json."""
     (row,) = [row for row in running.endpoints["foreign"] if row["caip2"].startswith(chain)]
     return str(row["rpc_url"])
+
+
+def get_accounts(running: Network, chain: str) -> list[dict[str, str]]:
+    """Those with coins whose keys everybody knows, from endpoints.json."""
+    (row,) = [row for row in running.endpoints["foreign"] if row["caip2"].startswith(chain)]
+    accounts: list[dict[str, str]] = row["accounts"]
+    return accounts
+
+
+def test_known_keys_open_wallets_with_coins(running: Network) -> None:
+    """Other people's libraries derive the same addresses from them, and other people's clients find money there."""
+    for number in EVM_CHAINS:
+        web3 = Web3(HTTPProvider(get_url(running, f"eip155:{number}")))
+        for account in get_accounts(running, f"eip155:{number}"):
+            assert EthereumAccount.from_key(account["secret_key"]).address == account["address"]
+            assert web3.eth.get_balance(account["address"]) > ETHER
+    for account in get_accounts(running, "bip122:"):
+        key = PrivateKey.from_wif(account["secret_key"])
+        assert p2wpkh(key).address(NETWORKS["regtest"]) == account["address"]
+        found = CommandLine(get_url(running, "bip122:"))(
+            "scantxoutset", "start", [f"addr({account['address']})"]
+        )
+        assert count_satoshis(found["total_amount"]) == BITCOIN
+    asyncio.run(must_have_coins_on_solana(get_url(running, "solana:"), get_accounts(running, "solana:")))
+
+
+async def must_have_coins_on_solana(url: str, accounts: list[dict[str, str]]) -> None:
+    """By solana-py and solders."""
+    async with SolanaClient(url, timeout=CLIENT_S_MAX) as client:
+        for account in accounts:
+            pair = Keypair.from_base58_string(account["secret_key"])
+            assert str(pair.pubkey()) == account["address"]
+            assert (await client.get_balance(pair.pubkey())).value == 100 * SOL
 
 
 # EVM
