@@ -64,7 +64,8 @@ def make_table(seconds: dict[str, float]) -> str:
     rows = "".join(f"| {step} | {max(took, 0.1):.1f} s |\n" for step, took in seconds.items())
     load = os.getloadavg()[0]
     return (
-        f"{HEADING}\n\nMeasured by running this page on {os.cpu_count()} cores, everything set up before, with a load of "
+        f"{HEADING}\n\nMeasured by running this page on {os.cpu_count()} cores, "
+        "everything set up before, with a load of "
         f"{load:.1f} at the end; reading comes on top.\n\n| step | time |\n|---|---|\n{rows}"
     )
 
