@@ -1,6 +1,6 @@
 # Everything here works from a fresh clone: each target first sets up what is missing.
-export CARGO_TARGET_DIR ?= $(HOME)/.cache/hither/target
 export HITHER_CACHE ?= $(HOME)/.cache/hither
+export CARGO_TARGET_DIR ?= $(HITHER_CACHE)/target
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up check test test-all bench docs wheel contracts native lock format status
