@@ -44,11 +44,11 @@ BECOMES_S_MAX = 30
 STORE_KEY = bytes(range(32))
 
 
-async def must_become(is_true: Callable[[], bool], what: str) -> None:
+async def must_become(is_true: Callable[[], bool], what: str, within_s: float = BECOMES_S_MAX) -> None:
     """Wait until something holds."""
-    deadline_s = time.monotonic() + BECOMES_S_MAX
+    deadline_s = time.monotonic() + within_s
     while not is_true():
-        assert time.monotonic() < deadline_s, f"not {what} in {BECOMES_S_MAX} s"
+        assert time.monotonic() < deadline_s, f"not {what} in {within_s} s"
         await asyncio.sleep(0.01)
 
 
