@@ -3,7 +3,6 @@
 import asyncio
 import json
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ from solders.signature import Signature
 from web3 import Web3
 
 from hither.client import Client
-from hither.foreign.engines.ports import find_network_offset
 from tests.e2e.cli.running import PROGRAMS, Network, hither, must_hither, network
 from tests.e2e.demo.falsifying import Falsify, falsified
 
@@ -199,22 +197,6 @@ def test_solana_transfer_is_what_solana_py_reads(running: Network, rows: list[di
     assert found.transaction.meta is not None
     assert found.transaction.meta.err is None
     assert str(found.transaction.transaction.message.account_keys[0]) == row["address"]
-
-
-def test_demo_and_exit_leaves_nothing_behind(tmp_path: Path) -> None:
-    """On an empty home it shows every chain, exits with 0, and every process has ended."""
-    offset = str(find_network_offset())
-    command = [str(PROGRAMS / "hither"), "up", "--home", str(tmp_path), "--demo", "--exit", "--quiet"]
-    result = subprocess.run(
-        [*command, "--port-offset", offset], capture_output=True, text=True, timeout=300, check=False
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert all(chain in result.stdout for chain in ["near:localnet", "bip122:", *ROLLUPS, "solana:"])
-    assert not (tmp_path / "endpoints.json").exists()
-    deadline = time.monotonic() + 60
-    while left := list_processes(str(tmp_path)):
-        assert time.monotonic() < deadline, left
-        time.sleep(0.05)
 
 
 def list_processes(word: str) -> list[str]:
