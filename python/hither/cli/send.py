@@ -101,7 +101,10 @@ def with_account(
         stop(str(problem), getattr(problem, "hint", None))
     except ExceptionGroup as problems:
         progress.close()
-        stop("\n".join([problems.message, *(f"  {one}" for one in problems.exceptions)]))
+        # What to do is often the same for several.
+        hints = dict.fromkeys(hint for one in problems.exceptions if (hint := getattr(one, "hint", None)))
+        message = "\n".join([problems.message, *(f"  {one}" for one in problems.exceptions)])
+        stop(message, "; ".join(hints) or None)
     finally:
         progress.close()
 

@@ -237,11 +237,13 @@ async def track(adapter: Tracked, signed: SignedTransaction, *, timeout_seconds:
     pause_seconds = POLL_FIRST_SECONDS
     newest = TransactionStatus(State.UNKNOWN)
     while True:
+        away: TransportError | None = None
         try:
             newest = await adapter.fetch_status(signed)
         except TransportError as error:
             if not error.retryable:
                 raise
+            away = error
         if newest.state is State.DROPPED:
             raise _make_dropped(signed, newest)
         if newest.state is State.FINAL:
@@ -249,7 +251,7 @@ async def track(adapter: Tracked, signed: SignedTransaction, *, timeout_seconds:
                 raise TransactionFailed(f"{signed.transaction_id} failed: {newest.failure}")
             return newest
         if time.monotonic() + pause_seconds > deadline:
-            raise _make_timeout(signed, newest, timeout_seconds)
+            raise _make_timeout(signed, newest, timeout_seconds, away) from away
         await asyncio.sleep(pause_seconds)
         pause_seconds = min(pause_seconds * 1.5, POLL_SECONDS_MAX)
 
@@ -264,12 +266,14 @@ def _make_dropped(signed: SignedTransaction, status: TransactionStatus) -> Trans
 
 
 def _make_timeout(
-    signed: SignedTransaction, status: TransactionStatus, timeout_seconds: float
+    signed: SignedTransaction, status: TransactionStatus, timeout_seconds: float, away: TransportError | None
 ) -> FinalityTimeout:
     message = (
         f"{signed.transaction_id} is {status.state.value} on {signed.chain} "
         f"after {timeout_seconds:g} s, with {status.confirmations} confirmations"
     )
+    if away is not None:
+        message += f", as was last told; now there is no answer ({away})"
     if status.missing_nonce is None:
         return FinalityTimeout(message)
     return NonceGap(

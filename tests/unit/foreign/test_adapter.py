@@ -61,6 +61,12 @@ def test_a_failure_is_told_once_it_is_final() -> None:
         follow(failed, TransactionStatus(State.FINAL, 2, failure="reverted"))
 
 
+def test_an_endpoint_that_stays_away_is_named() -> None:
+    """Whoever waited in vain knows that nobody looked."""
+    with pytest.raises(FinalityTimeout, match=r"is unknown on .* no answer \(127\.0\.0\.1: gone\)"):
+        follow(TransportError("127.0.0.1: gone"), timeout_seconds=0.0)
+
+
 def test_an_endpoint_that_refuses_for_good_ends_the_wait() -> None:
     """Waiting does not help against a wrong key."""
     with pytest.raises(TransportError):
