@@ -1,5 +1,6 @@
 """All chains of a network as one: nothing is lost by a SIGKILL, and everything goes back to a snapshot."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -23,6 +24,8 @@ from solders.keypair import Keypair
 
 from hither.client import Client, Signer, UnknownAccount
 from hither.client.actions import transfer
+from hither.foreign.engines.control import Control
+from hither.sdk.snapshots import take_snapshot
 from tests.e2e.cli.running import Network, hither, must_hither, network
 from tests.e2e.demo.test_demo import list_processes
 
@@ -30,6 +33,8 @@ pytestmark = pytest.mark.slow
 SENDERS = ("alice", "bob", "carol")
 SOLANA_STEP = 10**7
 BITCOIN_STEP = 1_000
+PAUSE_S = 0.05
+PAUSES = 60
 
 
 @pytest.fixture
@@ -229,36 +234,52 @@ class Ring:
         ]
 
 
-def make_slow_to_remember(running: Network) -> None:
-    """An EVM chain with so much on it that it takes a while to be written down."""
-    (url,) = [row["rpc_url"] for row in running.endpoints["foreign"] if row["caip2"].startswith("eip155")]
-    for _ in range(80):
-        ask(url, "anvil_setCode", "0x" + secrets.token_hex(20), "0x" + secrets.token_hex(24_000))
-
-
-def take_among(running: Network, rings: list[Ring], going: list[Future[None]]) -> str:
-    """A snapshot while the rings go on; they have gone on for a while when this returns."""
-    snapshot_id = must_hither("snapshot", home=running.home)
-    reached = [ring.count()[0] for ring in rings]
+def go_on_from(running: Network, rings: list[Ring], going: list[Future[None]]) -> None:
+    """The rings have gone on for a while when this returns."""
+    reached = [ring.rounds for ring in rings]
     running.must_become(
         lambda: (
             any(one.done() for one in going)
-            or all(ring.count()[0] > before + 1 for ring, before in zip(rings, reached, strict=True))
+            or all(ring.rounds > before + 1 for ring, before in zip(rings, reached, strict=True))
         ),
-        "going on after a snapshot",
+        "going on",
     )
-    return snapshot_id
 
 
-def test_snapshot_with_traffic_beside_is_of_one_moment(home: Path) -> None:
+@pytest.fixture
+def pausing(monkeypatch: pytest.MonkeyPatch) -> list[Ring]:
+    """Between our chain and the others a snapshot of this process gives these rings the time for several rounds.
+
+    They cannot use it, so it is always spent whole; did nobody hold the other chains, it would be far too much.
+    """
+    rings: list[Ring] = []
+    ask_control = Control.ask
+
+    async def ask_late(control: Control, method: str, **parameters: str) -> None:
+        reached = [ring.rounds for ring in rings]
+        for _ in range(PAUSES if method == "snapshot" else 0):
+            await asyncio.sleep(PAUSE_S)
+            if all(ring.rounds > before + 3 for ring, before in zip(rings, reached, strict=True)):
+                break
+        await ask_control(control, method, **parameters)
+
+    monkeypatch.setattr(Control, "ask", ask_late)
+    return rings
+
+
+def test_snapshot_with_traffic_beside_is_of_one_moment(home: Path, pausing: list[Ring]) -> None:
     """What a chain of it holds because of another one is in that one too: nothing has an effect before its cause."""
     with network(home, "--quiet", "--evm", "8453", is_alone=False) as running:
-        make_slow_to_remember(running)
         rings = [Ring(running, number) for number in range(2)]
+        pausing += rings
         with ThreadPoolExecutor() as threads:
             going = [threads.submit(ring.go) for ring in rings]
             try:
-                snapshot_ids = [take_among(running, rings, going) for _ in range(2)]
+                snapshot_ids = []
+                for _ in range(2):
+                    go_on_from(running, rings, going)
+                    snapshot_ids.append(asyncio.run(take_snapshot(running.endpoints, home)))
+                go_on_from(running, rings, going)
             finally:
                 for ring in rings:
                     ring.ending.set()
