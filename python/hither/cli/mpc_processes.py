@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import json
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,8 @@ from hither.mpc.config import ATTESTATION_FILE, CONFIG_FILE, NodeConfig, NodeHom
 HOST = "127.0.0.1"
 FIRST_PORT = 24_000
 POLL_MS = 30
-READY_S_MAX = 110.0
+QUIET_S_MAX = 110.0
+"""So long a node that starts may go without anything new: neither a peer, nor a key, nor stock."""
 READY_POLL_S = 0.05
 
 
@@ -100,17 +102,37 @@ def _make_identity(home: NodeHome) -> NodeIdentity:
         return development.make_identity(store, home.config.account_id, f"https://{home.config.listen}")
 
 
+class Patience:
+    """With one that starts: there is no end to it as long as something changes. A large stock takes minutes."""
+
+    def __init__(self, now_s: float) -> None:
+        self._said: object = None
+        self._since_s = now_s
+
+    def is_over(self, said: object, now_s: float) -> bool:
+        """Whether it has said the same for too long."""
+        if said != self._said:
+            self._said, self._since_s = said, now_s
+        return now_s - self._since_s > QUIET_S_MAX
+
+
 async def _wait_until_ready(home: NodeHome, child: Child) -> dict[str, Any]:
     """A node that has keys and stock. Raises CeremonyFailed, EngineError."""
-    async with asyncio.timeout(READY_S_MAX), httpx.AsyncClient() as http:
+    patience = Patience(time.monotonic())
+    async with httpx.AsyncClient() as http:
         while True:
-            await child.wait_until(lambda output: '"participant"' in output, READY_S_MAX)
+            await child.wait_until(lambda output: '"participant"' in output, QUIET_S_MAX)
+            health: dict[str, Any] = {"problems": ["it does not answer"], "is_stocked": False}
             with contextlib.suppress(httpx.HTTPError):
                 health = (await http.get(f"http://{home.config.observe}/health")).json()
-                if any("share" in problem for problem in health["problems"]):
-                    raise CeremonyFailed(f"{home.config.account_id}: {health['problems'][0]}")
-                if health["is_stocked"]:
-                    break
+            if any("share" in problem for problem in health["problems"]):
+                raise CeremonyFailed(f"{home.config.account_id}: {health['problems'][0]}")
+            if health["is_stocked"]:
+                break
+            said = [health.get(name) for name in ("problems", "connected", "domains", "stock")]
+            if patience.is_over(said, time.monotonic()):
+                reason = "; ".join(health["problems"]) or f"its stock stays at {health['stock']}"
+                raise CeremonyFailed(f"{home.config.account_id} does not become ready: {reason}")
             await asyncio.sleep(READY_POLL_S)
     return {
         "account_id": home.config.account_id,
