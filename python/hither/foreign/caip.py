@@ -60,10 +60,16 @@ def parse_account_id(text: str) -> AccountId:
 
 
 def strip_chain(text: str, chain: ChainId) -> str:
-    """The address in a CAIP-10 text of this chain; other text as it is. Raises ``WrongNetwork``."""
+    """The address in a CAIP-10 text of this chain; text without a colon as it is.
+
+    Raises ``InvalidAddress``, ``WrongNetwork``.
+    """
     if ":" not in text:
         return text
-    account = parse_account_id(text)
+    try:
+        account = parse_account_id(text)
+    except InvalidChainId as error:
+        raise InvalidAddress(f"{text!r} begins with no chain: {error}") from error
     if account.chain != chain:
         raise WrongNetwork(f"{text} is an account on {account.chain}, not on {chain}")
     return account.address

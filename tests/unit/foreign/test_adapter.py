@@ -111,3 +111,6 @@ def test_an_account_of_another_chain_is_refused() -> None:
         strip_chain("eip155:1:0xab", BASE)
     with pytest.raises(InvalidAddress):
         parse_account_id("eip155:1:0x ab")
+    for text in (":", ":0xab", "eip155:0xab", "eip155::0xab"):
+        with pytest.raises(InvalidAddress, match="begins with no chain"):
+            strip_chain(text, BASE)

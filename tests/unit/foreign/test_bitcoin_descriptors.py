@@ -28,13 +28,14 @@ def test_a_key_stands_for_its_scripts() -> None:
     [
         "addr(bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4)",
         f"wsh(pk({KEY}))",
+        "addr(:)",
         f"sh(pkh({KEY}))",
         f"wpkh({KEY}/*)",
         add_checksum(f"wpkh({KEY})")[:-1] + "q",
     ],
 )
 def test_what_is_not_read_is_refused(text: str) -> None:
-    """Another network's address, other functions, keys to be derived, a wrong checksum."""
+    """Another network's address, none, other functions, keys to be derived, a wrong checksum."""
     with pytest.raises(DescriptorError):
         read_descriptor(text)
 
