@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -104,15 +105,30 @@ CASES = {
 }
 
 
+def must_measure(name: str, *options: str) -> dict[str, Any]:
+    """The one JSON object of the last line."""
+    command = (sys.executable, "-m", "hither.cli.main", "bench", name, "--json", *SMALL, *options)
+    result = subprocess.run(command, capture_output=True, check=False, timeout=600)
+    assert result.returncode == 0, result.stderr.decode()
+    figures: dict[str, Any] = json.loads(result.stdout.decode().strip().rpartition("\n")[2])
+    return figures
+
+
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_a_benchmark_tells_its_figures_and_conditions(name: str) -> None:
     """The last line is one JSON object with every field that is promised."""
     options, fields = CASES[name]
-    command = (sys.executable, "-m", "hither.cli.main", "bench", name, "--json", *SMALL, *options)
-    result = subprocess.run(command, capture_output=True, check=False, timeout=300)
-    assert result.returncode == 0, result.stderr.decode()
-    figures = json.loads(result.stdout.decode().strip().rpartition("\n")[2])
+    figures = must_measure(name, *options)
     assert fields | {"bench", "cores", "python", "hither"} <= set(figures)
     measured = [value for key, value in figures.items() if key.endswith(("_tps", "_s", "_ms", "_mb"))]
     values = [one for value in measured for one in (value.values() if isinstance(value, dict) else [value])]
     assert all(value > 0 for value in values)
+
+
+def test_signatures_of_nodes_that_are_processes_are_measured_as_well() -> None:
+    """The same figures, and which nodes they are of."""
+    together = CASES["sign"][1]
+    figures = must_measure("sign", "--mpc", "processes", "--scheme", "frost")
+    assert together | {"mpc"} <= set(figures)
+    assert (figures["mpc"], figures["scheme"], figures["nodes"]) == ("processes", "frost", 3)
+    assert figures["stock_spent"] >= figures["requests"] + figures["burst_requests"]
