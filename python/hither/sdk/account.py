@@ -243,7 +243,7 @@ class Account:
         if is_resumed and not record.has_ended:
             progress(Event(record.id, record.chain, Step(record.step), f"goes on after {record.step!r}"))
         work = self._open_work(entry, progress)
-        if not record.is_broadcast:
+        if not record.has_ended:
             async with self._chain_to_itself(record.chain):
                 await self._settle_earlier(record, progress)
                 await work.bring_to_chain()
@@ -266,12 +266,11 @@ class Account:
             lock.close()
 
     async def _settle_earlier(self, record: Record, progress: Progress) -> None:
-        """Bring what was built before a crash to the chain first, or its nonce and coins would be taken."""
+        """Bring what was built before a crash of ours or of a node first, or its nonce and coins would be taken."""
         if record.body is not None or record.chain == self.network.chain:
             return
         for earlier in self.journal.list(is_open=True):
-            is_built = earlier.body is not None and not earlier.is_broadcast
-            if earlier.id == record.id or earlier.chain != record.chain or not is_built:
+            if earlier.id == record.id or earlier.chain != record.chain or earlier.body is None:
                 continue
             with contextlib.suppress(TransferBusy, ForeignError):
                 entry = self.journal.open(earlier.id)

@@ -35,6 +35,8 @@ class HomeTransfer(Work):
 
     async def bring_to_chain(self) -> None:
         """Until the node has taken it. Raises ``ClientError``, ``TransactionFailed``."""
+        if self._record.is_broadcast:
+            return  # In a block, which a node does not forget.
         try:
             if not await self._has_arrived():
                 action = _make_action(self._record)

@@ -2,13 +2,14 @@
 
 Each step writes to the journal before the next can have an effect, and does the same when it is taken twice: bytes
 are built once (a nonce, coins or a blockhash are in them); a request for a signature is asked about by its hash
-before it is made again; what was signed is sent again without effect. Bytes are built anew only when the chain says
+before it is made again; what was signed is sent again without effect, and is sent again where nodes have forgotten it. Bytes are built anew only when the chain says
 that the old ones can never be included, and only on Solana, where they expire by themselves; elsewhere something else
 took their place. A higher fee is another transaction in the same place, with the same nonce or the same coins: it is
 written down beside the first, either may come, and both are watched.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -69,9 +70,14 @@ class Transfer(Work):
     async def bring_to_chain(self, *, must_take_newest: bool = False) -> None:
         """Until an endpoint has taken it. The caller has the chain to itself.
 
-        When a higher fee is refused, the attempts before it stand; that is an error to who must have the newest taken.
+        What was sent before and is forgotten there, by a node that ended or has no room, is sent again. When a higher
+        fee is refused, the attempts before it stand; that is an error to who must have the newest taken.
         Raises ``ForeignError``, ``SigningFailed``, ``ClientError``. An error before anything was built ends it.
         """
+        if self._record.is_broadcast:
+            if not self._record.has_ended:
+                await self._send_again_if_forgotten()
+            return
         for attempt in range(BUILDS_MAX):
             if self._record.body is None:
                 await self._build()
@@ -157,6 +163,16 @@ class Transfer(Work):
     async def _has_come(self) -> bool:
         """Whether a block has one of the attempts."""
         return (await self._watch().fetch_newest()).state in (State.INCLUDED, State.FINAL)
+
+    async def _send_again_if_forgotten(self) -> None:
+        if (await self._watch().fetch_newest()).state is not State.UNKNOWN:
+            return
+        for attempt in reversed(self._record.attempts):
+            # Of two with one nonce a node takes the better paid alone. A refusal is explained by who follows.
+            with contextlib.suppress(BroadcastRefused):
+                await self._adapter.broadcast(self._make_signed(attempt))
+                self._tell(Step.BROADCAST, f"{attempt.transaction_id} was forgotten, and is sent again")
+                return
 
     async def _build(self) -> None:
         record = self._record

@@ -208,6 +208,26 @@ def test_refusal_that_may_pass_leaves_the_bytes(tmp_path: Path) -> None:
     assert (stage.chain.built, len(stage.chain.taken), len(stage.signing.asked)) == (1, 1, 1)
 
 
+def test_what_nodes_have_forgotten_is_sent_again(tmp_path: Path) -> None:
+    """They took it, and ended before a block had it: the same bytes, and only where nobody knows them."""
+    stage = make_stage(tmp_path, "eip155")
+    asyncio.run(stage.open().bring_to_chain())
+    asyncio.run(stage.again().bring_to_chain())
+    assert len(stage.chain.taken) == 1
+    (raw,) = stage.chain.taken
+    stage.chain.taken.clear()
+    with pytest.raises(FinalityTimeout):
+        asyncio.run(stage.again().follow())
+    stage.chain.verdicts = [BroadcastRefused("the pool is full")]
+    with pytest.raises(FinalityTimeout):
+        asyncio.run(perform(stage.again()))
+    asyncio.run(perform(stage.again()))
+    assert (stage.chain.taken, stage.chain.built, len(stage.signing.asked)) == ([raw], 1, 1)
+    stage.chain.taken.clear()
+    asyncio.run(stage.again().bring_to_chain())
+    assert stage.chain.taken == []
+
+
 def test_lost_answer_is_read_again(tmp_path: Path) -> None:
     """The request arrived, its answer did not: it is not asked twice."""
     stage = make_stage(tmp_path, "eip155")
