@@ -48,6 +48,8 @@ PLANT = "HITHER_TEST_PLANT"
 MARKER = b"planted here:"
 ROOM = "P" * 1_500
 BECOMES_S_MAX = 150
+PUT_OFF = "RobustSetIncomplete: the others did not answer in time"
+ASKED_TIMES_MAX = 10
 ATTEMPTS_SAVED = 2
 """One at each of the two keys that are looked for."""
 
@@ -63,14 +65,22 @@ class Ceremony:
         self._thread.start()
 
     def _watch(self) -> None:
-        log = self.home / "mpc" / "node0" / "node.log"
         while not self._is_over.wait(0.01):
-            text = log.read_text() if log.exists() else ""
-            if min(text.count("starting attempt"), ATTEMPTS_SAVED) > self.count:
-                self.count += 1
-                for process_id in find_nodes(self.home):
-                    with contextlib.suppress(OSError):
-                        save_memory(process_id, self.saved / f"{process_id}-{self.count}")
+            self._look()
+        while self._look():
+            continue  # It began before the end, while another was being saved.
+
+    def _look(self) -> bool:
+        """Save, if an attempt has begun that was not saved."""
+        log = self.home / "mpc" / "node0" / "node.log"
+        text = log.read_text() if log.exists() else ""
+        if min(text.count("starting attempt"), ATTEMPTS_SAVED) <= self.count:
+            return False
+        self.count += 1
+        for process_id in find_nodes(self.home):
+            with contextlib.suppress(OSError):
+                save_memory(process_id, self.saved / f"{process_id}-{self.count}")
+        return True
 
     def end(self) -> None:
         self._is_over.set()
@@ -126,9 +136,20 @@ def ask(client: Client, text: str, domain_id: int = 0) -> Any:
     return client.call(CONTRACT_ID, "sign", {"request": request}, **options).value_json()
 
 
+def ask_again(client: Client, text: str, domain_id: int) -> Any:
+    """The answer; where all are needed, one that a busy machine puts off for a second fails a request, as it is to."""
+    for _ in range(ASKED_TIMES_MAX - 1):
+        try:
+            return ask(client, text, domain_id)
+        except ExecutionFailed as error:
+            if PUT_OFF not in str(error):
+                raise
+    return ask(client, text, domain_id)
+
+
 def must_sign(client: Client, text: str, domain_id: int = 0) -> None:
     """Ask, and verify under the derived key with an independent library."""
-    signature = signature_from_json(ask(client, text, domain_id))
+    signature = signature_from_json(ask_again(client, text, domain_id))
     arguments = {"path": PATH, "predecessor": "alice.near", "domain_id": domain_id}
     key = base58.decode(client.view(CONTRACT_ID, "derived_public_key", arguments).json().partition(":")[2])
     digest = hashlib.sha256(text.encode()).digest()
@@ -151,7 +172,7 @@ def must_become(is_true: Callable[[], bool], what: str) -> None:
 
 def get_health(row: dict[str, Any]) -> dict[str, Any]:
     try:
-        health: dict[str, Any] = httpx.get(f"{row['observe']}/health").json()
+        health: dict[str, Any] = httpx.get(f"{row['observe']}/health", timeout=BECOMES_S_MAX).json()
     except httpx.HTTPError:
         return {"connected": [], "status": "gone"}
     return health
@@ -286,7 +307,7 @@ def count_events(rows: list[dict[str, Any]], what: str) -> int:
     """Of all nodes, as Prometheus would read them."""
     total = 0
     for row in rows:
-        text = httpx.get(f"{row['observe']}/metrics").text
+        text = httpx.get(f"{row['observe']}/metrics", timeout=BECOMES_S_MAX).text
         found = re.search(rf'^hither_mpc_events_total{{event="{what}"}} (\d+)$', text, re.MULTILINE)
         total += int(found.group(1)) if found else 0
     return total
@@ -295,7 +316,7 @@ def count_events(rows: list[dict[str, Any]], what: str) -> int:
 def call_as_node(row: dict[str, Any], *arguments: str) -> str:
     """As its operator does."""
     command = [str(PROGRAMS / "hither"), "mpc", "call", "--home", row["home"], *arguments]
-    called = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    called = subprocess.run(command, capture_output=True, text=True, timeout=BECOMES_S_MAX, check=False)
     assert called.returncode == 0, called.stderr
     return called.stdout
 
@@ -326,7 +347,7 @@ def test_a_network_goes_on_for_weeks(client: Client, running: Network) -> None:
 
 def get_tls_key(row: dict[str, Any]) -> str:
     command = [str(PROGRAMS / "hither"), "mpc", "keys", "--home", row["home"]]
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=BECOMES_S_MAX, check=True).stdout
     return shown.split("TLS key")[1].strip()
 
 
@@ -346,7 +367,7 @@ def test_what_operators_propose_is_written_in_json(client: Client, running: Netw
     for arguments, reason in ('{"Mars": ["x"]}', "unknown chain Mars"), ("{}", "endpoints are written"):
         command = [str(PROGRAMS / "hither"), "mpc", "call", "--home", rows[0]["home"]]
         command += ["vote_update_foreign_chain_providers", arguments]
-        refused = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        refused = subprocess.run(command, capture_output=True, text=True, timeout=BECOMES_S_MAX, check=False)
         assert refused.returncode == 1 and reason in refused.stderr
     code = call_as_node(rows[0], "propose_update", f'{{"code": "{WASM}"}}')
     assert code.startswith("propose_update: ")
@@ -402,12 +423,10 @@ def test_nodes_are_stopped_and_started_one_after_the_other(client: Client, runni
         must_become(lambda: get_health(rows[0])["connected"] == [1], "noticed")
         for domain_id in (0, 1):
             must_sign(client, "without the third", domain_id)
-        started = time.monotonic()
-        with pytest.raises(
-            ExecutionFailed, match="RobustSetIncomplete: 3 signers are needed, and 2 are to be"
-        ):
+        # One refusal is enough where all are needed: nothing waits for a time-out of the contract.
+        reason = "Request was refused: RobustSetIncomplete: 3 signers are needed, and 2 are to be reached"
+        with pytest.raises(ExecutionFailed, match=reason):
             ask(client, "by all three", 3)
-        assert time.monotonic() - started < BECOMES_S_MAX
         stop(rows[1])
         must_become(lambda: get_health(rows[0])["connected"] == [], "noticed")
         assert get_health(rows[0])["problems"] == ["2 signers are needed, and 1 are to be reached"]
@@ -481,7 +500,7 @@ def test_a_node_of_the_network_cannot_be_run_twice(running: Network) -> None:
     """The second process is refused, and told why."""
     row = running.endpoints["mpc"]["processes"][0]
     command = [str(PROGRAMS / "hither"), "mpc", "run", "--home", row["home"]]
-    second = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    second = subprocess.run(command, capture_output=True, text=True, timeout=BECOMES_S_MAX, check=False)
     assert second.returncode == 1
     assert "another process runs the node" in second.stderr
 
