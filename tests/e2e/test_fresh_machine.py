@@ -100,5 +100,6 @@ def test_clone_with_an_empty_cache_shows_every_chain(tmp_path: Path) -> None:
 
     run("git", "clone", "--quiet", "--no-hardlinks", str(ROOT), str(checkout))
     assert "building the native module and its 300 dependencies" in run("make", "-C", str(checkout), "setup")
-    assert "setup:" not in run("make", "-C", str(checkout), "setup")
+    again = run("make", "-C", str(checkout), "setup").splitlines()
+    assert [line for line in again if line.startswith("setup: ") and "done in" not in line] == []
     must_show_every_chain(checkout / ".venv/bin/hither", tmp_path / "home", environment)
