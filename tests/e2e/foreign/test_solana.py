@@ -50,6 +50,18 @@ HERE: Final = Path(__file__).resolve().parent
 SOL = 10**9
 ALICE = SigningNetwork("alice")
 BOB = SigningNetwork("bob")
+WEB3_JS_FINDS = {
+    "aliceBalance": SOL - 7 - 10_000,
+    "bobBalance": SOL + 7,
+    "fee": 5000,
+    "simulatedError": None,
+    "version": 0,
+    "readFee": 5000,
+    "signers": 1,
+    "history": 3,
+    "told": SOL + 7,
+}
+"""What `solana_web3.mjs` prints, but for the words of a refusal."""
 
 
 class Clock:
@@ -210,17 +222,7 @@ def test_web3_js_sends_by_itself(tmp_path: Path) -> None:
             found = json.loads(output)
             refusal = found.pop("refusal")
             assert "already been processed" in refusal
-            assert found == {
-                "aliceBalance": SOL - 7 - 10_000,
-                "bobBalance": SOL + 7,
-                "fee": 5000,
-                "simulatedError": None,
-                "version": 0,
-                "readFee": 5000,
-                "signers": 1,
-                "history": 3,
-                "told": SOL + 7,
-            }
+            assert found == WEB3_JS_FINDS
 
     asyncio.run(run())
 

@@ -33,6 +33,19 @@ ALICE, BOB, MINT, NONCE, TABLE = (
     Pubkey(one) for one in (ALICE_KEY, BOB_KEY, b"\x05" * 32, b"\x06" * 32, b"\x08" * 32)
 )
 PLAIN = MessagePlan(ALICE, [make_payment(ALICE, BOB, 1_500_000_000)], Hash(BLOCKHASH))
+KIT_FINDS = {
+    "alice": str(SOL - 5000),
+    "bob": str(SOL),
+    "told": str(SOL),
+    "isLogged": True,
+    "fee": "5000",
+    "confirmation": "finalized",
+    "hasSlot": True,
+    "history": 2,
+    "isValid": True,
+    "owned": 0,
+}
+"""What `solana_kit.mjs` prints."""
 
 
 def prepare(folder: Path, name: str) -> Path:
@@ -161,17 +174,6 @@ def test_kit_sends_by_itself(tmp_path: Path) -> None:
         finally:
             await engine.stop()
         assert program.returncode == 0, errors.decode()
-        assert json.loads(output) == {
-            "alice": str(SOL - 5000),
-            "bob": str(SOL),
-            "told": str(SOL),
-            "isLogged": True,
-            "fee": "5000",
-            "confirmation": "finalized",
-            "hasSlot": True,
-            "history": 2,
-            "isValid": True,
-            "owned": 0,
-        }
+        assert json.loads(output) == KIT_FINDS
 
     asyncio.run(run())

@@ -35,12 +35,13 @@ def odd_endpoint(
                     self.send_header("content-length", "0")
                     self.end_headers()
                     return
-                told = client.post(url, content=body, headers={"content-type": "application/json"}).json()
+                answer = client.post(url, content=body, headers={"content-type": "application/json"})
+                told = answer.json()
                 if lie is not None and told.get("result") is not None:
                     told["result"] = lie(json.loads(body)["method"], told["result"])
                 content = json.dumps(told).encode()
                 with contextlib.suppress(OSError):  # Who has enough answers does not wait for this one.
-                    self.send_response(200)
+                    self.send_response(answer.status_code)
                     self.send_header("content-type", "application/json")
                     self.send_header("content-length", str(len(content)))
                     self.end_headers()

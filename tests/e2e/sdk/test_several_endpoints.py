@@ -3,17 +3,11 @@
 import asyncio
 import dataclasses
 import itertools
-import secrets
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from embit.ec import PrivateKey
-from embit.networks import NETWORKS as embit_networks
-from embit.script import p2wpkh
-from eth_account import Account as EthereumAccount
 from solders.hash import Hash
-from solders.keypair import Keypair
 
 from hither import BlockingAccount
 from hither import Network as SdkNetwork
@@ -22,6 +16,7 @@ from hither.foreign.errors import EndpointsDisagree, LyingEndpoint
 from hither.sdk.network import make_endpoint
 from tests.e2e.cli.running import Network, network
 from tests.e2e.sdk.odd_endpoints import odd_endpoint
+from tests.e2e.sdk.receivers import make_address
 
 pytestmark = pytest.mark.slow
 SENDER = "carol.near"
@@ -53,16 +48,6 @@ def load(running: Network, family: str, urls: list[str]) -> BlockingAccount:
     chosen = make_endpoint(row["caip2"], urls, 2, row["confirmations"])
     sdk_network = SdkNetwork.load(running.home).with_endpoints([chosen])
     return BlockingAccount.load(SENDER, home=running.home, network=sdk_network)
-
-
-def make_address(family: str) -> str:
-    match family:
-        case "eip155":
-            return str(EthereumAccount.create().address)
-        case "bip122":
-            key = PrivateKey(secrets.token_bytes(32)).get_public_key()
-            return str(p2wpkh(key).address(embit_networks["regtest"]))
-    return str(Keypair().pubkey())
 
 
 def lie(method: str, result: Any) -> Any:

@@ -4,7 +4,6 @@ import asyncio
 import dataclasses
 import json
 import os
-import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,11 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from embit.ec import PrivateKey
-from embit.networks import NETWORKS as embit_networks
-from embit.script import p2wpkh
-from eth_account import Account as EthereumAccount
-from solders.keypair import Keypair
 
 from hither import Account, BlockingAccount, Call, Payment, Units
 from hither.client import UnknownAccount
@@ -30,6 +24,7 @@ from hither.sdk.journal import DifferentIntent, TransferBusy, UnknownTransfer
 from hither.sdk.network import UnknownChain
 from hither.sdk.work import NotOnThisChain
 from tests.e2e.cli.running import Network, hither, must_hither, network
+from tests.e2e.sdk.receivers import make_address
 
 pytestmark = pytest.mark.slow
 HERE = Path(__file__).parent
@@ -62,19 +57,6 @@ def carol(running: Network, chains: dict[str, str]) -> Iterator[BlockingAccount]
             amount = {"eip155": 10**18, "bip122": 10**8, "solana": 10**10}[on.chain.namespace]
             asyncio.run(fund(on.chain, row["rpc_url"], on.address(), amount))
         yield account
-
-
-def make_address(family: str) -> str:
-    """One that nobody has used."""
-    match family:
-        case "eip155":
-            return str(EthereumAccount.create().address)
-        case "bip122":
-            key = PrivateKey(secrets.token_bytes(32)).get_public_key()
-            return str(p2wpkh(key).address(embit_networks["regtest"]))
-        case "solana":
-            return str(Keypair().pubkey())
-    return secrets.token_hex(32)  # An implicit account.
 
 
 def read_balance(running: Network, account: BlockingAccount, chain: str, address: str) -> int:
