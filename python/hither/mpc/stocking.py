@@ -38,7 +38,9 @@ class StockMaker:
 
     async def make(self, view: NetworkView, connected: Collection[int], lacking: Collection[Lacking]) -> bool:
         """Lead the job that is needed most. False if there is none now."""
-        self._late = {task: members for task, members in self._late.items() if not task.done()}
+        for task in [task for task in self._late if task.done()]:
+            del self._late[task]
+            task.result()
         there = {self._me, *connected}.difference(*self._late.values())
         chosen = self._choose(there, lacking)
         if chosen is None:
@@ -47,8 +49,6 @@ class StockMaker:
         making = asyncio.create_task(self._try(view, view.keys[domain_id], signers))
         self._late[making] = frozenset(signers) - {self._me}
         await asyncio.wait({making}, timeout=PATIENCE_S)
-        if making.done():
-            making.result()
         return True
 
     def _choose(self, there: set[int], lacking: Iterable[Lacking]) -> tuple[int, tuple[int, ...]] | None:
