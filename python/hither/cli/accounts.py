@@ -7,7 +7,6 @@ make accounts below itself later.
 import dataclasses
 import json
 import os
-import secrets
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from hither.cli.problems import home_option, must_read_endpoints, stop
 from hither.sdk.endpoints import ACCOUNTS_FOLDER, read_created, resolve_home
 
 if TYPE_CHECKING:
+    from hither.client import Signer
     from hither.sdk.network import Network
 
 
@@ -49,8 +49,6 @@ def create_command(name: str, amount: str, as_json: bool, home: str | None) -> N
     """Create NAME below an account of this home: `carl.near`, or `shop.alice.near`."""
     from hither.client import Client, ClientError, Signer
     from hither.codec.units import InvalidAmount
-    from hither.crypto.keys import ED25519, public_key_to_str, secret_key_to_str
-    from hither.crypto.signing import compute_public_key, secret_key_from_seed
 
     endpoints, folder = must_read_endpoints(home), resolve_home(home)
     known = {row["account_id"]: row for row in [*endpoints["near"]["accounts"], *read_created(folder)]}
@@ -58,31 +56,36 @@ def create_command(name: str, amount: str, as_json: bool, home: str | None) -> N
     if parent not in known:
         hint = f"names end with the account that makes them, for example {name.partition('.')[0]}.near"
         stop(f"no key here for {parent or 'the top level'}, which alone can create {name}", hint)
-    secret = secret_key_from_seed(ED25519, secrets.token_bytes(32))
-    public = compute_public_key(secret)
     try:
         with Client(
             endpoints["near"]["rpc_url"], signer=Signer(parent, known[parent]["secret_key"])
         ) as client:
-            result = client.create_account(name, public, amount)
+            created = Signer.generate(name)
+            result = client.create_account(name, created.public_key, amount)
     except InvalidAmount as error:
         stop(str(error))
     except ClientError as error:
         stop(str(error), error.hint)
     if (folder / ACCOUNTS_FOLDER / f"{name}.json").exists():
         click.echo(f"warning: {name} was made from this home before; its old key file is replaced", err=True)
-    warn_of_traces(endpoints, name)
-    account = {
-        "account_id": name,
-        "public_key": public_key_to_str(public),
-        "secret_key": secret_key_to_str(secret),
-    }
-    write_created(folder, account)
+    account = keep_created(created, endpoints, folder)
     if as_json:
         click.echo(json.dumps(account | {"transaction_hash": result.hash}))
         return
     click.echo(f"created {name} with {amount}, key in {folder / ACCOUNTS_FOLDER / name}.json")
     click.echo(f"{name}  {account['secret_key']}")
+
+
+def keep_created(created: "Signer", endpoints: dict[str, Any], home: Path) -> dict[str, str]:
+    """Keep the key of an account that was just made; what is kept. Warns when its addresses have been used before."""
+    account = {
+        "account_id": created.account_id,
+        "public_key": str(created.public_key),
+        "secret_key": created.secret_key,
+    }
+    write_created(home, account)
+    warn_of_traces(endpoints, created.account_id)
+    return account
 
 
 def warn_of_traces(endpoints: dict[str, Any], name: str) -> None:

@@ -15,9 +15,7 @@ from typing import Any, Final
 
 from hither.client import AsyncClient, Signer, UnknownAccount
 from hither.crypto.keys import public_key_to_str
-from hither.crypto.signing import secret_key_from_seed
 from hither.foreign.engines.faucet import fund
-from hither.primitives.types import ED25519
 from hither.sdk.account import Account, OnChain
 from hither.sdk.amounts import Units
 from hither.sdk.demo_acts import find_chain, show_swap, show_token, show_treasury
@@ -75,7 +73,7 @@ async def run_demo(
     network = Network.from_endpoints(endpoints, home / "transfers")
     keys = {row["account_id"]: row["secret_key"] for row in endpoints["near"]["accounts"]}
     account_id = f"demo-{secrets.token_hex(4)}.{PARENT_ID}"
-    signer = Signer(account_id, secret_key_from_seed(ED25519, secrets.token_bytes(32)))
+    signer = Signer.generate(account_id)
     async with AsyncClient(network.rpc_url, signer=Signer(PARENT_ID, keys[PARENT_ID])) as client:
         await _must_be_new(client, account_id)
         say(f"{network.chain}: {account_id} does not exist, so it has balance 0 and nonce 0; making it")

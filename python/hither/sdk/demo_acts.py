@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from hither.client import AsyncClient, Signer
 from hither.crypto.keys import public_key_to_str
-from hither.crypto.signing import secret_key_from_seed
 from hither.foreign.adapter import Adapter
 from hither.foreign.caip import ChainId
 from hither.foreign.engines.faucet import fund
@@ -14,7 +13,6 @@ from hither.foreign.engines.token_faucet import issue_token
 from hither.foreign.evm_account import find_unlocked
 from hither.foreign.evm_uniswap import deploy_uniswap_v3, fetch_quote, make_swap
 from hither.foreign.transport import JsonRpc
-from hither.primitives.types import ED25519
 from hither.sdk.amounts import Units
 from hither.sdk.demo_rows import DemoFailed, Row, Stage, make_claim, make_row
 from hither.sdk.treasury import Treasury
@@ -70,7 +68,7 @@ async def show_token(stage: Stage, chain: ChainId) -> tuple[Row, Claim]:
 async def show_treasury(stage: Stage, chain: ChainId, keys: dict[str, str]) -> tuple[Row, Claim]:
     """A contract of three owners pays a bitcoin address after two of them agreed."""
     contract_id = f"treasury-{secrets.token_hex(4)}.{PARENT_ID}"
-    own = Signer(contract_id, secret_key_from_seed(ED25519, secrets.token_bytes(32)))
+    own = Signer.generate(contract_id)
     on, adapter = stage.account.on(chain), stage.account.get_adapter(chain)
     receiver = await stage.receiver.on(chain).address()
     async with AsyncClient(stage.network.rpc_url) as client:

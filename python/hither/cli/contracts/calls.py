@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from hither.cli.accounts import warn_of_traces, write_created
+from hither.cli.accounts import keep_created
 from hither.cli.contracts.project import ProjectProblem, read_project
 from hither.cli.problems import home_option, must_read_endpoints, stop
 from hither.sdk.endpoints import read_keys, resolve_home
@@ -183,8 +182,6 @@ def must_deploy(
     """Onto an account whose key is here, else onto a new one, in one transaction either way."""
     from hither.client import Signer, UnknownAccount, actions
     from hither.client.actions import parse_account_id
-    from hither.crypto.keys import ED25519, public_key_to_str, secret_key_to_str
-    from hither.crypto.signing import compute_public_key, secret_key_from_seed
 
     with problems():
         parse_account_id(account_id)
@@ -197,19 +194,16 @@ def must_deploy(
             return client.send(account_id, *deployment, signer=Signer(account_id, key))
         parent = account_id.partition(".")[2]
         parent_key = must_find_key(parent, home)
-        secret = secret_key_from_seed(ED25519, secrets.token_bytes(32))
-        public = compute_public_key(secret)
+        created = Signer.generate(account_id)
         result = client.send(
             account_id,
             actions.create_account(),
             actions.transfer(BALANCE),
-            actions.add_full_access_key(public),
+            actions.add_full_access_key(created.public_key),
             *deployment,
             signer=Signer(parent, parent_key),
         )
-    keys = {"public_key": public_key_to_str(public), "secret_key": secret_key_to_str(secret)}
-    write_created(resolve_home(home), {"account_id": account_id, **keys})
-    warn_of_traces(must_read_endpoints(home), account_id)
+    keep_created(created, must_read_endpoints(home), resolve_home(home))
     click.echo(f"created {account_id} with {BALANCE}")
     return result
 
