@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -10,6 +11,9 @@ from hither.cli.problems import home_option, must_call, must_connect, node_optio
 from hither.cli.rpc import NodeUnreachable, RpcFailed
 from hither.client.receipt_tree import COLOURS, PLAIN
 from hither.client.trace import Trace, export_trace, render_trace, trace_transaction
+from hither.codec import base58
+
+HASH_BYTES: Final = 32
 
 
 @click.command("tx")
@@ -31,6 +35,7 @@ def command(
     Storage is shown as text or JSON where it is that, else as hex. Where the contract carries its ABI (near-abi), borsh
     in arguments, results and storage is read by it.
     """
+    must_be_hash(transaction_hash)
     caller = must_connect(home, node)
     params = {"tx_hash": transaction_hash, "sender_account_id": sender, "wait_until": "NONE"}
     status = must_call(caller, "EXPERIMENTAL_tx_status", params)
@@ -45,6 +50,17 @@ def command(
         return
     for line in render_trace(trace, COLOURS if sys.stdout.isatty() else PLAIN):
         click.echo(line)
+
+
+def must_be_hash(text: str) -> None:
+    """Before a node is asked, which would only say that it cannot read it."""
+    try:
+        base58.decode(text, HASH_BYTES)
+    except ValueError:
+        stop(
+            f"{text!r} is no transaction hash of our chain",
+            f"give the {HASH_BYTES} bytes in base58 that a transaction is shown with; other chains have explorers",
+        )
 
 
 def draw(trace: Trace, file: Path) -> None:
