@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import click
 
+from hither.cli.parts import RESTART, list_signing_parts
 from hither.cli.ports import describe_owner
 from hither.cli.problems import home_option
 from hither.cli.rpc import NodeUnreachable, RpcCaller, RpcFailed
@@ -22,7 +23,6 @@ DEFAULT_PORT = 3030
 DISK_FREE_BYTES_MIN = 2 * 10**9
 FILES_MIN = 1024
 ANSWER_S_MAX = 5.0
-RESTART = "hither down, then hither up; its state stays"
 # Families of chains -> the method that every node of theirs answers, with its height.
 _QUESTIONS: Final = {"eip155": "eth_blockNumber", "bip122": "getblockcount", "solana": "getSlot"}
 
@@ -76,7 +76,7 @@ def examine_network(endpoints: dict[str, Any], folder: Path) -> Iterator[Finding
         yield Finding("network", str(problem), f"{RESTART}. What was wrong may be in {folder / 'rpc.log'}")
         return
     if "mpc" in endpoints:
-        yield _examine_signing(endpoints["mpc"], caller)
+        yield _examine_signing(endpoints, folder, caller)
     for row in endpoints.get("foreign", ()):
         method = _QUESTIONS[row["caip2"].partition(":")[0]]
         try:
@@ -88,8 +88,9 @@ def examine_network(endpoints: dict[str, Any], folder: Path) -> Iterator[Finding
             yield Finding("chain", f"{row['caip2']} at block {shown}, {row['rpc_url']}")
 
 
-def _examine_signing(signing: dict[str, Any], caller: RpcCaller) -> Finding:
-    """The contract has a key of each domain, and the process of the nodes lives."""
+def _examine_signing(endpoints: dict[str, Any], folder: Path, caller: RpcCaller) -> Finding:
+    """The contract has a key of each domain, and every process of the nodes lives."""
+    signing = endpoints["mpc"]
     question = {
         "request_type": "call_function",
         "finality": "optimistic",
@@ -103,8 +104,9 @@ def _examine_signing(signing: dict[str, Any], caller: RpcCaller) -> Finding:
             return Finding("signing", f"{signing['contract_id']}: {answer['error']}", RESTART)
     except (NodeUnreachable, RpcFailed) as problem:
         return Finding("signing", str(problem), RESTART)
-    if not is_running(signing["pid"]):
-        return Finding("signing", f"the signing nodes (process {signing['pid']}) are gone", RESTART)
+    for part in list_signing_parts(endpoints, folder):
+        if not is_running(part.process_id):
+            return Finding("signing", part.describe_end(), RESTART)
     return Finding(
         "signing", f"{signing['contract_id']}, {signing['threshold']} of {signing['nodes']} nodes sign"
     )

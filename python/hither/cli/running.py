@@ -26,6 +26,7 @@ from hither import __version__
 from hither.chain.reader import BlockMode
 from hither.cli.announce import describe_network, make_endpoints
 from hither.cli.beside import ALONE, Companions, run_beside
+from hither.cli.parts import watch_parts
 from hither.cli.ports import describe_owner
 from hither.cli.problems import stop
 from hither.cli.watcher import Watcher
@@ -191,6 +192,8 @@ async def _work(
             ready_s = time.monotonic() - options.started_s
             for line in describe_network(endpoints, home.genesis, shorten(home.path), ready_s):
                 click.echo(line)
+        parts = asyncio.create_task(watch_parts(endpoints, home.path, _say_problem))
+        stack.push_async_callback(_cancel, parts)
         if options.demo is not Demo.NONE:
             await _run_until(ending, _show_demo(endpoints, home.path, options.demo))
         if options.demo is Demo.THEN_EXIT:
@@ -234,6 +237,11 @@ async def _show_demo(endpoints: dict[str, Any], home: Path, demo: Demo) -> None:
 
 def _say_nothing(_line: str) -> None:
     """For nobody watches."""
+
+
+def _say_problem(line: str) -> None:
+    """To a person who does not watch transactions too."""
+    click.echo(line, err=True)
 
 
 async def _wait(ending: asyncio.Event, node: Node, server: ServerProcess | None) -> None:
