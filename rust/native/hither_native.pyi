@@ -188,10 +188,14 @@ class Store:
 
     One process may hold a directory open for writing; another one is refused with
     the first one's process id. ``read_only`` opens what another process writes.
+    ``throwaway``: for a folder that nobody opens again; the system writes to disk when it likes, so that commits
+    outlive the process and not the machine.
     Keys have 1 to 511 bytes. Any failure is ``StoreError``; what was committed before is kept.
     """
 
-    def __new__(cls, path: str, *, tables: list[str], read_only: bool = False) -> Store: ...
+    def __new__(
+        cls, path: str, *, tables: list[str], read_only: bool = False, throwaway: bool = False
+    ) -> Store: ...
     def get(self, table: str, key: bytes, /) -> bytes | None: ...
     def scan(
         self,

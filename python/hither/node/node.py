@@ -56,6 +56,7 @@ class NodeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How a node runs. ``clock_ns`` is the time of day.
 
     ``finality_block_time_ms``: the pace, in instant mode, of blocks that bring finality to nobody who waits.
+    ``is_throwaway``: nobody opens the home again, so nothing waits for the disk (decision 0028).
     """
 
     mode: BlockMode = BlockMode.INSTANT
@@ -63,6 +64,7 @@ class NodeOptions(msgspec.Struct, frozen=True, kw_only=True):
     finality_block_time_ms: int = 0
     is_archive: bool = False
     is_development: bool = True
+    is_throwaway: bool = False
     clock_ns: Callable[[], int] = time.time_ns
 
 
@@ -132,7 +134,7 @@ class Node:
         parameters = make_parameters(home.genesis)
         home.data_path.mkdir(parents=True, exist_ok=True)
         try:
-            store = Store(str(home.data_path), tables=TABLES)
+            store = Store(str(home.data_path), tables=TABLES, throwaway=options.is_throwaway)
         except StoreError as error:
             raise HomeProblem(f"{home.data_path}: {error}") from error
         try:

@@ -5,7 +5,8 @@
     with LocalNetwork(shards=3) as network, network.connect("alice.near") as client:
         client.transfer("bob.near", "1 N")
 
-Chain and server run on a thread of their own. The home directory is temporary unless one is given.
+Chain and server run on a thread of their own. The home directory is temporary unless one is given; what is written
+into a temporary one waits for no disk.
 """
 
 import asyncio
@@ -96,7 +97,8 @@ class LocalNetwork:
 
     async def _serve(self, home: Path) -> None:
         self._loop, self._ending = asyncio.get_running_loop(), asyncio.Event()
-        node = Node.open(read_home(home), NodeOptions(mode=self.mode))
+        options = NodeOptions(mode=self.mode, is_throwaway=self._home is None)
+        node = Node.open(read_home(home), options)
         await node.start()
         try:
             async with serve(node.reader, node.control, node.vm, bind("127.0.0.1", 0)) as server:

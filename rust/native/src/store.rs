@@ -22,9 +22,20 @@ pub struct Store(state::Store);
 #[pymethods]
 impl Store {
     #[new]
-    #[pyo3(signature = (path, *, tables, read_only=false))]
-    fn new(py: Python<'_>, path: &str, tables: Vec<String>, read_only: bool) -> PyResult<Self> {
-        let open = || state::Store::open(Path::new(path), &tables, read_only);
+    #[pyo3(signature = (path, *, tables, read_only=false, throwaway=false))]
+    fn new(
+        py: Python<'_>,
+        path: &str,
+        tables: Vec<String>,
+        read_only: bool,
+        throwaway: bool,
+    ) -> PyResult<Self> {
+        let access = match (read_only, throwaway) {
+            (true, _) => state::Access::Reading,
+            (false, false) => state::Access::Writing,
+            (false, true) => state::Access::WritingThrowaway,
+        };
+        let open = || state::Store::open(Path::new(path), &tables, access);
         py.detach(open).map(Store).map_err(map_error)
     }
 

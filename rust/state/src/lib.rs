@@ -25,7 +25,7 @@ pub use persistence::{
     RecordedWrite,
 };
 pub use recorder::TrieAccesses;
-pub use store::{Store, StoreError, StoreWrite, KEY_SIZE_MAX};
+pub use store::{Access, Store, StoreError, StoreWrite, KEY_SIZE_MAX};
 pub use trie::{Pair, Trie, EMPTY_ROOT};
 
 #[derive(Debug, thiserror::Error)]

@@ -2,7 +2,8 @@
 //!
 //! One process writes, held by a lock on the directory; any number may read. Reads
 //! are short transactions of their own. A commit that does not fit into the memory
-//! map makes it larger and is tried again. Nothing that weakens durability is on.
+//! map makes it larger and is tried again. Nothing that weakens durability is on, but for a
+//! store that says of itself that it is thrown away.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{File, OpenOptions, TryLockError};
@@ -118,6 +119,17 @@ impl Waiting {
 
 type KeyBounds<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
 
+/// What an opened store may do, and what it withstands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    Reading,
+    /// What is committed stays, whatever happens to the process or the machine.
+    Writing,
+    /// The system writes to disk when it likes: commits outlive the process, but a machine that
+    /// stops may leave a file that nobody can read. For folders that are thrown away in the end.
+    WritingThrowaway,
+}
+
 pub struct Store {
     path: PathBuf,
     is_read_only: bool,
@@ -131,21 +143,21 @@ pub struct Store {
 
 impl Store {
     /// Open the tables at `path`, which is made if need be. A second writer is refused.
-    pub fn open(path: &Path, tables: &[String], is_read_only: bool) -> Result<Store, StoreError> {
+    pub fn open(path: &Path, tables: &[String], access: Access) -> Result<Store, StoreError> {
         let store = Store {
             path: path.to_owned(),
-            is_read_only,
+            is_read_only: access == Access::Reading,
             tables: tables.iter().cloned().collect(),
             open: RwLock::new(None),
             commit_lock: Mutex::new(()),
             waiting: Mutex::default(),
         };
-        let opened = store.open_env(tables)?;
+        let opened = store.open_env(tables, access)?;
         *store.open.write() = Some(opened);
         Ok(store)
     }
 
-    fn open_env(&self, tables: &[String]) -> Result<Open, StoreError> {
+    fn open_env(&self, tables: &[String], access: Access) -> Result<Open, StoreError> {
         let writer_lock = match self.is_read_only {
             true => None,
             false => {
@@ -160,10 +172,13 @@ impl Store {
         }
         let mut options = EnvOpenOptions::new().read_txn_without_tls();
         options.map_size(round_map_size(size * 2)).max_dbs(tables.len() as u32 + 1).max_readers(READERS_MAX);
-        if self.is_read_only {
-            // SAFETY: reading only weakens nothing.
-            unsafe { options.flags(EnvFlags::READ_ONLY) };
-        }
+        let flags = match access {
+            Access::Reading => EnvFlags::READ_ONLY,
+            Access::Writing => EnvFlags::empty(),
+            Access::WritingThrowaway => EnvFlags::NO_SYNC,
+        };
+        // SAFETY: reading only weakens nothing; a store that is thrown away asked for less.
+        unsafe { options.flags(flags) };
         // SAFETY: the files are changed by LMDB alone, under its own locks.
         let env = unsafe { options.open(&self.path) }.map_err(|error| self.heed_error("open", &error))?;
         env.clear_stale_readers().map_err(|error| self.heed_error("open", &error))?;
@@ -502,5 +517,30 @@ fn merge(pairs: Vec<Pair>, waiting: BTreeMap<Vec<u8>, Option<Vec<u8>>>, is_rever
     match is_reverse {
         true => present.rev().collect(),
         false => present.collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What LMDB itself says of an environment: only one that is thrown away may leave syncing to the system.
+    #[test]
+    fn only_a_throwaway_store_does_not_sync() {
+        for (access, is_synced) in [(Access::Writing, true), (Access::WritingThrowaway, false)] {
+            let folder =
+                std::env::temp_dir().join(format!("hither-store-{}-{is_synced}", std::process::id()));
+            let store = Store::open(&folder, &["state".to_owned()], access).expect("a new folder");
+            store.commit(&[("state", b"key", Some(b"value"))], true).expect("space");
+            let flags =
+                store.open.read().as_ref().expect("it is open").env.flags().expect("an open environment");
+            store.close().expect("nothing waits");
+            let reader = Store::open(&folder, &["state".to_owned()], Access::Reading).expect("it was made");
+            assert_eq!(reader.get("state", b"key").expect("it can be read"), Some(b"value".to_vec()));
+            drop(reader);
+            std::fs::remove_dir_all(&folder).expect("it is ours");
+            let weakening = EnvFlags::NO_SYNC | EnvFlags::NO_META_SYNC | EnvFlags::MAP_ASYNC;
+            assert_eq!(!flags.expect("flags that heed knows").intersects(weakening), is_synced);
+        }
     }
 }

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from hither.foreign.cache import find_cache
+from hither.state import Store
+from hither.testing.network import LocalNetwork
 
 pytest_plugins = ["pytester"]
 pytestmark = pytest.mark.slow
@@ -64,6 +66,23 @@ def test_examples_ran():
 """,
     )
     result.assert_outcomes(passed=5)
+
+
+def test_only_chains_that_are_thrown_away_do_not_wait_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A home that somebody named may be opened again."""
+    opened = []
+
+    def open_store(path: str, *, tables: list[str], throwaway: bool) -> Store:
+        opened.append(throwaway)
+        return Store(path, tables=tables, throwaway=throwaway)
+
+    monkeypatch.setattr("hither.node.node.Store", open_store)
+    for home in (None, tmp_path / "home"):
+        with LocalNetwork(home=home) as network, network.connect("alice.near") as client:
+            client.transfer("bob.near", "1 N")
+    assert opened == [True, False]
 
 
 def test_second_module_finds_nothing_of_the_first(pytester: pytest.Pytester) -> None:

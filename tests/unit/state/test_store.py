@@ -170,12 +170,13 @@ def test_no_space_is_an_error_that_loses_nothing(tmp_path: Path) -> None:
     assert store.scan("state") == [(b"kept", b"1"), (b"later", b"3")]
 
 
-def test_killed_writer_leaves_whole_commits(tmp_path: Path) -> None:
+@pytest.mark.parametrize("throwaway", [False, True])
+def test_killed_writer_leaves_whole_commits(tmp_path: Path, throwaway: bool) -> None:
     """Both halves of a commit are there or neither, and what was reported is there."""
-    code = """if True:
+    code = f"""if True:
         import sys
         from hither_native import Store
-        store = Store(sys.argv[1], tables=["blocks", "state"])
+        store = Store(sys.argv[1], tables=["blocks", "state"], throwaway={throwaway})
         for index in range(10_000):
             key = index.to_bytes(4, "big")
             store.commit([("blocks", key, bytes(2000)), ("state", key, bytes(2000))])
