@@ -33,7 +33,7 @@ def command(is_json: bool, home: str | None) -> None:
     except NoNetwork as problem:
         stop(str(problem))
     if "mpc" not in endpoints:
-        stop("no signing network runs there", "start it with `hither up`, without `--mpc none`")
+        stop("no signing network runs there", "start it with `hither up`, without `--alone`")
     try:
         rows = asyncio.run(show_demo(endpoints, resolve_home(home), Progress()))
     except PROBLEMS as problem:
@@ -45,7 +45,11 @@ async def show_demo(endpoints: Mapping[str, Any], home: Path, progress: Progress
     """Run it, with progress; raises what PROBLEMS names."""
     try:
         report = await run_demo(
-            endpoints, home, progress.say, on_row=lambda row: progress.note(format_row_done(row))
+            endpoints,
+            home,
+            progress.say,
+            note=progress.note,
+            on_row=lambda row: progress.note(format_row_done(row)),
         )
     finally:
         progress.close()
@@ -61,13 +65,14 @@ def format_table(rows: Sequence[Row]) -> str:
     """A block a chain: wide enough for every address and id to be copied whole."""
     lines: list[str] = []
     for row in rows:
+        depth = "1 confirmation" if row.confirmations == 1 else f"{row.confirmations} confirmations"
         values: Mapping[str, Any] = {
             "address": row.address,
-            "nonce before": row.account_nonce_before,
+            "before": f"balance {row.account_balance_before}, nonce {row.account_nonce_before}",
             "sent": f"{row.amount}, for {row.fee}",
             "transaction": row.transaction_id,
             "signed by": ", ".join(row.sign_tx) or "the account's own key",
-            "final after": f"{row.total_ms:.0f} ms, {row.confirmations} confirmations",
+            "final after": f"{row.total_ms:.0f} ms, {depth}",
             "read again by": row.verified_by,
         }
         lines += [f"{row.chain}  {row.deed}", *(f"  {name:<13} {value}" for name, value in values.items())]

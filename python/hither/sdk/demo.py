@@ -19,7 +19,7 @@ from hither.foreign.engines.faucet import fund
 from hither.sdk.account import Account, OnChain
 from hither.sdk.amounts import Units
 from hither.sdk.demo_acts import find_chain, show_swap, show_token, show_treasury
-from hither.sdk.demo_rows import DemoFailed, Row, Say, Stage, make_claim, make_row
+from hither.sdk.demo_rows import Before, DemoFailed, Row, Say, Stage, make_claim, make_row
 from hither.sdk.network import Network
 from hither.sdk.verification import Claim, verify
 
@@ -61,12 +61,13 @@ async def run_demo(
     home: Path,
     say: Say = say_nothing,
     *,
+    note: Say = say_nothing,
     on_row: Callable[[Row], None] = show_nobody,
     has_acts: bool = True,
 ) -> Report:
     """All rows, our chain first, each read again in the end; without acts, transfers alone.
 
-    ``on_row`` gets each row when it is final, before it was read again.
+    ``note`` gets what shall stay of the progress: that each address is new. ``on_row`` gets each row when it is final, before it was read again.
 
     Raises DemoFailed, NotVerified, ForeignError, SigningFailed, ClientError, KeyError.
     """
@@ -76,14 +77,14 @@ async def run_demo(
     signer = Signer.generate(account_id)
     async with AsyncClient(network.rpc_url, signer=Signer(PARENT_ID, keys[PARENT_ID])) as client:
         await _must_be_new(client, account_id)
-        say(f"{network.chain}: {account_id} does not exist, so it has balance 0 and nonce 0; making it")
+        note(f"{network.chain}: {account_id} does not exist, so it has balance 0 and nonce 0; making it")
         started = time.monotonic()
         await client.create_account(account_id, public_key_to_str(signer.public_key), START_AMOUNT)
     async with (
         Account(network, signer) as account,
         Account(network, Signer(RECEIVER_ID, keys[RECEIVER_ID])) as receiver,
     ):
-        stage = Stage(network, account, receiver, say)
+        stage = Stage(network, account, receiver, say, note)
         made: list[tuple[Row, Claim]] = []
         for chain in account.chains:
             made.append(await _show_transfer(stage, chain))
@@ -129,12 +130,13 @@ async def _show_transfer(stage: Stage, chain: str) -> tuple[Row, Claim]:
     gained = await receiver.balance() - before
     if gained != amount:
         raise DemoFailed(f"{chain}: the receiver has {gained} more, not {amount}")
-    return make_row(sender, sent, deed="transfer"), make_claim(stage.network, sent, nonce=0)
+    deed = "transfer"
+    return make_row(sender, sent, Before(), deed=deed), make_claim(stage.network, sent, deed=deed, nonce=0)
 
 
 async def _fund_new_address(stage: Stage, on: OnChain) -> None:
     address, balance, nonce = await on.address(), await on.balance(), await on.nonce()
     if balance or nonce:
         raise DemoFailed(f"{on.chain}: {address} is new, but has {balance} and nonce {nonce}")
-    stage.say(f"{on.chain}: {address} has balance 0 and nonce 0; funding it")
+    stage.note(f"{on.chain}: {address} has balance {on.format(balance)} and nonce {nonce}; funding it")
     await fund(on.chain, stage.network.endpoints[on.chain].url, address, FUNDS[on.chain.namespace])

@@ -14,7 +14,7 @@ from hither.foreign.evm_account import find_unlocked
 from hither.foreign.evm_uniswap import deploy_uniswap_v3, fetch_quote, make_swap
 from hither.foreign.transport import JsonRpc
 from hither.sdk.amounts import Units
-from hither.sdk.demo_rows import DemoFailed, Row, Stage, make_claim, make_row
+from hither.sdk.demo_rows import Before, DemoFailed, Row, Stage, make_claim, make_row
 from hither.sdk.treasury import Treasury
 from hither.sdk.verification import Claim, TokenGain
 
@@ -45,24 +45,26 @@ async def show_swap(stage: Stage, chain: ChainId) -> tuple[Row, Claim]:
     finally:
         await rpc.close()
     on = stage.account.on(chain)
-    nonce, address = await on.nonce(), await on.address()
+    before, address = Before(await on.balance(), await on.nonce()), await on.address()
     sent = await on.act(make_swap(exchange, address, SWAPPED_WEI, quote), progress=stage.follow)
-    row = make_row(on, sent, deed=f"swap on Uniswap v3 for {quote / 10**18:.6f} HUSD", nonce=nonce)
+    deed = f"swap on Uniswap v3 for {quote / 10**18:.6f} HUSD"
     gain = TokenGain(exchange.token, address, quote)
-    return row, make_claim(stage.network, sent, nonce=nonce, gain=gain)
+    claim = make_claim(stage.network, sent, deed=deed, nonce=before.nonce, gain=gain)
+    return make_row(on, sent, before, deed=deed), claim
 
 
 async def show_token(stage: Stage, chain: ChainId) -> tuple[Row, Claim]:
     """An SPL token that somebody issued to the account moves on to the receiver."""
     on, receiver = stage.account.on(chain), await stage.receiver.on(chain).address()
     stage.say(f"{chain}: issuing a token")
+    before = Before(await on.balance(), await on.nonce())
     url = stage.network.endpoints[chain].url
     mint = await issue_token(chain, url, await on.address(), TOKENS_ISSUED, TOKEN_DECIMALS)
-    nonce = await on.nonce()
     sent = await on.send_token(mint, receiver, Units(TOKENS_SENT), progress=stage.follow)
     amount = f"{TOKENS_SENT / 10**TOKEN_DECIMALS:g} of the token {mint}"
-    row = make_row(on, sent, deed="SPL token", nonce=nonce, amount=amount)
-    return row, make_claim(stage.network, sent, gain=TokenGain(mint, receiver, TOKENS_SENT))
+    deed, gain = "SPL token", TokenGain(mint, receiver, TOKENS_SENT)
+    row = make_row(on, sent, before, deed=deed, amount=amount)
+    return row, make_claim(stage.network, sent, deed=deed, gain=gain)
 
 
 async def show_treasury(stage: Stage, chain: ChainId, keys: dict[str, str]) -> tuple[Row, Claim]:
@@ -86,10 +88,12 @@ async def show_treasury(stage: Stage, chain: ChainId, keys: dict[str, str]) -> t
         signed, status, asked_by = await treasury.pay(adapter, proposal_id, stage.account.signer)
     stage.say(f"{chain}: the treasury paid in {signed.transaction_id}")
     facts: dict[str, Any] = {"transaction_id": signed.transaction_id, "confirmations": status.confirmations}
+    deed = "paid by a treasury after a vote"
     row = Row(
         chain=str(chain),
-        deed="paid by a treasury after a vote",
+        deed=deed,
         address=address,
+        account_balance_before=on.format(0),
         account_nonce_before=0,
         sign_tx=(asked_by,),
         amount=on.format(PAID_SATOSHIS),
@@ -106,6 +110,7 @@ async def show_treasury(stage: Stage, chain: ChainId, keys: dict[str, str]) -> t
         amount=PAID_SATOSHIS,
         fee=status.fee,
         height=status.height,
+        deed=deed,
         **facts,
     )
 
@@ -114,6 +119,9 @@ async def _fund_treasury(stage: Stage, treasury: Treasury, adapter: Adapter) -> 
     address = await treasury.get_address(adapter)
     if await adapter.fetch_balance(address) or await adapter.fetch_nonce(address):
         raise DemoFailed(f"{adapter.chain}: the treasury's address {address} is new, but was used")
+    stage.note(
+        f"{adapter.chain}: {address}, the treasury's, has balance {adapter.coin.format(0)} and nonce 0; funding it"
+    )
     url = stage.network.endpoints[adapter.chain].url
     await fund(adapter.chain, url, address, TREASURY_SATOSHIS)
     return address

@@ -18,11 +18,15 @@ class DemoFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One transaction of the demonstration. ``verified_by`` names the independent client that read it again."""
+    """One transaction of the demonstration. ``verified_by`` names the independent client that read it again.
+
+    Balance and nonce are the address's before anything of this row, funding included.
+    """
 
     chain: str
     deed: str
     address: str
+    account_balance_before: str
     account_nonce_before: int
     sign_tx: tuple[str, ...]
     transaction_id: str
@@ -34,26 +38,36 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Before:
+    """What an address has (smallest unit), and how often it has sent."""
+
+    balance: int = 0
+    nonce: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
-    """The new account and the one that is paid."""
+    """The new account and the one that is paid. ``say`` tells what is being done, ``note`` what shall stay."""
 
     network: Network
     account: Account
     receiver: Account
     say: Say
+    note: Say
 
     def follow(self, event: Event) -> None:
         """Progress of a transfer, as text."""
         self.say(str(event))
 
 
-def make_row(on: OnChain, sent: Sent, *, deed: str, nonce: int = 0, amount: str = "") -> Row:
-    """What a person sees of a transfer; ``nonce`` is the address's before it."""
+def make_row(on: OnChain, sent: Sent, before: Before, *, deed: str, amount: str = "") -> Row:
+    """What a person sees of a transfer."""
     return Row(
         chain=str(sent.chain),
         deed=deed,
         address=sent.address,
-        account_nonce_before=nonce,
+        account_balance_before=on.format(before.balance),
+        account_nonce_before=before.nonce,
         sign_tx=sent.sign_transactions,
         transaction_id=sent.transaction_id,
         amount=amount or on.format(sent.amount),
@@ -64,7 +78,7 @@ def make_row(on: OnChain, sent: Sent, *, deed: str, nonce: int = 0, amount: str 
 
 
 def make_claim(
-    network: Network, sent: Sent, *, nonce: int | None = None, gain: TokenGain | None = None
+    network: Network, sent: Sent, *, deed: str, nonce: int | None = None, gain: TokenGain | None = None
 ) -> Claim:
     """What a witness has to confirm; only EVM chains count nonces in a way that it can compare."""
     is_token = gain is not None and sent.chain.namespace == "solana"
@@ -80,4 +94,5 @@ def make_claim(
         nonce=nonce if sent.chain.namespace == "eip155" else None,
         height=sent.height,
         gain=gain,
+        deed=deed,
     )

@@ -41,7 +41,10 @@ class TokenGain:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What is said of a transaction. Amounts are in the chain's smallest unit; None is not compared."""
+    """What is said of a transaction. Amounts are in the chain's smallest unit; None is not compared.
+
+    ``deed`` is a word for it, which a refusal names beside chain and id.
+    """
 
     chain: ChainId
     url: str
@@ -54,6 +57,12 @@ class Claim:
     nonce: int | None = None
     height: int | None = None
     gain: TokenGain | None = None
+    deed: str = "transaction"
+
+    @property
+    def name(self) -> str:
+        """Which row it is of several, also on one chain."""
+        return f"{self.chain}: {self.deed} {self.transaction_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +76,9 @@ class Facts:
 def compare(claim: Claim, found: dict[str, Any]) -> Facts:
     """The facts, if they bear the claim out. Raises ``NotVerified``."""
     if "error" in found:
-        raise NotVerified(f"{claim.chain}: {claim.transaction_id} is not confirmed: {found['error']}")
+        raise NotVerified(f"{claim.name} is not confirmed: {found['error']}")
     if not found["has_succeeded"]:
-        raise NotVerified(f"{claim.chain}: {claim.transaction_id} failed, says {found['by']}")
+        raise NotVerified(f"{claim.name} failed, says {found['by']}")
     wanted: dict[str, Any] = {
         "sender": claim.sender,
         "receiver": claim.receiver,
@@ -79,21 +88,23 @@ def compare(claim: Claim, found: dict[str, Any]) -> Facts:
         "height": claim.height,
     }
     for name, value in wanted.items():
-        if value is None or name not in found:
+        if value is None:
             continue
+        if name not in found:
+            raise NotVerified(f"{claim.name}: {found['by']} does not say the {name}")
         read = int(found[name]) if isinstance(value, int) else found[name]
         if read != value:
-            raise NotVerified(f"{claim.chain}: the {name} is {read}, not {value}, says {found['by']}")
+            raise NotVerified(f"{claim.name}: the {name} is {read}, not {value}, says {found['by']}")
     if claim.gain is not None:
         gained = compute_token_gain(claim.gain, found)
         if gained != claim.gain.amount:
             raise NotVerified(
-                f"{claim.chain}: {claim.gain.owner} gained {gained} units of {claim.gain.token}, "
+                f"{claim.name}: {claim.gain.owner} gained {gained} units of {claim.gain.token}, "
                 f"not {claim.gain.amount}, says {found['by']}"
             )
     if found["confirmations"] < claim.confirmations:
         raise NotVerified(
-            f"{claim.chain}: {found['confirmations']} confirmations, not {claim.confirmations}, says {found['by']}"
+            f"{claim.name}: {found['confirmations']} confirmations, not {claim.confirmations}, says {found['by']}"
         )
     return Facts(found["by"], found)
 

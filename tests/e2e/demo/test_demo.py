@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +20,8 @@ from solders.signature import Signature
 from web3 import Web3
 
 from hither.client import Client
+from hither.foreign.cache import find_cache
+from hither.foreign.engines.ports import find_network_offset
 from tests.e2e.cli.running import PROGRAMS, Network, hither, must_hither, network
 from tests.e2e.demo.falsifying import Falsify, falsified
 
@@ -57,6 +61,22 @@ def test_every_chain_of_the_network_is_shown(running: Network, rows: list[dict[s
     assert [row["chain"] for row in rows if row["deed"] == "transfer"] == ["near:localnet", *foreign]
     assert {chain.partition(":")[0] for chain in foreign} == {"bip122", "eip155", "solana"}
     assert len({row["address"] for row in rows if row["chain"].startswith("eip155")}) == 1
+
+
+def test_each_row_says_what_came_of_it(running: Network, rows: list[dict[str, Any]]) -> None:
+    """Nine of them: amount, id, confirmations, fee and time; a new account, which had nothing anywhere."""
+    assert len(rows) == 9
+    assert re.fullmatch(r"demo-[0-9a-f]{8}\.test\.near", rows[0]["address"])
+    coins = {"near": "N", "bip122": "BTC", "eip155": "ETH", "solana": "SOL"}
+    for row in rows:
+        coin = coins[row["chain"].partition(":")[0]]
+        assert float(row["fee"].removesuffix(f" {coin}")) > 0, row
+        assert row["confirmations"] >= 1 and row["total_ms"] > 0 and row["transaction_id"], row
+        is_new = row["deed"] in ("transfer", "paid by a treasury after a vote")
+        before = (row["account_balance_before"], row["account_nonce_before"])
+        assert (before == (f"0 {coin}", 0)) is is_new, row
+    assert [row["amount"] for row in rows[:6]] == ["1 N", "0.001 BTC", *["0.001 ETH"] * 3, "0.01 SOL"]
+    assert (rows[6]["amount"], rows[8]["amount"]) == ("0.01 ETH", "0.0025 BTC")
 
 
 def test_each_foreign_signature_was_asked_for_on_our_chain(
@@ -134,9 +154,18 @@ def lie_about_depth(transaction: Any) -> Any:
     ],
 )
 def test_falsified_answer_fails_the_row(
-    running: Network, tmp_path: Path, chain: str, method: str, lie: Falsify, reason: str
+    running: Network,
+    rows: list[dict[str, Any]],
+    tmp_path: Path,
+    chain: str,
+    method: str,
+    lie: Falsify,
+    reason: str,
 ) -> None:
-    """Our adapter believes it; the independent client does not, and the demonstration ends with the row's name."""
+    """Our adapter believes it; the independent client does not, and the demonstration ends with the row's name.
+
+    Another account sends each time, and what each address has before it is funded is told.
+    """
     endpoints = json.loads((running.home / "endpoints.json").read_text())
     (row,) = [row for row in endpoints["foreign"] if row["caip2"].startswith(chain)]
     with falsified(row["rpc_url"], method, lie) as url:
@@ -145,8 +174,13 @@ def test_falsified_answer_fails_the_row(
         result = hither("demo", "--json", home=tmp_path)
     assert result.returncode == 1
     assert "every row is final" in result.stderr, "our adapter took the lie"
-    assert f"the demonstration failed: {row['caip2']}: " in result.stderr.splitlines()[-1]
+    assert result.stdout == "", "no row is given for true"
+    assert f"the demonstration failed: {row['caip2']}: transfer " in result.stderr.splitlines()[-1]
     assert reason in result.stderr
+    (account_id,) = re.findall(r"(demo-\S+) does not exist, so it has balance 0 and nonce 0", result.stderr)
+    assert account_id != rows[0]["address"]
+    for each in endpoints["foreign"]:
+        assert re.search(rf"{each['caip2']}: \S+ has balance 0 [A-Z]+ and nonce 0; funding it", result.stderr)
 
 
 @pytest.mark.parametrize("chain", ROLLUPS)
@@ -224,3 +258,25 @@ def test_wrong_usage_is_told() -> None:
         )
         assert result.returncode == 2
         assert reason in result.stderr
+
+
+def test_failed_demonstration_is_the_exit_code(tmp_path: Path) -> None:
+    """``hither up --demo --exit`` where no independent client is installed: nothing is confirmed by silence."""
+    cache, home = tmp_path / "cache", tmp_path / "home"
+    cache.mkdir()
+    for path in find_cache().iterdir():
+        if path.name != "witnesses":
+            (cache / path.name).symlink_to(path)
+    result = subprocess.run(
+        [str(PROGRAMS / "hither"), "up", "--demo", "--exit", "--quiet", "--home", str(home)]
+        + ["--port-offset", str(find_network_offset())],
+        env=os.environ | {"HITHER_CACHE": str(cache)},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert result.returncode == 1, result.stdout
+    assert "the demonstration failed: the independent clients are not at " in result.stderr
+    assert "every row is final" in result.stdout and "read again by" not in result.stdout
+    assert list_processes(str(home)) == []
