@@ -414,7 +414,9 @@ def make_question(kind: str, example: tuple[Any, Any], methods: Json) -> str:
     rows = [
         f"| `{name}` | {words} | {needed} |" for name, words, needed in map(make_row, QUESTIONS[kind].fields)
     ]
-    parts = [f"### query: {kind}\n"]
+    text = (inspect.getdoc(QUESTIONS[kind].answer) or "").replace("``", "`")
+    assert text, f"query: {kind}: its docstring is what it answers"
+    parts = [f"### query: {kind}\n", text + "\n"]
     if (own := f"EXPERIMENTAL_{kind}") in methods:
         parts.append(
             f"Also as a method of its own, `{own}`, without `request_type`, which answers every refusal as an error.\n"

@@ -79,6 +79,7 @@ class Query(msgspec.Struct, frozen=True, gc=False):
 
 
 def _view_account(context: Context, state: StateAtBlock, values: tuple[Any, ...]) -> dict[str, Any]:
+    """What an account has: money, stake, bytes in storage, and the hash of its code, all ones without any."""
     (account_id,) = values
     return views.view_account(viewer.view_account(state.get_trie(account_id), account_id))
 
@@ -88,6 +89,7 @@ def _view_some_code(code: bytes) -> dict[str, Any]:
 
 
 def _view_code(context: Context, state: StateAtBlock, values: tuple[Any, ...]) -> dict[str, Any]:
+    """The code that an account runs, its own or a global one, in base64, with its hash."""
     (account_id,) = values
     return _view_some_code(viewer.view_code(state.get_trie(account_id), account_id))
 
@@ -101,12 +103,14 @@ def _view_global_code(
 def _view_global_code_by_hash(
     context: Context, state: StateAtBlock, values: tuple[Any, ...]
 ) -> dict[str, Any]:
+    """The code that was published under its hash, for every account to use."""
     return _view_global_code(context, state, GlobalContractByHash(values[0]))
 
 
 def _view_global_code_by_account(
     context: Context, state: StateAtBlock, values: tuple[Any, ...]
 ) -> dict[str, Any]:
+    """The code that an account publishes for others to use, as it is at that block."""
     return _view_global_code(context, state, GlobalContractByAccount(values[0]))
 
 
@@ -115,6 +119,11 @@ def _to_base64(data: bytes) -> str:
 
 
 def _view_state(context: Context, state: StateAtBlock, values: tuple[Any, ...]) -> dict[str, Any]:
+    """The records that a contract keeps under keys with a prefix, in the order of the keys.
+
+    All of them, unless they are too large; with ``limit`` or ``after_key_base64`` a page, whose ``last_key`` is where
+    to go on if there is more.
+    """
     account_id, prefix, after_key, limit, include_proof = values
     asked = viewer.StateRange(prefix, after_key, limit, include_proof)
     size_max = context.settings.view_state_size_max
@@ -130,11 +139,19 @@ def _view_state(context: Context, state: StateAtBlock, values: tuple[Any, ...]) 
 
 
 def _view_access_key(context: Context, state: StateAtBlock, values: tuple[Any, ...]) -> dict[str, Any]:
+    """What a key of an account may do, and the last nonce it used.
+
+    Through ``query`` a key that the account does not have is a result that holds an ``error``.
+    """
     account_id, public_key = values
     return views.view_access_key(viewer.view_access_key(state.get_trie(account_id), account_id, public_key))
 
 
 def _view_access_keys(context: Context, state: StateAtBlock, values: tuple[Any, ...]) -> dict[str, Any]:
+    """The keys of an account: what each may do, and its last nonce.
+
+    With ``limit`` or ``after_key`` a page, whose ``last_key`` is where to go on if there is more.
+    """
     account_id, after, limit = values
     count_max = ACCESS_KEYS_MAX if state.protocol_version >= FIRST_VERSION_WITH_PAGES else None
     page = viewer.view_access_keys(state.get_trie(account_id), account_id, after, limit, count_max)
@@ -150,11 +167,16 @@ def _view_access_keys(context: Context, state: StateAtBlock, values: tuple[Any, 
 
 
 def _view_gas_key_nonces(context: Context, state: StateAtBlock, values: tuple[Any, ...]) -> dict[str, Any]:
+    """The last nonces that a gas key used, one an index."""
     account_id, public_key = values
     return {"nonces": viewer.view_gas_key_nonces(state.get_trie(account_id), account_id, public_key)}
 
 
 def _call_function(context: Context, state: StateAtBlock, values: tuple[Any, ...]) -> dict[str, Any]:
+    """What a method that cannot write returns, as a list of bytes, and what it logs.
+
+    Through ``query`` a call that fails is a result that holds an ``error``.
+    """
     account_id, method_name, args = values
     surroundings = viewer.ViewSurroundings(
         chain_id=context.reader.chain_id,
@@ -391,7 +413,7 @@ def _answer(context: Context, state: StateAtBlock, query: Query) -> dict[str, An
 
 
 def answer_query(context: Context, query: Query) -> dict[str, Any]:
-    """``query``: what is not found may be a result."""
+    """``query``: one question, of the kinds below, about the state at a block."""
     state = _get_state(context, "query", query.reference)
     try:
         return _answer(context, state, query)
