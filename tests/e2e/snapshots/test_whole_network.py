@@ -25,6 +25,7 @@ from solders.keypair import Keypair
 from hither.client import Client, Signer, UnknownAccount
 from hither.client.actions import transfer
 from hither.foreign.engines.control import Control
+from hither.foreign.solana_tokens import TOKEN_PROGRAM
 from hither.sdk.snapshots import take_snapshot
 from tests.e2e.cli.running import Network, hither, must_hither, network
 from tests.e2e.demo.test_demo import list_processes
@@ -33,6 +34,7 @@ pytestmark = pytest.mark.slow
 SENDERS = ("alice", "bob", "carol")
 SOLANA_STEP = 10**7
 BITCOIN_STEP = 1_000
+AS_JSON = {"encoding": "jsonParsed"}
 PAUSE_S = 0.05
 PAUSES = 60
 
@@ -82,6 +84,12 @@ def read_chain(chain: str, url: str, addresses: list[str], transactions: list[st
         case "solana":
             return {
                 "balances": [ask(url, "getBalance", one)["value"] for one in addresses],
+                "tokens": [
+                    ask(url, "getTokenAccountsByOwner", one, {"programId": str(TOKEN_PROGRAM)}, AS_JSON)[
+                        "value"
+                    ]
+                    for one in addresses
+                ],
                 "histories": [ask(url, "getSignaturesForAddress", one) for one in addresses],
                 "transactions": [
                     ask(url, "getTransaction", one, {"maxSupportedTransactionVersion": 0})
@@ -115,11 +123,32 @@ def read_everything(running: Network, rows: list[dict[str, Any]]) -> dict[str, A
         for row in rows
         for hash_ in row["sign_tx"]
     ]
+    found["treasury"] = read_treasury(running, rows)
     for chain, url in urls.items():
         mine = [row for row in rows if row["chain"] == chain]
         addresses = list(dict.fromkeys(row["address"] for row in mine))
         found[chain] = read_chain(chain, url, addresses, [row["transaction_id"] for row in mine])
     return found
+
+
+def read_treasury(running: Network, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the contract that paid a bitcoin knows: its owners, and the proposal with its votes."""
+    (row,) = [row for row in rows if row["deed"] == "paid by a treasury after a vote"]
+    with Client(running.url) as client:
+        (execution,) = row["sign_tx"]
+        contract_id = client.wait_for(execution, rows[0]["address"]).json["transaction"]["receiver_id"]
+        return {
+            "account": client.get_account(contract_id).amount,
+            "owners": client.view(contract_id, "get_owners").json(),
+            "proposal": client.view(contract_id, "get_proposal", {"id": 0}).json(),
+        }
+
+
+def must_have_written_states(running: Network) -> None:
+    """Blocks that a node replays after a kill are others' (``anvil_journal``): here nothing is to be replayed."""
+    journals = list((running.home / "foreign").glob("anvil-*/blocks"))
+    assert len(journals) == 3
+    running.must_become(lambda: all(path.stat().st_size == 0 for path in journals), "quiet")
 
 
 def show_demo(running: Network) -> list[dict[str, Any]]:
@@ -135,6 +164,7 @@ def test_every_chain_is_there_after_the_end(home: Path, number: signal.Signals) 
         rows = show_demo(running)
         before = read_everything(running, rows)
         keys = running.endpoints["mpc"]["domains"]
+        must_have_written_states(running)
         os.kill(running.process.pid, number)
         running.process.wait(timeout=60)
     assert wait_until_gone(str(home)) == []
