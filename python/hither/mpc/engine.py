@@ -28,6 +28,8 @@ REFUSE_AGAIN_MS = 2_000
 """A refusal that is said again after a while, and is not answered by anybody else, ends the request."""
 TURN_MS = 1_000
 """So long the others wait for a leader that can be reached but does not answer."""
+EXACT_TURN_MS = 600
+"""The same where all are needed: what the leader lacks the others lack, too, and the caller is to learn of it soon."""
 
 BUSY_REQUESTS = 8
 """Every so many requests that wait at once lengthen a turn by itself."""
@@ -87,6 +89,8 @@ class State:
     mine: frozenset[int]
     alive: frozenset[int]
     pending: Mapping[bytes, Pending] = field(default_factory=lambda: MappingProxyType({}))
+    exact: frozenset[int] = frozenset()
+    """Domains whose protocol needs every one of a signer set."""
 
 
 def make_state(participants: Iterable[int], mine: Iterable[int]) -> State:
@@ -156,11 +160,12 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """Who may lead from now on, and which of them run here."""
+    """Who may lead from now on, which of them run here, and which domains need all of a signer set."""
 
     participants: tuple[int, ...]
     mine: frozenset[int]
     now_ms: int
+    exact: frozenset[int] = frozenset()
 
 
 Event = Members | Seen | Gone | Signed | Failed | Passed | Reached | Tick
@@ -239,9 +244,12 @@ def forget_requests(state: State) -> State:
 def step(state: State, event: Event) -> tuple[State, list[Effect]]:
     """Fold one event into the state; the caller performs the effects."""
     match event:
-        case Members(participants, mine, now_ms):
+        case Members(participants, mine, now_ms, exact):
             members = replace(
-                state, participants=tuple(sorted(participants)), mine=mine & frozenset(participants)
+                state,
+                participants=tuple(sorted(participants)),
+                mine=mine & frozenset(participants),
+                exact=exact,
             )
             return _reach(replace(members, alive=state.alive | members.mine), now_ms)
         case Seen(request, now_ms):
@@ -272,7 +280,8 @@ def _take_turn(state: State, pending: Pending, now_ms: int) -> tuple[State, list
     leader = order[0] if order else None
     if leader not in state.mine or leader is None:
         # With much to do every leader is slower: who takes over too soon makes it worse.
-        turn_ms = TURN_MS * (1 + len(state.pending) // BUSY_REQUESTS)
+        usual_ms = EXACT_TURN_MS if pending.request.request.domain_id in state.exact else TURN_MS
+        turn_ms = usual_ms * (1 + len(state.pending) // BUSY_REQUESTS)
         waiting = replace(pending, phase=Phase.WAITING, turn_until_ms=now_ms + turn_ms)
         return _with(state, waiting), []
     if pending.signature is not None:

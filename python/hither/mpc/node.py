@@ -10,7 +10,6 @@ what it has; what an owner does not know, or a signer does not hold, is dropped 
 
 import asyncio
 import contextlib
-import itertools
 import logging
 import os
 import threading
@@ -23,6 +22,7 @@ from typing import Any, Final
 
 from hither.mpc import protocols
 from hither.mpc.channels import Channel, Channels, JobFailed
+from hither.mpc.choice import EXACT_FOLLOWED_S_MAX, count_exact_seconds, explain_no_stock, list_signer_choices
 from hither.mpc.config import InvalidConfig, parse_address
 from hither.mpc.contract import Key, KeyEvent, NetworkView
 from hither.mpc.doubts import Doubts
@@ -58,11 +58,12 @@ from hither.mpc.requests import (
     SignatureRequest,
 )
 from hither.mpc.schemes import Domain, Member, Steps, Task, run_once
-from hither.mpc.signers import NO_STOCK, KeyFailed, NotSigned, explain_missing
+from hither.mpc.signers import KeyFailed, NotSigned
 from hither.mpc.stock import list_lacking
 from hither.mpc.stocking import StockMaker
 from hither.mpc.store import NodeStore, get_owner, make_presignature_id, number_presignature
 from hither.mpc.transport import Mesh, Peer, PeerUnavailable
+from hither.mpc.watch import LOOK_PAUSE_S, Watch
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +79,6 @@ FOLLOWED_SIGNING_MAX: Final = 64
 """Signatures that one leader may have under way here."""
 FOLLOWED_PRESIGNING_MAX: Final = 2
 REQUESTS_MAX: Final = 10_000
-TOUCH_PAUSE_S: Final = 0.05
 STATUS_PAUSE_S: Final = 0.5
 STOCK_PAUSE_S: Final = 0.1
 ANNOUNCE_PAUSE_S: Final = 20.0
@@ -120,7 +120,8 @@ class Node:
         self._view: NetworkView | None = None
         self._signing = ThreadPoolExecutor(SIGN_THREADS, "mpc-sign")
         self._stocking = ThreadPoolExecutor(1, "mpc-stock", initializer=_be_nice)
-        self._requests: OrderedDict[bytes, Request] = OrderedDict()
+        self._watch = Watch()
+        self._requests: OrderedDict[bytes, tuple[Request, float]] = OrderedDict()
         self._arrived = asyncio.Event()
         self._followed: dict[bytes, int] = defaultdict(int)
         self._following: dict[tuple[int, type], int] = defaultdict(int)
@@ -141,6 +142,7 @@ class Node:
     def receive(self, sender: int, frame: bytes) -> None:
         """A frame of an authenticated participant."""
         self.count("frames received")
+        self._watch.hear(sender)
         try:
             message = decode_message(frame)
         except InvalidMessage:
@@ -188,6 +190,11 @@ class Node:
         """Peers with whom messages go both ways."""
         return self.mesh.connected if self.mesh is not None else frozenset()
 
+    @property
+    def heard(self) -> frozenset[int]:
+        """Those of them of whom something was heard lately. Who is not may well be back at once: it only comes last."""
+        return frozenset(one for one in self.connected if not self._watch.is_silent(one))
+
     async def run(self) -> None:
         """Tell the others of this node, notice who goes, and keep stock; until cancelled."""
         try:
@@ -208,6 +215,7 @@ class Node:
         told: tuple[float, int] = (0.0, -1)
         while True:
             now_s = time.monotonic()
+            self._watch.look()
             connected = self.connected
             for lost in reached - connected:
                 logger.info("participant %d is not to be reached", lost)
@@ -222,7 +230,7 @@ class Node:
                 logger.info("participant %d is there", found)
                 self._announce(found)
             reached = connected
-            await asyncio.sleep(TOUCH_PAUSE_S)
+            await asyncio.sleep(LOOK_PAUSE_S)
 
     # What the service asks for.
 
@@ -231,11 +239,11 @@ class Node:
         return frozenset(participant.id for participant in view.everyone) & {self.me}
 
     def get_alive(self, height: int) -> frozenset[int]:
-        """Those with whom messages go both ways and who are not behind."""
+        """Those with whom messages go both ways, who are not silent just now, and not behind."""
         self.height = height
         return frozenset(
             participant
-            for participant in self.connected
+            for participant in self.heard
             if participant in self._statuses
             and self._statuses[participant].height >= height - BEHIND_BLOCKS_MAX
         ) | {self.me}
@@ -278,7 +286,8 @@ class Node:
 
     def note_request(self, request: Request) -> None:
         """Seen on chain: others may lead it."""
-        self._requests[request.key] = request
+        _, seen_s = self._requests.get(request.key, (request, self._watch.s))
+        self._requests[request.key] = request, seen_s
         while len(self._requests) > REQUESTS_MAX:
             key, _ = self._requests.popitem(last=False)
             self._followed.pop(key, None)
@@ -323,7 +332,7 @@ class Node:
         channel = self._channels.open(id_, epoch_id, members)
         failure: JobFailed | None = None
         try:
-            async with asyncio.timeout(seconds_max):
+            async with self._watch.timeout(seconds_max):
                 if begin is not None:
                     self._begin(channel, begin)
                 result = await self._channels.run(channel, steps, self._choose_executor(keep is not None))
@@ -385,21 +394,16 @@ class Node:
         self, domain: Domain, order: Sequence[int]
     ) -> tuple[tuple[int, ...], bytes | None]:
         """The first signers in order for which this node has stock, and one of it; who failed lately comes last."""
-        count = domain.signer_count
         # Who is behind with reading the chain does not lead, but signs once it has seen the request.
         there = [*order, *sorted(self.connected.difference(order))]
-        others = sorted(
-            (participant for participant in there if participant != self.me), key=self._doubts.count
-        )
-        sets = [tuple(sorted((self.me, *rest))) for rest in itertools.combinations(others, count - 1)]
-        if not sets:
-            raise explain_missing(domain, len(others) + 1)
+        silent = {participant for participant in there if self._watch.is_silent(participant)}
+        sets = list_signer_choices(domain, self.me, there, silent, self._doubts.count)
         for signers in sets:
             for id_ in await asyncio.to_thread(self.store.list_presignatures, domain.id, signers, self.me):
                 if id_ not in self._in_use:
                     return signers, id_
         if domain.scheme.needs_stock:
-            raise NotSigned(NO_STOCK)
+            raise explain_no_stock(domain, sets, self._doubts.count)
         return sets[0], None
 
     async def _sign(
@@ -432,17 +436,21 @@ class Node:
                 begin.epoch_id,
                 job.signers,
                 key.domain.scheme.sign(member, Task(request.request, request.entropy), presignature),
-                self._count_seconds(key.domain),
+                self._count_seconds(key.domain, request, is_leader=leader == self.me),
                 begin=begin if leader == self.me else None,
             )
         finally:
             self._under_way -= 1
         return answer
 
-    def _count_seconds(self, domain: Domain) -> float:
+    def _count_seconds(self, domain: Domain, request: Request, *, is_leader: bool) -> float:
         """How long a signature may take: longer with much to do, and where others look at other chains first."""
         looking_s = TIMEOUT_SECONDS if domain.purpose == "ForeignTx" else 0
-        return looking_s + SIGN_S_MAX * (1 + self._under_way // BUSY_SIGNATURES)
+        seconds = SIGN_S_MAX
+        if domain.scheme.needs_all:
+            _, seen_s = self._requests.get(request.key, (request, self._watch.s))
+            seconds = count_exact_seconds(self._watch.s - seen_s) if is_leader else EXACT_FOLLOWED_S_MAX
+        return looking_s + seconds * (1 + self._under_way // BUSY_SIGNATURES)
 
     # Following others.
 
@@ -460,7 +468,7 @@ class Node:
                 case PresignJob():
                     await self._presign(begin.job, key, begin, leader)
                 case SignJob():
-                    request = await self._wait_for_request(begin.job)
+                    request = await self._wait_for_request(begin.job, key.domain)
                     seen = await look_for(request.request, self.inspector)
                     await self._sign(begin.job, key, replace(request, request=seen), begin, leader)
                     self.count("signatures followed")
@@ -493,17 +501,19 @@ class Node:
             raise JobFailed("this domain signs with presignatures")
         return key
 
-    async def _wait_for_request(self, job: SignJob) -> Request:
+    async def _wait_for_request(self, job: SignJob, domain: Domain) -> Request:
         """The request as this node has seen it. Raises JobFailed."""
         busy = sum(self._following.values()) // BUSY_SIGNATURES
-        deadline_s = time.monotonic() + REQUEST_WAIT_S_MAX * (1 + busy)
-        while (request := self._requests.get(job.request_key)) is None:
-            left_s = deadline_s - time.monotonic()
-            if left_s <= 0:
-                raise JobFailed("this node has not seen the request")
-            self._arrived.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._arrived.wait(), left_s)
+        # A leader who needs this node tells the caller; one that does not asks another.
+        wait_s = EXACT_FOLLOWED_S_MAX if domain.scheme.needs_all else REQUEST_WAIT_S_MAX
+        try:
+            async with self._watch.timeout(wait_s * (1 + busy)):
+                while (found := self._requests.get(job.request_key)) is None:
+                    self._arrived.clear()
+                    await self._arrived.wait()
+        except TimeoutError:
+            raise JobFailed("this node has not seen the request") from None
+        request, _ = found
         if request.request.domain_id != job.domain_id:
             raise JobFailed("the request is for another domain")
         self._followed[job.request_key] += 1
@@ -568,7 +578,7 @@ class Node:
                 if view is None or self.me not in view.ids or view.event is not None:
                     continue
                 lacking = await asyncio.to_thread(self._list_lacking, view)
-                if not await maker.make(view, self.connected, lacking):
+                if not await maker.make(view, self.heard, lacking):
                     self._was_stocked = self._was_stocked or self.is_stocked
         finally:
             await maker.end()

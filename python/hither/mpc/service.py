@@ -111,7 +111,8 @@ class SigningService:
         self.view = view
         self._signers.set_view(view)
         mine = self._signers.get_mine(view)
-        self._dispatch(engine.Members(view.leader_ids, mine, _now_ms()))
+        exact = frozenset(id_ for id_, key in view.keys.items() if key.domain.scheme.needs_all)
+        self._dispatch(engine.Members(view.leader_ids, mine, _now_ms(), exact))
         return view
 
     async def make_keys(self) -> NetworkView:

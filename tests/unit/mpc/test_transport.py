@@ -310,7 +310,7 @@ def test_one_leader_cannot_take_all_of_a_signer(tmp_path: Path) -> None:
         await must_become(lambda: network[0].counts["followed jobs failed"] == 64, "ended")
         network[0]._followed[request.key] = 10
         with pytest.raises(JobFailed, match="tried too often"):
-            await network[0]._wait_for_request(SignJob(1, (0, 1), request.key, None))
+            await network[0]._wait_for_request(SignJob(1, (0, 1), request.key, None), EDDSA)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(node_module, "REQUEST_WAIT_S_MAX", 0.3)
