@@ -8,6 +8,8 @@ import json
 from typing import Any
 from urllib.parse import urlsplit
 
+from hither.codec.address import hide_secrets
+
 _CONNECTIONS = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
 
 
@@ -41,8 +43,7 @@ class RpcCaller:
         if parts.scheme not in _CONNECTIONS or not parts.hostname:
             raise NodeUnreachable(f"{url}: expected an address like http://127.0.0.1:3030")
         self.url = parts.geturl()
-        # What messages tell: providers want their keys in the path.
-        self._place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        self._place = hide_secrets(self.url)
         self._path = parts.path or "/"
         self._connection = _CONNECTIONS[parts.scheme](parts.hostname, port, timeout=timeout_s)
 

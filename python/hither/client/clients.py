@@ -52,6 +52,7 @@ from hither.client.results import (
     TransactionResult,
 )
 from hither.client.signer import Lane, Signer
+from hither.codec.address import hide_secrets
 from hither.crypto.keys import PublicKey
 from hither.primitives.action import Action, Delegate
 from hither.primitives.transaction import SignedTransaction
@@ -87,8 +88,8 @@ def _make_options(
 
 
 def _make_transport_error(url: str, problem: httpx.HTTPError) -> TransportError:
-    """Without the path of the address, which is where providers want their keys."""
-    place = f"{httpx.URL(url).scheme}://{httpx.URL(url).netloc.rpartition(b'@')[2].decode()}"
+    """What happened and where, and nothing that only we should know of the address."""
+    place = hide_secrets(url)
     if not isinstance(problem, httpx.ConnectError | httpx.ConnectTimeout):
         return TransportError(f"{place}: {type(problem).__name__}: {problem}")
     error = TransportError(f"no node answers at {place}: {str(problem) or type(problem).__name__}")
