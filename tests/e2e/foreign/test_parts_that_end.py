@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from hither import BlockingAccount
+from hither.cli.bench.programs import list_tree
 from hither.foreign.caip import parse_chain_id
 from hither.foreign.engines.faucet import fund
+from hither.sdk.endpoints import is_running
 from tests.e2e.cli.running import Network, hither, must_hither, network
 
 pytestmark = pytest.mark.slow
@@ -44,6 +46,24 @@ def send(home: Path, chain: str) -> None:
     must_hither("send", chain, "0x" + "77" * 20, "5 gwei", "--from", SENDER, home=home)
 
 
+def read_command(process_id: int) -> str:
+    """Its words; nothing when it has ended."""
+    try:
+        return Path(f"/proc/{process_id}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except FileNotFoundError:
+        return ""
+
+
+def must_end_whole(running: Network, number: signal.Signals, engines: list[str]) -> None:
+    """Every process below it is gone with it, however it ends."""
+    tree = list_tree(running.process.pid)
+    commands = [read_command(one) for one in tree]
+    for name in engines:
+        assert sum(name in command for command in commands) == engines.count(name), commands
+    running.end(number)
+    running.must_become(lambda: not any(is_running(one) for one in tree), "gone")
+
+
 def test_engine_that_ends_is_told_and_comes_back_with_its_state(tmp_path: Path) -> None:
     """Base dies. Ethereum, beside it, still pays; after a restart Base has what it had."""
     with network(tmp_path, "--quiet", "--evm", "1,8453", is_alone=False) as running:
@@ -63,7 +83,7 @@ def test_engine_that_ends_is_told_and_comes_back_with_its_state(tmp_path: Path) 
         assert json.loads(must_hither("status", "--json", home=tmp_path))["ended"] == []
         with BlockingAccount.load(SENDER, home=tmp_path) as alice:
             assert [alice.on(chain).nonce() for chain in ("eip155:1", "eip155:8453")] == [1, 1]
-        assert again.end() == 0
+        must_end_whole(again, signal.SIGINT, ["anvil"] * 2 + ["bitcoin_server"])
 
 
 def test_signing_node_that_ends_is_told(tmp_path: Path) -> None:
@@ -72,4 +92,4 @@ def test_signing_node_that_ends_is_told(tmp_path: Path) -> None:
         node = running.endpoints["mpc"]["processes"][1]
         os.kill(node["pid"], signal.SIGKILL)
         must_say_that_it_ended(running, f"the signing node {node['account_id']}")
-        assert running.end() == 0
+        must_end_whole(running, signal.SIGKILL, ["anvil", "bitcoin_server", "mpc run", "mpc run"])

@@ -17,9 +17,11 @@ import pytest
 from solana.exceptions import SolanaRpcException
 from solana.rpc.async_api import AsyncClient
 from solana.rpc.commitment import Finalized
+from solana.rpc.websocket_api import SolanaWsClient
 from solders.hash import Hash
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
+from solders.rpc.config import RpcTransactionLogsFilterMentions
 from solders.rpc.responses import SendTransactionResp
 from solders.signature import Signature
 from solders.system_program import TransferParams, transfer
@@ -190,6 +192,48 @@ def test_solana_py_sends_by_itself() -> None:
             epoch = (await client.get_epoch_info()).value
             assert epoch.transaction_count == (await client.get_transaction_count()).value == 3
             assert str((await client.get_genesis_hash()).value)[:32] == SOLANA_DEVELOPMENT.reference
+
+    asyncio.run(run())
+
+
+def test_solana_py_is_told_what_happens() -> None:
+    """Its WebSocket client, on the port above: each kind of subscription, each once, and none after its end."""
+
+    async def run() -> None:
+        async with run_network() as network:
+            bob = Pubkey.from_string(network.bob)
+            url = f"ws://127.0.0.1:{network.engine.port + 1}"
+            async with SolanaWsClient(url, request_timeout=120) as client:
+                kinds = {
+                    "account": await client.account_subscribe(pubkey=bob, encoding="base64"),
+                    "program": await client.program_subscribe(
+                        program_id=Pubkey.default(), encoding="base64", filters=[0]
+                    ),
+                    "logs": await client.logs_subscribe(filter_=RpcTransactionLogsFilterMentions(bob)),
+                    "slot": await client.slot_subscribe(),
+                    "root": await client.root_subscribe(),
+                }
+                signature = Signature.from_string(await network.engine.fund(network.bob, SOL))
+                kinds["signature"] = await client.signature_subscribe(signature=signature)
+                names = {one.subscription_id: name for name, one in kinds.items()}
+                told: dict[str, Any] = {}
+                while set(told) != set(kinds):
+                    notification = await asyncio.wait_for(client.recv(), 120)
+                    told[names[notification.subscription]] = notification.result
+                assert told["account"].value.lamports == told["program"].value.account.lamports == SOL
+                assert told["program"].value.pubkey == bob
+                assert (told["logs"].value.signature, told["logs"].value.err) == (signature, None)
+                assert told["signature"].value.err is None
+                assert told["slot"].slot > 0 and told["root"] > 0
+                for name in ("account", "program", "logs", "slot", "root"):
+                    await client.unsubscribe(kinds[name])
+                last = await client.signature_subscribe(
+                    signature=Signature.from_string(await network.engine.fund(network.bob, SOL))
+                )
+                numbers = set(names)
+                while (notification := await asyncio.wait_for(client.recv(), 120)).subscription in numbers:
+                    pass  # What was on its way.
+                assert notification.subscription == last.subscription_id
 
     asyncio.run(run())
 
