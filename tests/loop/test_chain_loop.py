@@ -21,10 +21,15 @@ from hither.chain.sequencer.embedded import (
     WentBack,
     step,
 )
+from hither.primitives.action import DeployContract, FunctionCall
+from hither.primitives.types import BlockHeight
 from hither.state.records import get_account_record_optional
 from tests.unit.chain.chains import START_NS, SmallChain
+from tests.unit.runtime import programs
 
 MS = 1_000_000
+TERA = 10**12
+YIELD_LIFE_BLOCKS = 200
 
 
 class ChainLoop:
@@ -70,6 +75,7 @@ class ChainLoop:
             has_transactions=engine.has_transactions(),
             has_refunds_only=head.has_only_refunds_waiting(),
             is_finality_awaited=self.blocks % 3 == 0,
+            yield_until=engine.find_next_timeout() or BlockHeight(0),
         )
 
     def _get_next_epoch_height(self) -> int:
@@ -163,3 +169,43 @@ def test_random_events_keep_the_invariants_and_repeat_exactly(tmp_path: Path, se
     first = play(tmp_path / "first", seed)
     assert first == play(tmp_path / "second", seed)
     assert first[1] > 80
+
+
+def _yield_once(loop: ChainLoop) -> None:
+    """A contract of alice's that waits for somebody to resume it."""
+    wait = programs.promise_yield_create("run", programs.LOG_LAST, 10 * TERA, 0, 0)
+    for action in (
+        DeployContract(programs.get_exerciser()),
+        FunctionCall("run", wait, 100 * TERA, 0),
+    ):
+        loop.chain.submit([loop.chain.sign("alice.near", "alice.near", (action,))])
+        loop.send(TransactionsArrived(loop.now_ns))
+
+
+def _send_for(loop: ChainLoop, milliseconds: int) -> None:
+    """One transfer every 30 ms, and each is four blocks where nothing holds them up."""
+    until_ns = loop.now_ns + milliseconds * MS
+    nonces = itertools.count(loop.chain.engine.head.height * 1000)
+    while loop.now_ns < until_ns:
+        loop.chain.submit([loop.chain.transfer("bob.near", "carol.near", 1, next(nonces))])
+        loop.send(TransactionsArrived(loop.now_ns))
+        loop.advance(30)
+
+
+def test_traffic_takes_no_time_away_from_who_resumes_a_yield(tmp_path: Path) -> None:
+    """Under load there are a hundred blocks a second and more; a yield lives 200 of them, and many seconds at least."""
+    loop = ChainLoop(tmp_path)
+    loop.send(Ticked(loop.now_ns))
+    loop.advance(2000)
+    _yield_once(loop)
+    expires_at = loop.chain.engine.find_next_timeout()
+    assert expires_at is not None
+    _send_for(loop, 5_000)
+    assert loop.chain.engine.find_next_timeout() == expires_at, "it still waits"
+    assert loop.chain.engine.head.height > expires_at - 100, "it was in the second half of its life"
+    loop.send(BlocksAsked(loop.now_ns, YIELD_LIFE_BLOCKS))
+    assert loop.chain.engine.find_next_timeout() is None, "blocks that are asked for give it up"
+    before = loop.blocks
+    _send_for(loop, 300)
+    assert loop.blocks >= before + 30, "blocks come quickly again"
+    loop.chain.close()

@@ -31,6 +31,7 @@ from hither.primitives.types import BlockHeight, CryptoHash, ShardId
 from hither.runtime.apply import apply_chunk
 from hither.runtime.queues import count_delayed_receipts
 from hither.runtime.types import ApplyResult
+from hither.runtime.yields import find_oldest_yield
 from hither.vm import Vm
 
 StatePatch = tuple[tuple[bytes, bytes | None], ...]
@@ -60,6 +61,7 @@ class ChainEngine:
         """Shards whose chunk is left out of the next block: a fork has yet to copy whom its receipts are for."""
         self._patches: dict[ShardId, StatePatch] = {}
         self._intake: dict[ShardId, Intake] = {}
+        self._oldest_yields: dict[ShardId, int] = {}
 
     # Transactions
 
@@ -85,6 +87,15 @@ class ChainEngine:
             if found is not None:
                 return found
         return None
+
+    def find_next_timeout(self) -> BlockHeight | None:
+        """When the oldest yield that still waits is given up."""
+        found = []
+        for shard in self.head.shards:
+            start = self._oldest_yields.get(shard.shard_id, 0)
+            self._oldest_yields[shard.shard_id], height = find_oldest_yield(shard.trie, start)
+            found += [] if height is None else [height]
+        return min(found, default=None)
 
     # Blocks
 
@@ -187,7 +198,7 @@ class ChainEngine:
         self.storage.sync()
         self.storage.revert_to(head.height, meta or {})
         self.head = head
-        self._patches, self._intake = {}, {}
+        self._patches, self._intake, self._oldest_yields = {}, {}, {}
         for pool in self.pools.values():
             pool.clear()
 

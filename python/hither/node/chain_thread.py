@@ -295,6 +295,7 @@ class ChainThread:
                 has_transactions=engine.has_transactions(),
                 has_refunds_only=head.has_only_refunds_waiting(),
                 is_finality_awaited=self._is_finality_awaited or self._has_final_goal(),
+                yield_until=engine.find_next_timeout() or BlockHeight(0),
             )
         )
 

@@ -75,3 +75,18 @@ def resolve_yield_timeouts(run: ChunkRun) -> None:
         first += 1
     if first != indices.first_index:
         records.set_promise_yield_indices(state, QueueIndices(first, indices.next_available_index))
+
+
+def find_oldest_yield(state: records.Readable, start: int = 0) -> tuple[int, BlockHeight | None]:
+    """Where in the queue of time-outs the oldest yield stands that still waits, and when it is given up.
+
+    The queue keeps the time-outs of yields that were resumed until their time comes; ``start`` is a place before
+    which none waits any more. Without one that waits: the queue's end and None.
+    """
+    indices = records.get_promise_yield_indices(state)
+    for index in range(max(start, indices.first_index), indices.next_available_index):
+        timeout = records.get_promise_yield_timeout_optional(state, index)
+        assert timeout is not None, "a queued time-out should be in the state"
+        if state.get(keys.promise_yield_receipt(timeout.account_id, timeout.data_id)) is not None:
+            return index, timeout.expires_at
+    return indices.next_available_index, None

@@ -5,7 +5,9 @@ many as finality needs. A waiting yield, an empty queue and idle blocks that are
 final are no work. Without work there is one block each heartbeat, so that time-outs pass.
 With a ``finality_block_time_ms``, blocks that bring nothing but finality or refunds come at
 that pace while nobody waits for finality: who asks what became of a transaction then sees it
-executed before it is final, as at NEAR's own node.
+executed before it is final, as at NEAR's own node. A yield lives for a number of blocks: while
+one waits in the second half of its life, blocks come ever slower, down to the public networks' pace,
+so that much traffic does not take away the time in which somebody could have resumed it.
 Interval: a block each interval. Manual: only the blocks that are asked for.
 
 Heights are consecutive except across a fast-forward, which skips them. A timestamp is the
@@ -23,6 +25,8 @@ NANOSECONDS_IN_A_MILLISECOND: Final = 1_000_000
 BLOCK_TIME_MS: Final = 600
 """What one skipped height adds to the clock, and the heartbeat: the public networks' block time."""
 BLOCKS_TO_FINALITY: Final = 2
+HURRIED_YIELD_BLOCKS: Final = 100
+"""With fewer blocks left before a yield is given up, blocks begin to come slower."""
 EPOCH_END_MARGIN: Final = 3
 """A fast-forward makes the last blocks of an epoch one by one, so that the epoch ends as usual."""
 
@@ -33,6 +37,7 @@ class SequencerState(msgspec.Struct, frozen=True, gc=False):
     ``wanted_final_height`` is the newest height that brought something (0: none);
     ``is_finality_awaited`` says that somebody waits until it is final;
     ``has_refunds_only`` that the receipts that wait are all refunds;
+    ``yield_until`` is the height at which the oldest yield that waits is given up (0: none waits);
     ``made_at_ns`` is when, by the clock, the newest block was made;
     ``next_epoch_height`` is where the next epoch starts if nothing is skipped.
     """
@@ -52,6 +57,7 @@ class SequencerState(msgspec.Struct, frozen=True, gc=False):
     is_making: bool = False
     owed_blocks: int = 0
     target_height: BlockHeight = BlockHeight(0)
+    yield_until: BlockHeight = BlockHeight(0)
     offset_ns: int = 0
     made_at_ns: int = 0
 
@@ -74,7 +80,7 @@ class BlockMade(msgspec.Struct, frozen=True, gc=False):
     ``is_busy``: something was executed in it, or a person asked for its effect.
     ``has_receipts``: receipts wait for the next block. ``has_transactions``: the pool holds more.
     ``has_refunds_only``: those receipts are all refunds. ``is_finality_awaited``: somebody still waits
-    for something to be final.
+    for something to be final. ``yield_until``: when the oldest yield that waits is given up (0: none waits).
     """
 
     now_ns: int
@@ -87,6 +93,7 @@ class BlockMade(msgspec.Struct, frozen=True, gc=False):
     has_transactions: bool
     has_refunds_only: bool
     is_finality_awaited: bool
+    yield_until: BlockHeight = BlockHeight(0)
 
 
 class FinalityAwaited(msgspec.Struct, frozen=True, gc=False):
@@ -221,6 +228,7 @@ def _fold(state: SequencerState, event: Event) -> SequencerState:
                 has_transactions=event.has_transactions,
                 has_refunds_only=event.has_refunds_only,
                 is_finality_awaited=event.is_finality_awaited,
+                yield_until=event.yield_until,
             )
         case FinalityAwaited():
             return replace(state, is_finality_awaited=True)
@@ -256,6 +264,7 @@ def _fold(state: SequencerState, event: Event) -> SequencerState:
                 has_receipts=event.has_receipts,
                 has_refunds_only=False,
                 has_transactions=False,
+                yield_until=BlockHeight(0),
                 owed_blocks=0,
                 target_height=BlockHeight(0),
             )
@@ -271,7 +280,7 @@ def _choose_height(state: SequencerState, now_ns: int) -> BlockHeight | None:
         return following if following > before_end else state.target_height
     if state.owed_blocks > 0:
         return following
-    if state.mode == "instant" and has_work(state):
+    if state.mode == "instant" and has_work(state) and not _compute_pause_ms(state):
         return following
     wake_at = _get_next_wake(state)
     return following if wake_at is not None and now_ns >= wake_at else None
@@ -283,6 +292,16 @@ def _get_next_wake(state: SequencerState) -> int | None:
         return None
     if state.mode == "interval":
         interval_ms = state.interval_ms
+    elif has_work(state):
+        interval_ms = _compute_pause_ms(state)
     else:
         interval_ms = state.finality_block_time_ms if _is_unfinished(state) else BLOCK_TIME_MS
     return state.made_at_ns + interval_ms * NANOSECONDS_IN_A_MILLISECOND
+
+
+def _compute_pause_ms(state: SequencerState) -> int:
+    """Between two blocks in instant mode: longer the sooner a yield would be given up."""
+    if not state.yield_until:
+        return 0
+    left = max(0, state.yield_until - state.height)
+    return max(0, BLOCK_TIME_MS * (HURRIED_YIELD_BLOCKS - left) // HURRIED_YIELD_BLOCKS)

@@ -45,6 +45,7 @@ class Harness:
         self.epoch_length = 10_000
         self.is_finality_awaited = False
         self.refunds_at: set[int] = set()
+        self.yield_until = 0
 
     def send(self, event: Event) -> list[int]:
         """Handle the event and every block that follows from it; returns their heights."""
@@ -75,6 +76,7 @@ class Harness:
             has_transactions=False,
             has_refunds_only=block.height in self.refunds_at,
             is_finality_awaited=self.is_finality_awaited,
+            yield_until=self.yield_until,
         )
 
 
@@ -119,6 +121,35 @@ def test_who_begins_to_wait_for_finality_gets_its_blocks_at_once() -> None:
     chain.is_finality_awaited = True
     assert chain.send(FinalityAwaited(chain.now_ns)) == [12, 13, 14]
     assert chain.send(FinalityAwaited(chain.now_ns)) == [], "idle blocks need not be final"
+
+
+def test_blocks_come_slower_while_a_yield_is_in_the_second_half_of_its_life() -> None:
+    """At once until 100 blocks are left; then later and later, up to the public networks' 600 ms."""
+    chain = Harness()
+    chain.yield_until = 115
+    chain.busy_at = chain.receipts_at = set(range(11, 200))
+    assert chain.send(TransactionsArrived(START_NS)) == [11, 12, 13, 14, 15, 16]
+    pauses_ms = []
+    while chain.state.height < 115:
+        assert chain.wake_at_ns is not None
+        pauses_ms.append((chain.wake_at_ns - chain.now_ns) // MS)
+        assert chain.send(TransactionsArrived(chain.wake_at_ns - 1)) == []
+        chain.now_ns = chain.wake_at_ns
+        chain.send(Ticked(chain.now_ns))
+    assert pauses_ms == [6 * number for number in range(1, 100)]
+    chain.yield_until = 0
+    chain.now_ns += 600 * MS
+    assert len(chain.send(Ticked(chain.now_ns))) > 50, "nothing waits any more"
+
+
+def test_blocks_that_are_asked_for_come_at_once_also_while_a_yield_waits() -> None:
+    """Time-outs can be tried without waiting for them."""
+    chain = Harness()
+    chain.yield_until = 20
+    chain.receipts_at = {11}
+    chain.send(TransactionsArrived(START_NS))
+    assert chain.send(BlocksAsked(chain.now_ns, 5)) == [12, 13, 14, 15, 16]
+    assert chain.send(FastForwardAsked(chain.now_ns, 10))[0] > 20
 
 
 def test_an_idle_chain_waits_for_the_heartbeat() -> None:
