@@ -15,6 +15,7 @@ COMMANDS = {
     "down": ("hither.cli.down", "Stop the network of a home directory."),
     "tx": ("hither.cli.tx", "Show a transaction: receipts, gas, logs, panics."),
     "accounts": ("hither.cli.accounts", "Create accounts, list the funded ones."),
+    "fund": ("hither.cli.fund", "Coins for nothing on a development chain."),
     "send": ("hither.cli.send", "Pay on any chain with an account of ours."),
     "transfers": ("hither.cli.transfers", "What was sent, what hangs; resume it, or raise its fee."),
     "snapshot": ("hither.cli.snapshot", "Remember the present state of the network."),

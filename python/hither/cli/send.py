@@ -13,7 +13,9 @@ from hither.cli.progress import Progress
 from hither.sdk.endpoints import resolve_home
 
 if TYPE_CHECKING:
+    from hither.foreign.caip import ChainId
     from hither.sdk.account import Account
+    from hither.sdk.network import Network
     from hither.sdk.work import Sent
 
 T = TypeVar("T")
@@ -45,57 +47,70 @@ def command(
     chain, which has one on every chain. One that was interrupted goes on with `hither transfers resume`.
     """
 
-    async def send(account: "Account", progress: Progress) -> "Sent":
-        on = account.on(find_chain(account, chain), path=path)
+    async def send(account: "Account", progress: Progress) -> dict[str, Any]:
+        on = account.on(find_chain(account.network, chain), path=path)
         receiver = to
         if "." in to and on.chain != account.network.chain:
-            receiver = await find_address(account, to, on.chain)
+            receiver = await find_address(account.network, to, on.chain)
             progress.note(f"{to} is {receiver} there")
-        return await on.send(
+        sent = await on.send(
             receiver, amount, reference=reference, progress=lambda event: progress.say(str(event))
         )
+        return describe_sent(account, sent)
 
     show(with_account(sender, home, send), as_json=as_json)
 
 
-def find_chain(account: "Account", text: str) -> str:
+def find_chain(network: "Network", text: str) -> "ChainId":
     """The network's chain of that name. Raises ``InvalidChainId``."""
+    from hither.foreign.caip import parse_chain_id
     from hither.foreign.evm_chains import find_evm_chain
 
     namespace = FAMILY_NAMES.get(text.lower())
     if namespace is not None:
-        return next((one for one in account.chains if one.startswith(f"{namespace}:")), text)
-    return text if ":" in text else str(find_evm_chain(text))
+        known = (network.chain, *network.endpoints)
+        found = next((one for one in known if one.namespace == namespace), None)
+        return found if found is not None else parse_chain_id(text)
+    return parse_chain_id(text) if ":" in text else find_evm_chain(text)
 
 
-async def find_address(account: "Account", name: str, chain: Any) -> str:
+async def find_address(network: "Network", name: str, chain: "ChainId", path: str | None = None) -> str:
     """Of an account that exists: nobody has the addresses of a name that is mistyped. Raises ``UnknownAccount``."""
+    from hither.client import AsyncClient
+    from hither.client.actions import parse_account_id
     from hither.sdk.account import list_addresses_of
 
-    await account.client.get_account(name)
-    rows = await list_addresses_of(account.network, [name])
-    return next(row.address for row in rows if row.chain == str(chain))
+    async with AsyncClient(network.rpc_url) as client:
+        await client.get_account(parse_account_id(name))
+    rows = await list_addresses_of(network, [name], [] if path is None else [path])
+    return next(row.address for row in rows if row.chain == str(chain) and path in (None, row.path))
 
 
 def with_account(
     account_id: str, home: str | None, work: Callable[["Account", Progress], Coroutine[Any, Any, T]]
 ) -> T:
     """What an account does, with progress; one sentence and what to do when it fails."""
+
+    async def run(progress: Progress) -> T:
+        from hither.sdk.account import Account
+
+        async with await Account.load(account_id, home=resolve_home(home)) as account:
+            return await work(account, progress)
+
+    return run_or_stop(run)
+
+
+def run_or_stop(work: Callable[[Progress], Coroutine[Any, Any, T]]) -> T:
+    """Its result; when it fails, one sentence and what to do, and the end of the command."""
     from hither.client import ClientError
     from hither.foreign.errors import ForeignError
     from hither.mpc.client import SigningFailed
-    from hither.sdk.account import Account
     from hither.sdk.endpoints import NoKey, NoNetwork
     from hither.sdk.network import UnknownChain
 
     progress = Progress()
-
-    async def run() -> T:
-        async with await Account.load(account_id, home=resolve_home(home)) as account:
-            return await work(account, progress)
-
     try:
-        return asyncio.run(run())
+        return asyncio.run(work(progress))
     except (ClientError, ForeignError, NoKey, NoNetwork, SigningFailed, UnknownChain) as problem:
         progress.close()
         stop(str(problem), getattr(problem, "hint", None))
@@ -109,18 +124,25 @@ def with_account(
         progress.close()
 
 
-def show(sent: "Sent", *, as_json: bool) -> None:
-    """A transfer that is final."""
-    row = dataclasses.asdict(sent) | {"chain": str(sent.chain)}
+def describe_sent(account: "Account", sent: "Sent") -> dict[str, Any]:
+    """A transfer that is final, as JSON has it: amounts in the smallest unit, and as texts."""
+    write = account.on(sent.chain).format
+    texts = {"amount_text": write(sent.amount), "fee_text": None if sent.fee is None else write(sent.fee)}
+    return dataclasses.asdict(sent) | {"chain": str(sent.chain)} | texts
+
+
+def show(row: dict[str, Any], *, as_json: bool) -> None:
+    """What ``describe_sent`` gives."""
     if as_json:
         click.echo(json.dumps(row))
         return
-    signed_by = ", ".join(sent.sign_transactions) or "the account's own key"
     for name, value in {
-        "transaction": sent.transaction_id,
-        "from": sent.address,
-        "to": sent.receiver,
-        "confirmations": sent.confirmations,
-        "signed by": signed_by,
+        "transaction": row["transaction_id"],
+        "from": row["address"],
+        "to": row["receiver"],
+        "amount": row["amount_text"],
+        "fee": row["fee_text"] or "unknown",
+        "confirmations": row["confirmations"],
+        "signed by": ", ".join(row["sign_transactions"]) or "the account's own key",
     }.items():
         click.echo(f"{name:<14}{value}")

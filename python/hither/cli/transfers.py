@@ -7,13 +7,12 @@ import click
 
 from hither.cli.problems import home_option
 from hither.cli.progress import Progress
-from hither.cli.send import show, with_account
+from hither.cli.send import describe_sent, show, with_account
 from hither.sdk.endpoints import TRANSFERS_FOLDER, resolve_home
 
 if TYPE_CHECKING:
     from hither.sdk.account import Account
     from hither.sdk.journal import Record
-    from hither.sdk.work import Sent
 
 
 @click.group("transfers", invoke_without_command=True)
@@ -70,11 +69,12 @@ of_option = click.option("--of", "account_id", metavar="ACCOUNT", required=True,
 def resume_command(account_id: str, as_json: bool, home: str | None) -> None:
     """Finish what was interrupted, oldest first. What was sent is not sent again."""
 
-    async def resume(account: "Account", progress: Progress) -> "list[Sent]":
-        return await account.resume(lambda event: progress.say(str(event)))
+    async def resume(account: "Account", progress: Progress) -> list[dict[str, Any]]:
+        finished = await account.resume(lambda event: progress.say(str(event)))
+        return [describe_sent(account, sent) for sent in finished]
 
-    for sent in with_account(account_id, home, resume):
-        show(sent, as_json=as_json)
+    for row in with_account(account_id, home, resume):
+        show(row, as_json=as_json)
 
 
 @command.command("bump")
@@ -85,7 +85,7 @@ def resume_command(account_id: str, as_json: bool, home: str | None) -> None:
 def bump_command(transfer_id: str, account_id: str, as_json: bool, home: str | None) -> None:
     """Pay a higher fee for a transfer that waits, on an EVM chain or Bitcoin. Only one of both can happen."""
 
-    async def bump(account: "Account", progress: Progress) -> "Sent":
-        return await account.bump(transfer_id, lambda event: progress.say(str(event)))
+    async def bump(account: "Account", progress: Progress) -> dict[str, Any]:
+        return describe_sent(account, await account.bump(transfer_id, lambda event: progress.say(str(event))))
 
     show(with_account(account_id, home, bump), as_json=as_json)

@@ -139,7 +139,8 @@ class TransactionStatus:
     """``failure`` says why an included transaction had no effect; ``fee`` is what it cost.
 
     ``replaced_by`` names the transaction that took a dropped one's place. ``missing_nonce`` is that of an earlier
-    transaction of the same account which the chain does not know, so that this one cannot be included yet.
+    transaction of the same account which the chain does not know, so that this one cannot be included yet. A dropped
+    one that ``has_expired`` was too old, and nothing took its place: what it was to do may be done by another.
     """
 
     state: State
@@ -149,6 +150,7 @@ class TransactionStatus:
     failure: str | None = None
     replaced_by: str | None = None
     missing_nonce: int | None = None
+    has_expired: bool = False
 
 
 class Adapter(Protocol):
@@ -270,7 +272,7 @@ def _make_timeout(
 ) -> FinalityTimeout:
     message = (
         f"{signed.transaction_id} is {status.state.value} on {signed.chain} "
-        f"after {timeout_seconds:g} s, with {status.confirmations} confirmations"
+        f"after {timeout_seconds:g} s, with {format_confirmations(status.confirmations)}"
     )
     if away is not None:
         message += f", as was last told; now there is no answer ({away})"
@@ -305,6 +307,11 @@ def must_match(
             )
         if not is_good:
             raise WrongSignature(f"not the bytes of an {payload.scheme.name} signature")
+
+
+def format_confirmations(number: int) -> str:
+    """``1 confirmation``, ``6 confirmations``."""
+    return "1 confirmation" if number == 1 else f"{number} confirmations"
 
 
 def format_transfer(transfer: Transfer, coin: Coin, chain_name: str) -> str:

@@ -11,7 +11,8 @@ them.
 """
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
@@ -48,6 +49,7 @@ from hither.foreign.caip import ChainId
 from hither.foreign.errors import (
     BroadcastRefused,
     EndpointError,
+    InsufficientFunds,
     InvalidInput,
     LyingEndpoint,
     MalformedTransaction,
@@ -130,12 +132,13 @@ class BitcoinAdapter:
 
         Raises ``InvalidAmount`` when nodes would not take it, ``InsufficientFunds`` when the change is too small.
         """
-        draft = bitcoin_coins.replace_draft(
-            self._decode(unsigned),
-            derive_script(unsigned.public_key, self._network),
-            rate,
-            terms=self._network.terms,
-        )
+        with self._naming_shortage(unsigned.public_key):
+            draft = bitcoin_coins.replace_draft(
+                self._decode(unsigned),
+                derive_script(unsigned.public_key, self._network),
+                rate,
+                terms=self._network.terms,
+            )
         return UnsignedTransaction(self.chain, unsigned.public_key, codec.encode_draft(draft))
 
     def sign_psbt(self, unsigned: UnsignedTransaction, signatures: Sequence[Signature]) -> bytes:
@@ -150,6 +153,22 @@ class BitcoinAdapter:
         signed = psbt.extract(psbt.finalize(psbt.decode_psbt(body)))
         raw = signed.serialize(True, check_validity=False)
         return SignedTransaction(self.chain, codec.compute_transaction_id(signed), raw)
+
+    @contextlib.contextmanager
+    def _naming_shortage(self, public_key: bytes) -> Iterator[None]:
+        """What the choice of coins misses, told with the address and in the chain's coin."""
+        try:
+            yield
+        except InsufficientFunds as error:
+            address, write = self.derive_address(public_key), self.coin.format
+            raise InsufficientFunds(
+                f"{address} has {write(error.balance)} on {self._network.title} that can be spent now; "
+                f"{write(error.needed)} are needed, fee included ({error})",
+                balance=error.balance,
+                needed=error.needed,
+                write=write,
+                address=address,
+            ) from None
 
     def _name_output(self, output: Output) -> str:
         if output.script[:1] == b"\x6a":
@@ -224,7 +243,8 @@ class BitcoinAdapter:
         coins = await self.fetch_coins(self.derive_address(public_key))
         rate = rate or await self.fetch_rate()
         while True:
-            draft = bitcoin_coins.select_coins(coins, outputs, own, rate, strategy, self._network.terms)
+            with self._naming_shortage(public_key):
+                draft = bitcoin_coins.select_coins(coins, outputs, own, rate, strategy, self._network.terms)
             spent = await self._list_spent(draft.coins)
             if not spent:
                 draft = await self._add_parents(draft)
@@ -243,7 +263,8 @@ class BitcoinAdapter:
         least = -(-(draft.fee * 1_000) // size) + 2 * self._network.terms.rate_min
         rate = rate or max(await self.fetch_rate(1), least)
         own = derive_script(unsigned.public_key, self._network)
-        second = bitcoin_coins.replace_draft(draft, own, rate, free, self._network.terms)
+        with self._naming_shortage(unsigned.public_key):
+            second = bitcoin_coins.replace_draft(draft, own, rate, free, self._network.terms)
         second = await self._add_parents(second)
         return UnsignedTransaction(self.chain, unsigned.public_key, codec.encode_draft(second))
 
@@ -270,14 +291,16 @@ class BitcoinAdapter:
             raise InvalidInput(f"{name} pays nothing to {self.derive_address(public_key)} that is unspent")
         index, coin = max(unspent, key=lambda one: _read_amount(one[1]["value"]))
         entry = await self._rpc.call("getmempoolentry", [name])
-        draft = bitcoin_coins.make_child(
-            Coin(name, index, _read_amount(coin["value"]), own),
-            _read_amount(entry["fees"]["ancestor"]),
-            int(entry["ancestorsize"]),
-            own,
-            rate or await self.fetch_rate(1),
-            self._network.terms,
-        )
+        rate = rate or await self.fetch_rate(1)
+        with self._naming_shortage(public_key):
+            draft = bitcoin_coins.make_child(
+                Coin(name, index, _read_amount(coin["value"]), own),
+                _read_amount(entry["fees"]["ancestor"]),
+                int(entry["ancestorsize"]),
+                own,
+                rate,
+                self._network.terms,
+            )
         draft = await self._add_parents(draft)
         return UnsignedTransaction(self.chain, public_key, codec.encode_draft(draft))
 

@@ -117,7 +117,9 @@ def select_coins(
     wanted = sum(output.amount for output in outputs)
     needed = wanted + compute_fee(compute_size(max(len(usable), 1), outputs, terms), rate)
     raise InsufficientFunds(
-        f"{total} satoshis can be spent; {needed} are needed, fee included", balance=total, needed=needed
+        "confirmed coins that no other transaction takes are counted",
+        balance=total,
+        needed=needed,
     )
 
 

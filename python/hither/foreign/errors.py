@@ -31,6 +31,7 @@
 ``retryable`` means: the same request may succeed later without a change. ``code`` is stable.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 
@@ -111,15 +112,32 @@ class WrongSignature(ForeignError):
 
 
 class InsufficientFunds(ForeignError):
-    """Amount and fee exceed the balance. The smallest units of the chain's coin."""
+    """Amount and fee exceed the balance.
+
+    ``balance`` and ``needed`` are in the smallest unit of the chain's coin (or of a token); ``write`` makes a text of
+    such a number, as ``1.5 ETH``. ``address`` is where the missing money must go, when it is the chain's coin that is
+    missing; with ``spare`` more than what is missing it also passes when something must stay there.
+    """
 
     code = "INSUFFICIENT_FUNDS"
     hint = "send money to the address first; amount and fee must be there together"
 
-    def __init__(self, message: str, *, balance: int, needed: int) -> None:
-        super().__init__(message, hint=f"{needed - balance} more of the smallest unit are needed")
+    def __init__(
+        self,
+        message: str,
+        *,
+        balance: int,
+        needed: int,
+        write: Callable[[int], str] = "{} units".format,
+        address: str | None = None,
+        spare: int = 0,
+    ) -> None:
+        place = "" if address is None else f" on {address}"
+        super().__init__(message, hint=f"{write(needed - balance)} more are needed{place}")
         self.balance = balance
         self.needed = needed
+        self.address = address
+        self.spare = spare
 
 
 class TransportError(ForeignError):

@@ -231,7 +231,8 @@ class EvmAdapter:
             self.fetch_nonce(sender),
             fetch_prices(self._rpc, options.speed),
         )
-        self._must_afford(sender, balance, call.amount)
+        # Without this much a node estimates nothing; it is what the cheapest transaction costs.
+        self._must_afford(sender, balance, call.amount + PLAIN_TRANSFER_GAS * prices.gas_price_max)
         if options.nonce is not None:
             nonce = options.nonce
         gas_limit = options.gas_limit
@@ -368,6 +369,8 @@ class EvmAdapter:
                 f"{self.coin.format(needed)} are needed, fee included",
                 balance=balance,
                 needed=needed,
+                write=self.coin.format,
+                address=sender,
             )
 
     def _must_be_ours(self, signed: SignedTransaction) -> None:

@@ -234,16 +234,17 @@ class SolanaAdapter:
             self.fetch_rent(0),
         )
         needed = amount + compute_fee_max(decode_message(unsigned.body))
-        if balance < needed:
-            raise self._make_shortage(sender, balance, needed)
         if target != sender and received + amount < rent:
             raise InvalidAmount(
-                f"{target} would hold {SOL.format(received + amount)}; accounts hold at least {SOL.format(rent)}"
+                f"{target} would hold {SOL.format(received + amount)}; accounts hold at least {SOL.format(rent)}",
+                hint=f"send at least {SOL.format(rent - received)} there",
             )
+        if balance < needed:
+            raise await self._make_shortage(sender, balance, needed)
         if 0 < balance - needed < rent and target != sender:
             raise InvalidAmount(
                 f"{sender} would keep {SOL.format(balance - needed)}; accounts hold at least {SOL.format(rent)}",
-                hint=f"send all but the fee, {balance - needed + amount} lamports, or less",
+                hint=f"send all but the fee, {SOL.format(balance - needed + amount)}, or less",
             )
         return unsigned
 
@@ -280,7 +281,7 @@ class SolanaAdapter:
         rent = await self.fetch_rent(size) if theirs is None else 0
         needed = rent + compute_fee_max(decode_message(unsigned.body))
         if balance < needed:
-            raise self._make_shortage(sender, balance, needed)
+            raise await self._make_shortage(sender, balance, needed)
         return unsigned
 
     async def build_calls(self, public_key: bytes, calls: Sequence[SolanaCall]) -> UnsignedTransaction:
@@ -305,7 +306,7 @@ class SolanaAdapter:
         )
         needed = compute_fee_max(decode_message(unsigned.body))
         if balance < needed:
-            raise self._make_shortage(sender, balance, needed)
+            raise await self._make_shortage(sender, balance, needed)
         await self._try_out(unsigned)
         return unsigned
 
@@ -400,7 +401,7 @@ class SolanaAdapter:
         needed = compute_fee_max(decode_message(raised)) + (transfer.amount if transfer is not None else 0)
         balance = await self.fetch_balance(str(sender))
         if balance < needed:
-            raise self._make_shortage(sender, balance, needed)
+            raise await self._make_shortage(sender, balance, needed)
         return replace(unsigned, body=raised)
 
     async def fetch_rent(self, size: int) -> int:
@@ -416,11 +417,15 @@ class SolanaAdapter:
         holding = read_holding(await self._fetch_account(derive_holding(owner, token, found.program)))
         return 0 if holding is None else holding.amount
 
-    def _make_shortage(self, sender: Pubkey, balance: int, needed: int) -> InsufficientFunds:
+    async def _make_shortage(self, sender: Pubkey, balance: int, needed: int) -> InsufficientFunds:
+        """An account that is not emptied must keep what accounts hold at least."""
         return InsufficientFunds(
             f"{sender} has {SOL.format(balance)} on {self._name}; {SOL.format(needed)} are needed, fee included",
             balance=balance,
             needed=needed,
+            write=SOL.format,
+            address=str(sender),
+            spare=await self.fetch_rent(0),
         )
 
     async def _fetch_account(self, address: Pubkey) -> Account | None:
@@ -491,7 +496,8 @@ class SolanaAdapter:
             # Too old to come now; it may have come since we asked.
             status = await self._fetch_signature_status(signed)
             if status is None:
-                return TransactionStatus(State.DROPPED)
+                # A used nonce says nothing of what used it.
+                return TransactionStatus(State.DROPPED, has_expired=find_nonce_account(message) is None)
         is_final = status.get("confirmationStatus") == "finalized"
         confirmations = FINAL_CONFIRMATIONS if is_final else int(status.get("confirmations") or 0)
         error = status.get("err")

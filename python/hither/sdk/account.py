@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -15,9 +15,9 @@ from hither.client.actions import parse_account_id
 from hither.codec import base58
 from hither.foreign.adapter import Adapter, Scheme
 from hither.foreign.caip import ChainId, parse_chain_id
-from hither.foreign.engines.faucet import fund
 from hither.foreign.errors import (
     ForeignError,
+    InsufficientFunds,
     InvalidAmount,
     InvalidArguments,
     TransactionDropped,
@@ -29,7 +29,7 @@ from hither.foreign.evm_calls import EvmCall, transfer_token
 from hither.foreign.solana import SolanaAdapter
 from hither.foreign.solana_instructions import SolanaAccount, SolanaCall
 from hither.mpc.client import SigningClient, SigningFailed
-from hither.sdk.amounts import Amount, Units, parse_amount
+from hither.sdk.amounts import Amount, Units, parse_amount, round_up
 from hither.sdk.endpoints import NoKey, read_keys, resolve_home
 from hither.sdk.events import Event, Progress, Step, say_nothing
 from hither.sdk.home_transfers import NEAR, HomeTransfer
@@ -39,10 +39,15 @@ from hither.sdk.transfers import Means, Transfer
 from hither.sdk.work import NotOnThisChain, Sent
 
 PATHS: Final = {"eip155": "ethereum-1", "bip122": "bitcoin-1", "solana": "solana-1"}
-"""The usual derivation path of a family: all its chains share an address."""
+"""The usual derivation path of a family: all its chains share an address. Of others, ``NAMESPACE-1``."""
 
 NOTHING: Final = Units(0)
 _LOCK_POLL_SECONDS: Final = 0.005
+
+
+def get_path(chain: ChainId) -> str:
+    """The usual derivation path there."""
+    return PATHS.get(chain.namespace, f"{chain.namespace}-1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +154,8 @@ class Account:
         parsed = parse_chain_id(chain) if isinstance(chain, str) else chain
         if parsed != self.network.chain:
             self.get_adapter(parsed)
-        return OnChain(self, parsed, path or PATHS.get(parsed.namespace, ""))
+        usual = "" if parsed == self.network.chain else get_path(parsed)
+        return OnChain(self, parsed, path or usual)
 
     def get_adapter(self, chain: ChainId) -> Adapter:
         """The adapter of a chain, opened once. Raises UnknownChain."""
@@ -160,7 +166,7 @@ class Account:
     async def derive_key(self, chain: ChainId, path: str | None = None) -> bytes:
         """Its compressed public key on a chain."""
         scheme = self.get_adapter(chain).scheme
-        return await self._signing.derive_key(self.account_id, path or PATHS[chain.namespace], scheme.value)
+        return await self._signing.derive_key(self.account_id, path or get_path(chain), scheme.value)
 
     async def get_address(self, chain: ChainId) -> str:
         """Its address on a chain."""
@@ -216,7 +222,8 @@ class Account:
             if not isinstance(work, Transfer):
                 raise NotOnThisChain(f"{entry.record.chain} has a fixed price; nothing waits there")
             async with self._chain_to_itself(entry.record.chain):
-                await work.bump()
+                with self._naming_faucet(entry.record.chain):
+                    await work.bump()
             return await work.follow()
         finally:
             entry.close()
@@ -246,13 +253,15 @@ class Account:
         if not record.has_ended:
             async with self._chain_to_itself(record.chain):
                 await self._settle_earlier(record, progress)
-                await work.bring_to_chain()
+                with self._naming_faucet(record.chain):
+                    await work.bring_to_chain()
         return await work.follow()
 
     def _open_work(self, entry: Entry, progress: Progress) -> Transfer | HomeTransfer:
         if entry.record.chain == self.network.chain:
             return HomeTransfer(self.client, self.signer, entry, progress)
-        means = Means(self.client, self._signing, self.signer, self.network.final_timeout_seconds)
+        network = self.network
+        means = Means(self.client, self._signing, self.signer, network.chain, network.final_timeout_seconds)
         return Transfer(means, self.get_adapter(entry.record.chain), entry, progress)
 
     @contextlib.asynccontextmanager
@@ -264,6 +273,20 @@ class Account:
             yield
         finally:
             lock.close()
+
+    @contextlib.contextmanager
+    def _naming_faucet(self, chain: ChainId) -> Iterator[None]:
+        """Who has too few coins of a development chain is told how to get them."""
+        try:
+            yield
+        except InsufficientFunds as error:
+            endpoint = self.network.endpoints.get(chain)
+            if error.address is not None and endpoint is not None and endpoint.has_faucet:
+                amount = self.get_adapter(chain).coin.format(
+                    round_up(error.needed - error.balance + error.spare)
+                )
+                error.hint = f'{error.hint}: `hither fund {chain} "{amount}" --to {error.address}`'
+            raise
 
     async def _settle_earlier(self, record: Record, progress: Progress) -> None:
         """Bring what was built before a crash of ours or of a node first, or its nonce and coins would be taken."""
@@ -322,12 +345,17 @@ class OnChain:
             return state.nonce
         return await self._account.get_adapter(self.chain).fetch_nonce(await self.address())
 
-    async def fund(self, amount: Amount) -> None:
-        """Coins for nothing, from the faucet of a development chain. Raises ``ForeignError`` elsewhere."""
+    async def fund(self, amount: Amount) -> str:
+        """Coins for nothing, from the faucet of a development chain; the transaction's id, when they are there.
+
+        Raises ``NotOnThisChain`` on ours, ``EngineError`` where there is no faucet or it refuses, ``InvalidAmount``.
+        """
         if self._is_home:
-            raise NotOnThisChain("an account of our chain is paid when it is made; others can send to it")
-        url = self._account.network.endpoints[self.chain].url
-        await fund(self.chain, url, await self.address(), self._parse(amount))
+            raise NotOnThisChain(
+                f"{self.chain} has no faucet",
+                hint="an account of our chain is paid when it is made, and others can send to it",
+            )
+        return await self._account.network.fund(self.chain, await self.address(), amount)
 
     async def send(
         self, receiver: str, amount: Amount, *, reference: str | None = None, progress: Progress = say_nothing
@@ -530,7 +558,7 @@ async def _list_addresses(
     for chain in network.endpoints:
         adapter = network.open_adapter(chain)
         try:
-            for path in dict.fromkeys((PATHS[chain.namespace], *paths)):
+            for path in dict.fromkeys((get_path(chain), *paths)):
                 key = await signing.derive_key(account_id, path, adapter.scheme.value)
                 kind = "secp256k1" if adapter.scheme is Scheme.ECDSA else "ed25519"
                 found.append(

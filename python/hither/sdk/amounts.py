@@ -36,7 +36,7 @@ def parse_amount(amount: Amount, family: str, coin: Coin) -> int:
         if amount < 0:
             raise InvalidAmount(f"{int(amount)} is not an amount")
         return int(amount)
-    advice = f"write '0.5 {coin.symbol}', or Units(5) for 5 {smallest}"
+    advice = f"write '0.5 {coin.symbol}' or '5 {smallest}'; in a program, Units(5) are 5 {smallest} too"
     if not isinstance(amount, str):
         raise InvalidAmount(f"{amount!r} has no unit", hint=advice)
     match = _QUANTITY.fullmatch(amount)
@@ -53,3 +53,9 @@ def parse_amount(amount: Amount, family: str, coin: Coin) -> int:
     if len(fraction.rstrip("0")) > exponent:
         raise InvalidAmount(f"{amount!r} has more than {exponent} decimals", hint=advice)
     return int(whole + fraction[:exponent].ljust(exponent, "0"))
+
+
+def round_up(amount: int) -> int:
+    """At least as much, in two digits: a price may move a little before the coins are there."""
+    step: int = 10 ** max(len(str(amount)) - 2, 0)
+    return -(-amount // step) * step

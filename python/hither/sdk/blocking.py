@@ -146,9 +146,9 @@ class BlockingOnChain:
         """As ``OnChain.nonce``."""
         return self._loop.run(self._inner.nonce())
 
-    def fund(self, amount: Amount) -> None:
+    def fund(self, amount: Amount) -> str:
         """As ``OnChain.fund``."""
-        self._loop.run(self._inner.fund(amount))
+        return self._loop.run(self._inner.fund(amount))
 
     def send(
         self, receiver: str, amount: Amount, *, reference: str | None = None, progress: Progress = say_nothing

@@ -14,7 +14,8 @@ from hither.client.actions import Yocto, function_call, transfer
 from hither.client.operations import Finality, WaitUntil
 from hither.codec import base58
 from hither.foreign.adapter import Coin
-from hither.foreign.errors import TransactionFailed
+from hither.foreign.caip import ChainId
+from hither.foreign.errors import InsufficientFunds, TransactionFailed
 from hither.primitives import transaction as wire
 from hither.primitives.action import Action
 from hither.sdk.events import Progress, Step
@@ -34,7 +35,10 @@ class HomeTransfer(Work):
         self._signer = signer
 
     async def bring_to_chain(self) -> None:
-        """Until the node has taken it. Raises ``ClientError``, ``TransactionFailed``."""
+        """Until the node has taken it. Raises ``ClientError``, ``TransactionFailed``, ``InsufficientFunds``.
+
+        One that the node refuses before it runs has ended: it would surprise who sent it to see it happen later.
+        """
         if self._record.is_broadcast:
             return  # In a block, which a node does not forget.
         try:
@@ -46,6 +50,10 @@ class HomeTransfer(Work):
                 )
         except ExecutionFailed as error:
             self._end_as_failed(error)
+        except InvalidTransaction as error:
+            if has_had_no_effect(error):
+                self._end_as_abandoned(error)
+            raise
         self._entry.write("broadcast")
         self._tell(Step.BROADCAST, f"sent as {self._record.transaction_id}")
 
@@ -69,6 +77,14 @@ class HomeTransfer(Work):
     def _end_as_failed(self, error: ExecutionFailed) -> None:
         self._entry.write("failed", outcome={"code": error.code, "message": str(error)})
         raise TransactionFailed(f"{self._record.transaction_id} failed: {error}") from error
+
+    def _end_as_abandoned(self, error: InvalidTransaction) -> None:
+        """Raises ``InsufficientFunds`` when that is the reason."""
+        short = find_shortage(error, self._record.chain)
+        told = error if short is None else short
+        self._entry.write("abandoned", outcome={"code": told.code, "message": str(told)})
+        if short is not None:
+            raise short from error
 
     async def follow(self) -> Sent:
         """Until it is final. Raises ``ClientError``, ``TransactionFailed``."""
@@ -97,6 +113,26 @@ class HomeTransfer(Work):
         }
         self._entry.write("final", outcome=outcome)
         self._tell(Step.FINAL, f"{result.hash} is final")
+
+
+def has_had_no_effect(error: InvalidTransaction) -> bool:
+    """Whether a transaction was refused for good, and no earlier sending of it can have been taken."""
+    return not error.retryable and not error.was_sent_before
+
+
+def find_shortage(error: InvalidTransaction, chain: ChainId) -> InsufficientFunds | None:
+    """The error of an account of our chain that cannot pay, as other chains' adapters tell it."""
+    signer, balance, cost = (error.fields.get(name) for name in ("signer_id", "balance", "cost"))
+    if error.kind != "NotEnoughBalance" or balance is None or cost is None:
+        return None
+    return InsufficientFunds(
+        f"{signer} has {NEAR.format(int(balance))} on {chain}; {NEAR.format(int(cost))} are needed, "
+        "fees and prepaid gas included",
+        balance=int(balance),
+        needed=int(cost),
+        write=NEAR.format,
+        address=str(signer),
+    )
 
 
 def _make_action(record: Record) -> Action:

@@ -12,7 +12,8 @@ from hither.foreign.adapter import Adapter
 from hither.foreign.bitcoin import BitcoinAdapter
 from hither.foreign.bitcoin_agreement import BITCOIN_READING
 from hither.foreign.caip import ChainId, parse_chain_id
-from hither.foreign.errors import InvalidChainId, InvalidInput
+from hither.foreign.engines.faucet import fund
+from hither.foreign.errors import InvalidAmount, InvalidChainId, InvalidInput
 from hither.foreign.evm import EvmAdapter
 from hither.foreign.evm_agreement import EVM_READING
 from hither.foreign.evm_chains import get_evm_chain
@@ -20,6 +21,7 @@ from hither.foreign.quorum import STRICT, Quorum
 from hither.foreign.solana import SolanaAdapter
 from hither.foreign.solana_agreement import SOLANA_READING
 from hither.foreign.transport import JsonRpc, Rpc
+from hither.sdk.amounts import Amount, parse_amount
 from hither.sdk.endpoints import TRANSFERS_FOLDER, NoNetwork, read_endpoints, resolve_home
 
 CHAINS_FILE_NAME: Final = "chains.toml"
@@ -33,7 +35,12 @@ class InvalidEndpoints(InvalidInput):
 
 
 class UnknownChain(Exception):
-    """The network has no endpoint for that chain, or no adapter for its family."""
+    """The network has no endpoint for that chain, or no adapter for its family. ``hint`` says what to do."""
+
+    hint = (
+        "start it with `hither up --evm NAME,…`, or name its endpoints in chains.toml of the home "
+        "(docs/guides/send_everywhere.md)"
+    )
 
 
 _READINGS: Final = {"bip122": BITCOIN_READING, "eip155": EVM_READING, "solana": SOLANA_READING}
@@ -48,6 +55,8 @@ class Endpoint:
 
     ``others`` are further endpoints of the chain, of other people best. All are asked, and what ``agree`` of them say
     alike counts: more than half of them, unless that says otherwise. A transaction is sent to all.
+
+    A chain of `hither up` ``has_faucet``: coins there cost nothing, and who has too few is told how to get some.
     """
 
     chain: ChainId
@@ -55,6 +64,7 @@ class Endpoint:
     confirmations: int | None = None
     others: tuple[str, ...] = ()
     agree: int | None = None
+    has_faucet: bool = False
 
     @property
     def urls(self) -> tuple[str, ...]:
@@ -105,7 +115,7 @@ class Network:
     def from_endpoints(cls, content: Mapping[str, Any], journal_folder: Path | None = None) -> "Network":
         """From the content of endpoints.json. Raises KeyError when no signing network runs."""
         rows = (
-            Endpoint(parse_chain_id(row["caip2"]), row["rpc_url"], row.get("confirmations"))
+            Endpoint(parse_chain_id(row["caip2"]), row["rpc_url"], row.get("confirmations"), has_faucet=True)
             for row in content.get("foreign", ())
         )
         return cls(
@@ -130,6 +140,24 @@ class Network:
         if maker is None:
             raise UnknownChain(f"no adapter for the family {chain.namespace}")
         return maker(endpoint)
+
+    async def fund(self, chain: ChainId, receiver: str, amount: Amount) -> str:
+        """Coins for nothing at an address, from the faucet of a development chain; the transaction's id.
+
+        Returns when they are there. Raises ``UnknownChain``, ``InvalidAddress``, ``InvalidAmount``, and
+        ``EngineError`` when the chain has no faucet or it refuses.
+        """
+        adapter = self.open_adapter(chain)
+        try:
+            address, units = (
+                adapter.parse_address(receiver),
+                parse_amount(amount, chain.namespace, adapter.coin),
+            )
+        finally:
+            await adapter.close()
+        if units < 1:
+            raise InvalidAmount(f"{amount!r} is nothing")
+        return await fund(chain, self.endpoints[chain].url, address, units)
 
 
 def _open_bitcoin(endpoint: Endpoint) -> Adapter:

@@ -12,7 +12,7 @@ from hither.foreign.adapter import Coin
 from hither.foreign.caip import ChainId
 from hither.foreign.errors import ForeignError
 from hither.mpc.client import SigningClient
-from hither.sdk.account import PATHS
+from hither.sdk.account import get_path
 from hither.sdk.network import Network
 
 
@@ -50,7 +50,7 @@ async def find_traces(network: Network, account_id: str) -> list[Trace]:
 async def _look(network: Network, signing: SigningClient, account_id: str, chain: ChainId) -> Trace:
     adapter = network.open_adapter(chain)
     try:
-        key = await signing.derive_key(account_id, PATHS[chain.namespace], adapter.scheme.value)
+        key = await signing.derive_key(account_id, get_path(chain), adapter.scheme.value)
         address = adapter.derive_address(key)
         balance, nonce = await asyncio.gather(adapter.fetch_balance(address), adapter.fetch_nonce(address))
         return Trace(chain, address, balance, nonce, adapter.coin)

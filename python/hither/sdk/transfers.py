@@ -3,15 +3,15 @@
 Each step writes to the journal before the next can have an effect, and does the same when it is taken twice: bytes
 are built once (a nonce, coins or a blockhash are in them); a request for a signature is asked about by its hash
 before it is made again; what was signed is sent again without effect, and is sent again where nodes have forgotten
-it. Bytes are built anew only when the chain says that the old ones can never be included, and only on Solana, where
-they expire by themselves; elsewhere something else took their place. A higher fee is another transaction in the same
+it. Bytes are built anew only when the chain says that the old ones can never be included because of their age, as on
+Solana; what was dropped otherwise had its place taken by something else. A higher fee is another transaction in the same
 place, with the same nonce or the same coins: it is written down beside the first, either may come, and both are
 watched.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,9 +25,11 @@ from hither.foreign.adapter import (
     State,
     TransactionStatus,
     UnsignedTransaction,
+    format_confirmations,
     track,
 )
 from hither.foreign.bitcoin import BitcoinAdapter
+from hither.foreign.caip import ChainId
 from hither.foreign.errors import (
     BroadcastRefused,
     FinalityTimeout,
@@ -44,6 +46,7 @@ from hither.mpc.client import Signed, SigningClient
 from hither.mpc.requests import EcdsaPayload, EddsaPayload, signature_from_json, signature_to_json
 from hither.primitives import transaction as wire
 from hither.sdk.events import Progress, Step
+from hither.sdk.home_transfers import find_shortage, has_had_no_effect
 from hither.sdk.journal import Attempt, Entry
 from hither.sdk.work import NotOnThisChain, Sent, Work
 
@@ -57,6 +60,7 @@ class Means:
     client: AsyncClient
     signing: SigningClient
     signer: Signer
+    home_chain: ChainId
     final_timeout_seconds: float
 
 
@@ -192,9 +196,8 @@ class Transfer(Work):
 
     async def _has_expired(self, signed: SignedTransaction) -> bool:
         """Whether it can never be included because of its age alone."""
-        if signed.chain.namespace != "solana":
-            return False
-        return (await self._adapter.fetch_status(signed)).state is State.DROPPED
+        status = await self._adapter.fetch_status(signed)
+        return status.state is State.DROPPED and status.has_expired
 
     async def _sign(self) -> SignedTransaction:
         record = self._record
@@ -204,12 +207,29 @@ class Transfer(Work):
         assert record.public_key is not None, "built before"
         unsigned = UnsignedTransaction(record.chain, record.public_key, record.body)
         payloads = self._adapter.list_payloads(unsigned)
-        await asyncio.gather(*(self._sign_one(index, payload) for index, payload in enumerate(payloads)))
+        try:
+            await _gather_whole(self._sign_one(index, payload) for index, payload in enumerate(payloads))
+        except InvalidTransaction as error:
+            self._end_as_unsigned(error)
+            raise
         signatures = [signature_from_json(record.signatures[index]) for index in range(len(payloads))]
         signed = self._adapter.attach(unsigned, signatures)
         self._entry.write("ready", transaction_id=signed.transaction_id, raw=signed.raw.hex())
         self._tell(Step.READY, f"signed; its id will be {signed.transaction_id}")
         return signed
+
+    def _end_as_unsigned(self, error: InvalidTransaction) -> None:
+        """Our chain refused the request for a signature: nothing was signed, and later nobody would expect it.
+
+        Raises ``InsufficientFunds`` when the account cannot pay for the request. A higher fee is only not paid.
+        """
+        short = find_shortage(error, self._means.home_chain)
+        told = error if short is None else short
+        record = self._record
+        if has_had_no_effect(error) and not record.signatures and not record.earlier:
+            self._entry.write("abandoned", outcome={"code": told.code, "message": str(told)})
+        if short is not None:
+            raise short from error
 
     async def _sign_one(self, index: int, payload: Payload) -> None:
         if index in self._record.signatures:
@@ -260,7 +280,8 @@ class Transfer(Work):
             "total_ms": self._measure_ms(),
         }
         self._entry.write("final", outcome=outcome, transaction_id=transaction_id)
-        self._tell(Step.FINAL, f"{transaction_id} is final, {status.confirmations} confirmations")
+        depth = format_confirmations(status.confirmations)
+        self._tell(Step.FINAL, f"{transaction_id} is final, with {depth}")
 
     def _describe(self) -> Sent:
         assert self._record.public_key is not None, "built before"
@@ -289,6 +310,13 @@ class Watch:
 
 
 _NEARNESS: Final = (State.DROPPED, State.UNKNOWN, State.PENDING, State.INCLUDED, State.FINAL)
+
+
+async def _gather_whole(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """All to their end, also beside one that fails, so that nobody writes to the journal later; the first error."""
+    for result in await asyncio.gather(*works, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
 
 
 def _to_request(payload: Payload) -> EcdsaPayload | EddsaPayload:

@@ -6,7 +6,7 @@ blockhash, and send what was signed.
 
 import importlib.resources
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from hither.client import AsyncClient, Signer
@@ -110,7 +110,7 @@ class Treasury:
             payment = proposal["payment"]["Bitcoin"]
             wanted = int(payment["amount"]) + int(payment["fee_max"])
             coins = await adapter.fetch_coins(await self.get_address(adapter))
-            return _choose_coins(coins, wanted, int(payment["fee_max"]))
+            return _choose_coins(coins, wanted, int(payment["fee_max"]), adapter.coin.format)
         rpc = self.network.endpoints[adapter.chain].open()
         try:
             if adapter.chain.namespace == "eip155":
@@ -135,7 +135,7 @@ async def _find_evm_means(rpc: Rpc, chain: ChainId) -> dict[str, Any]:
     }
 
 
-def _choose_coins(coins: list[Coin], wanted: int, fee: int) -> dict[str, Any]:
+def _choose_coins(coins: list[Coin], wanted: int, fee: int, write: Callable[[int], str]) -> dict[str, Any]:
     """The largest first, with the whole fee that was voted on: a contract asks nobody for a rate."""
     chosen: list[dict[str, Any]] = []
     total = 0
@@ -146,7 +146,12 @@ def _choose_coins(coins: list[Coin], wanted: int, fee: int) -> dict[str, Any]:
         total += coin.amount
         if total >= wanted:
             return {"Bitcoin": {"coins": chosen, "fee": str(fee)}}
-    raise InsufficientFunds(f"the treasury has {total} satoshis", balance=total, needed=wanted)
+    raise InsufficientFunds(
+        f"the treasury has {write(total)}; {write(wanted)} are needed, fee included",
+        balance=total,
+        needed=wanted,
+        write=write,
+    )
 
 
 def make_payment(chain: ChainId, receiver: str, amount: int, fee_max: int) -> dict[str, Any]:

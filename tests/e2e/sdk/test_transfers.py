@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -291,13 +292,55 @@ def test_reference_is_for_one_transfer(chains: dict[str, str], carol: BlockingAc
         on.send(make_address(family), AMOUNTS[family], reference=f"invoice {family}")
 
 
-def test_what_could_not_be_paid_may_be_tried_again(chains: dict[str, str], carol: BlockingAccount) -> None:
-    """Nothing was built, so nothing hangs; the same reference asks again."""
-    on, receiver = carol.on(chains["eip155"]), make_address("eip155")
+@pytest.mark.parametrize(
+    ("family", "too_much"),
+    [
+        ("eip155", "1_000_000 ETH"),
+        ("bip122", "1_000_000 BTC"),
+        ("solana", "1_000_000 SOL"),
+        ("near", "9_000_000 N"),
+    ],
+)
+def test_what_could_not_be_paid_may_be_tried_again(
+    chains: dict[str, str], carol: BlockingAccount, family: str, too_much: str
+) -> None:
+    """Nothing was built, so nothing hangs; the same reference asks again. What is missing is told in coins."""
+    on, receiver = carol.on(chains[family]), make_address(family)
+    symbol = too_much.split()[1]
     for _ in range(2):
-        with pytest.raises(InsufficientFunds):
-            on.send(receiver, "1_000_000 ETH", reference="too much")
+        with pytest.raises(InsufficientFunds, match=rf" [0-9.]+ {symbol} are needed") as caught:
+            on.send(receiver, too_much, reference=f"too much {family}")
+        error = caught.value
+        assert error.address == on.address()
+        assert f"{on.format(error.needed - error.balance)} more are needed" in str(error.hint)
+        assert on.address() in str(error)
     assert carol.list_transfers() == []
+
+
+@pytest.mark.parametrize("family", ["eip155", "bip122", "solana"])
+def test_command_that_is_named_pays_what_is_missing(
+    running: Network, chains: dict[str, str], family: str
+) -> None:
+    """An account without coins is told a command; after that the same transfer passes."""
+    words = ["send", chains[family], make_address(family), AMOUNTS[family], "--from", "erin.near"]
+    if not any(row["account_id"] == "erin.near" for row in running.endpoints["near"]["accounts"]):
+        hither("accounts", "create", "erin.near", home=running.home)
+    poor = hither(*words, home=running.home)
+    assert poor.returncode == 1, poor.stdout
+    _, _, named = poor.stderr.partition("`hither ")
+    command = shlex.split(named.partition("`")[0])
+    assert command[0] == "fund", poor.stderr
+    row = json.loads(must_hither(*command, "--json", home=running.home))
+    assert row["address"] == command[-1]
+    assert row["balance"] == command[2]
+    sent = json.loads(must_hither(*words, "--json", home=running.home))
+    assert sent["address"] == row["address"]
+    # The usual way to say it: a chain's name and whose address.
+    shown = must_hither(
+        "fund", chains[family], command[2], "--account", "erin.near", "--path", "savings", home=running.home
+    )
+    assert row["address"] not in shown
+    assert f"balance       {command[2]}" in shown
 
 
 @pytest.mark.parametrize("family", ["eip155", "bip122", "solana", "near"])
@@ -498,3 +541,26 @@ def test_mistake_of_a_person_is_one_sentence(running: Network, words: list[str],
     assert (result.returncode, "Traceback" in result.stderr) == (1, False), result.stderr
     assert reason in result.stderr
     assert must_hither("transfers", home=running.home) == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "reason"),
+    [
+        (["base", "1 ETH"], 2, "name an account"),
+        (["base", "1 ETH", "--to", "0x1234"], 1, "not an EVM address"),
+        (["base", "1 ETH", "--account", "nobody.near"], 1, "nobody.near"),
+        (["base", "1", "--account", SENDER], 1, "has no unit"),
+        (["base", "0 ETH", "--account", SENDER], 1, "is nothing"),
+        (["bitcoin", "1_000_000 BTC", "--account", SENDER], 1, "satoshis ready"),
+        (["near", "1 N", "--account", SENDER], 1, "has no faucet"),
+        (["optimism", "1 ETH", "--account", SENDER], 1, "has no endpoint for eip155:10"),
+    ],
+)
+def test_mistake_in_funding_is_one_sentence(
+    running: Network, words: list[str], code: int, reason: str
+) -> None:
+    """With what to do."""
+    result = hither("fund", *words, home=running.home)
+    assert (result.returncode, "Traceback" in result.stderr) == (code, False), result.stderr
+    assert reason in result.stderr
+    assert code == 2 or "hint: " in result.stderr

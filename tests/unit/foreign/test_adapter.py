@@ -55,7 +55,7 @@ def test_a_dropped_transaction_ends_the_wait() -> None:
 def test_a_failure_is_told_once_it_is_final() -> None:
     """Before that a reorganisation could still give it another outcome."""
     failed = TransactionStatus(State.INCLUDED, 1, failure="reverted")
-    with pytest.raises(FinalityTimeout, match=r"is included .* after 0\.01 s, with 1 confirmations"):
+    with pytest.raises(FinalityTimeout, match=r"is included .* after 0\.01 s, with 1 confirmation\b"):
         follow(failed, timeout_seconds=0.01)
     with pytest.raises(TransactionFailed, match="reverted"):
         follow(failed, TransactionStatus(State.FINAL, 2, failure="reverted"))

@@ -31,7 +31,7 @@ def test_bare_number_is_refused_with_advice(bad: object) -> None:
     """The advice names both ways to say it."""
     with pytest.raises(InvalidAmount, match="has no unit") as caught:
         parse_amount(bad, "eip155", ETHER)  # type: ignore[arg-type]
-    assert caught.value.hint == "write '0.5 ETH', or Units(5) for 5 wei"
+    assert caught.value.hint == "write '0.5 ETH' or '5 wei'; in a program, Units(5) are 5 wei too"
 
 
 @pytest.mark.parametrize(

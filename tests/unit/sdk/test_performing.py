@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from hither.client import Signer, TransactionResult, UnknownTransaction
+from hither.client import InvalidTransaction, Signer, TransactionResult, UnknownTransaction
+from hither.codec import base58
 from hither.crypto.signing import secret_key_from_seed
 from hither.foreign.adapter import (
     EddsaSignature,
@@ -34,12 +35,15 @@ from hither.foreign.errors import (
 from hither.mpc.client import Signed
 from hither.primitives import transaction as wire
 from hither.primitives.types import ED25519, AccountId, CryptoHash, Nonce
+from hither.sdk.amounts import round_up
 from hither.sdk.events import say_nothing
+from hither.sdk.home_transfers import HomeTransfer
 from hither.sdk.journal import Entry, Journal
 from hither.sdk.transfers import Means, Transfer
 from hither.sdk.work import NotOnThisChain
 
 KEY = b"\x07" * 32
+HOME = ChainId("near", "localnet")
 DEED = {"kind": "send", "receiver": "bob", "amount": 5}
 SIGNER = Signer("alice.near", secret_key_from_seed(ED25519, KEY))
 
@@ -85,7 +89,7 @@ class FakeChain:
 
     async def fetch_status(self, signed: SignedTransaction) -> TransactionStatus:
         if any(signed.raw.startswith(body) for body in self.dropped):
-            return TransactionStatus(State.DROPPED)
+            return TransactionStatus(State.DROPPED, has_expired=self.chain.namespace == "solana")
         if signed.raw in self.taken:
             return TransactionStatus(State.FINAL, 1, 9, 2, self.failure)
         return TransactionStatus(State.UNKNOWN)
@@ -98,6 +102,7 @@ class FakeSigning:
         self.asked: list[str] = []
         self.answers: dict[str, bytes] = {}
         self.is_answer_lost = False
+        self.refusal: InvalidTransaction | None = None
 
     async def derive_key(self, *_arguments: Any) -> bytes:
         return KEY
@@ -108,6 +113,8 @@ class FakeSigning:
         nonce = Nonce(len(self.asked) + 1)
         request = signer.sign_transaction(lane, nonce, AccountId("signer.near"), block_hash, ())
         on_signed(request)
+        if self.refusal is not None:
+            raise self.refusal
         self.asked.append(str(len(self.asked)))
         signature = hashlib.sha512(payload.message + bytes([len(self.asked)])).digest()
         self.answers[request.hash.hex()] = signature
@@ -128,8 +135,6 @@ class FakeClient:
         self.submitted = 0
 
     async def wait_for(self, hash_: str, _account_id: str) -> TransactionResult:
-        from hither.codec import base58
-
         key = base58.decode(hash_).hex()
         if self.forgets or key not in self.signing.answers:
             raise UnknownTransaction({"cause": {"name": "UNKNOWN_TRANSACTION"}}, 200)
@@ -151,7 +156,7 @@ class Stage:
     entry: Entry
 
     def open(self) -> Transfer:
-        means = Means(self.client, self.signing, SIGNER, 0.0)  # type: ignore[arg-type]
+        means = Means(self.client, self.signing, SIGNER, HOME, 0.0)  # type: ignore[arg-type]
         return Transfer(means, self.chain, self.entry, say_nothing)  # type: ignore[arg-type]
 
     def again(self) -> Transfer:
@@ -267,6 +272,67 @@ def test_included_without_effect_is_an_end(tmp_path: Path) -> None:
     with pytest.raises(TransactionFailed):
         asyncio.run(perform(stage.open()))
     assert stage.entry.record.step == "failed"
+
+
+def make_refusal(reason: Any) -> InvalidTransaction:
+    """As a node writes it."""
+    return InvalidTransaction({"data": {"TxExecutionError": {"InvalidTxError": reason}}}, 200)
+
+
+POOR = {"NotEnoughBalance": {"signer_id": "alice.near", "balance": str(10**24), "cost": str(3 * 10**24)}}
+
+
+def test_request_that_cannot_be_paid_leaves_nothing_to_happen_later(tmp_path: Path) -> None:
+    """Nothing was signed. A person would be surprised to see it sent before the next transfer, when there is money."""
+    stage = make_stage(tmp_path, "eip155")
+    stage.signing.refusal = make_refusal(POOR)
+    with pytest.raises(
+        InsufficientFunds, match=r"alice\.near has 1 N on near:localnet; 3 N are needed"
+    ) as told:
+        asyncio.run(perform(stage.open()))
+    assert told.value.hint == "2 N more are needed on alice.near"
+    assert (stage.entry.record.step, stage.signing.asked, stage.chain.taken) == ("abandoned", [], [])
+
+
+@pytest.mark.parametrize(("reason", "was_sent_before"), [("ShardCongested", False), ("InvalidChain", True)])
+def test_request_that_may_have_arrived_stays_open(tmp_path: Path, reason: str, was_sent_before: bool) -> None:
+    """A refusal that passes, or one of a second sending whose first may have run: it is finished, once."""
+    stage = make_stage(tmp_path, "eip155")
+    stage.signing.refusal = make_refusal({reason: {}})
+    stage.signing.refusal.was_sent_before = was_sent_before
+    with pytest.raises(InvalidTransaction):
+        asyncio.run(perform(stage.open()))
+    assert stage.entry.record.step == "asked"
+    (asked,) = stage.entry.record.asked.values()
+    stage.signing.refusal = None
+    # It arrived meanwhile, by the same bytes.
+    stage.signing.answers[base58.decode(asked[0]).hex()] = hashlib.sha512(b"signed").digest()
+    asyncio.run(perform(stage.again()))
+    assert (stage.entry.record.step, len(stage.chain.taken), stage.signing.asked) == ("final", 1, [])
+
+
+@pytest.mark.parametrize(("reason", "step"), [(POOR, "abandoned"), ({"ShardCongested": {}}, "intended")])
+def test_transfer_at_home_that_is_refused_has_ended(tmp_path: Path, reason: Any, step: str) -> None:
+    """Unless the refusal passes: then it is tried again."""
+
+    class RefusingClient:
+        async def send(self, *_arguments: Any, **_options: Any) -> None:
+            raise make_refusal(reason)
+
+    entry = Journal(tmp_path, "alice.near").begin(HOME, "", dict(DEED, receiver="bob.near"), None)
+    work = HomeTransfer(RefusingClient(), SIGNER, entry, say_nothing)  # type: ignore[arg-type]
+    with pytest.raises(InsufficientFunds if step == "abandoned" else InvalidTransaction):
+        asyncio.run(work.bring_to_chain())
+    assert entry.record.step == step
+    entry.close()
+
+
+@pytest.mark.parametrize(
+    ("amount", "least"), [(1, 1), (99, 99), (100, 100), (101, 110), (5_000_042, 5_100_000)]
+)
+def test_amounts_to_fund_are_rounded_up(amount: int, least: int) -> None:
+    """In two digits, never less."""
+    assert round_up(amount) == least >= amount
 
 
 # Fees that are raised

@@ -23,7 +23,10 @@ async def fund(chain: ChainId, url: str, address: str, amount: int) -> str:
     try:
         return await faucet(rpc, address, amount)
     except EndpointError as error:
-        raise EngineError(f"the faucet of {chain} did not pay {amount} to {address}: {error}") from error
+        raise EngineError(
+            f"the faucet of {chain} did not pay {address}: {error}",
+            hint="ask it for less, or in several parts",
+        ) from error
     finally:
         await rpc.close()
 
@@ -34,6 +37,11 @@ async def _fund_bitcoin(rpc: JsonRpc, address: str, amount: int) -> str:
 
 async def _fund_evm(rpc: JsonRpc, address: str, amount: int) -> str:
     accounts = await rpc.call("eth_accounts")
+    if not isinstance(accounts, list) or not accounts:
+        raise EngineError(
+            f"{rpc.host} keeps no accounts that pay for nothing",
+            hint="only development chains have a faucet; send coins from an account that has some",
+        )
     transfer = {"from": accounts[0], "to": address, "value": hex(amount)}
     # One call that answers with the receipt; mining is asynchronous otherwise.
     receipt = await rpc.call("eth_sendTransactionSync", [transfer], is_repeatable=False)
