@@ -2,7 +2,8 @@
 
 A contract that carries its ABI answers ``__contract_abi`` with it, as JSON compressed by zstd. It describes calls and
 their results, not what lies in storage; a value in storage is told as a type of the ABI only where exactly one of its
-structures reads the whole of it. Forms: near-abi 0.3 and 0.4, with borsh's schema of 0.11 and 1.
+structures reads the whole of it. Forms: those that near-abi 0.3 and 0.4 write of borsh's schemas (0.11 and 1), which are
+shorter than the schemas themselves.
 """
 
 import io
@@ -55,8 +56,10 @@ class ContractAbi:
     def find_reading(self, data: bytes) -> tuple[str, Any] | None:
         """The one structure of the ABI that reads all of these bytes, with its value."""
         found = []
+        # What follows the tag of an enum lies nowhere alone.
+        parts = {part for definition in self.definitions.values() for part in _list_parts(definition)}
         for name, definition in self.definitions.items():
-            if not definition.keys() & {"Struct", "Enum"}:
+            if not definition.keys() & {"Struct", "Enum"} or name in parts:
                 continue
             try:
                 value = decode_borsh({"declaration": name, "definitions": self.definitions}, data)
@@ -89,7 +92,9 @@ def read_abi(data: bytes) -> ContractAbi:
             for schema in _list_schemas(function)
             for name, definition in schema["definitions"].items()
         }
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        for definition in definitions.values():
+            list(_list_parts(definition))
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidAbi(f"not near-abi: {error}") from error
     return ContractAbi(functions, definitions)
 
@@ -101,6 +106,13 @@ def _list_schemas(function: Json) -> Iterator[Json]:
     result = function.get("result") or {}
     if result.get("serialization_type") == "borsh":
         yield result["type_schema"]
+
+
+def _list_parts(definition: Json) -> Iterator[str]:
+    for kind, fields in definition.items():
+        if kind == "Enum":
+            for variant in fields["variants"] if isinstance(fields, dict) else fields:
+                yield str(variant[-1])
 
 
 def fetch_abi(
@@ -143,8 +155,10 @@ class _Reader:
         """The value that a schema is of."""
         try:
             return self._read(schema["declaration"], schema["definitions"], 0)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise InvalidAbi(f"a schema without {error}") from error
+        except InvalidAbi:
+            raise
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise InvalidAbi(f"a schema that is none: {error}") from error
 
     def end(self) -> None:
         """Raise ``InvalidAbi`` if something is left."""
@@ -190,16 +204,20 @@ class _Reader:
                 return "0x" + self._take(fields).hex()
             case "Array":
                 return self._read_elements(fields["length"], fields["elements"], definitions, depth)
+            case "Sequence" if isinstance(fields, str):  # near-abi 0.3
+                return self._read_elements(self._read_integer(4), fields, definitions, depth)
             case "Sequence":
-                width = fields.get("length_width", 4)
+                width = fields["length_width"]
                 count = self._read_integer(width) if width else fields["length_range"]["end"]
                 return self._read_elements(count, fields["elements"], definitions, depth)
             case "Tuple":
-                return [self._read(element, definitions, depth) for element in fields["elements"]]
+                return [self._read(element, definitions, depth) for element in fields]
             case "Struct":
-                return self._read_fields(fields["fields"], definitions, depth)
+                return self._read_fields(fields, definitions, depth)
+            case "Enum" if isinstance(fields, list):  # near-abi 0.3
+                return self._read_variant(1, fields, definitions, depth)
             case "Enum":
-                return self._read_variant(fields, definitions, depth)
+                return self._read_variant(fields["tag_width"], fields["variants"], definitions, depth)
         raise InvalidAbi(f"a schema with {kind!r}")
 
     def _read_elements(self, count: int, element: str, definitions: Json, depth: int) -> Any:
@@ -210,17 +228,16 @@ class _Reader:
         return [self._read(element, definitions, depth) for _ in range(count)]
 
     def _read_fields(self, fields: Any, definitions: Json, depth: int) -> Any:
-        if fields == "Empty" or fields == {"Empty": None}:
+        if not fields:
             return {}
-        ((kind, inner),) = fields.items()
-        if kind == "NamedFields":
-            return {name: self._read(element, definitions, depth) for name, element in inner}
-        values = [self._read(element, definitions, depth) for element in inner]
+        if isinstance(fields[0], list):
+            return {name: self._read(element, definitions, depth) for name, element in fields}
+        values = [self._read(element, definitions, depth) for element in fields]
         return values[0] if len(values) == 1 else values
 
-    def _read_variant(self, fields: Json, definitions: Json, depth: int) -> Any:
-        tag = self._read_integer(fields.get("tag_width", 1))
-        for index, variant in enumerate(fields["variants"]):
+    def _read_variant(self, width: int, variants: list[Any], definitions: Json, depth: int) -> Any:
+        tag = self._read_integer(width)
+        for index, variant in enumerate(variants):
             # Before borsh 1 a variant's place was its tag.
             number, name, element = variant if len(variant) == 3 else (index, *variant)
             if number == tag:

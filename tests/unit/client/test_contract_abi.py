@@ -11,18 +11,16 @@ from hither.client.contract_abi import ContractAbi, InvalidAbi, decode_borsh, fe
 U32_MAX = 2**32 - 1
 STRING = {"Sequence": {"length_width": 4, "length_range": {"start": 0, "end": U32_MAX}, "elements": "u8"}}
 DEFINITIONS: dict[str, Any] = {
-    "Tip": {
-        "Struct": {"fields": {"NamedFields": [["giver", "String"], ["amount", "u128"], ["mood", "Mood"]]}}
-    },
-    "Mood": {"Enum": {"tag_width": 1, "variants": [[0, "Calm", "Calm"], [7, "Glad", "Glad"]]}},
-    "Calm": {"Struct": {"fields": "Empty"}},
-    "Glad": {"Struct": {"fields": {"UnnamedFields": ["u8"]}}},
+    "Tip": {"Struct": [["giver", "String"], ["amount", "u128"], ["mood", "Mood"]]},
+    "Mood": {"Enum": {"tag_width": 1, "variants": [[0, "Calm", "Calm"], [1, "Glad", "Glad"]]}},
+    "Calm": {"Struct": None},
+    "Glad": {"Struct": ["u8"]},
     "String": STRING,
     "u8": {"Primitive": 1},
     "u128": {"Primitive": 16},
 }
 TIP_SCHEMA = {"declaration": "Tip", "definitions": DEFINITIONS}
-TIP = (5).to_bytes(4, "little") + b"alice" + (70).to_bytes(16, "little") + b"\x07\x03"
+TIP = (5).to_bytes(4, "little") + b"alice" + (70).to_bytes(16, "little") + b"\x01\x03"
 READ = {"giver": "alice", "amount": 70, "mood": {"Glad": 3}}
 ABI = {
     "schema_version": "0.4.0",
@@ -59,6 +57,8 @@ def test_arguments_results_and_structures_are_read() -> None:
     assert abi.decode_arguments("other", b"") is None
     assert abi.find_reading(TIP) == ("Tip", READ)
     assert abi.find_reading(TIP + b"\x00") is None
+    # A part of an enum would read it.
+    assert abi.find_reading(b"\x03") is None
 
 
 def test_value_that_two_structures_read_is_told_as_neither() -> None:
@@ -86,9 +86,9 @@ def test_bytes_that_the_abi_does_not_describe_are_refused(data: bytes, reason: s
 def test_schemas_of_before_borsh_1_are_read() -> None:
     """Without widths, tags by their place, integers that nobody defines."""
     definitions = {
-        "Vec<Pair>": {"Sequence": {"elements": "Pair"}},
-        "Pair": {"Tuple": {"elements": ["u64", "Option<bool>"]}},
-        "Option<bool>": {"Enum": {"variants": [["None", "nil"], ["Some", "bool"]]}},
+        "Vec<Pair>": {"Sequence": "Pair"},
+        "Pair": {"Tuple": ["u64", "Option<bool>"]},
+        "Option<bool>": {"Enum": [["None", "nil"], ["Some", "bool"]]},
         "Array<u8, 2>": {"Array": {"length": 2, "elements": "u8"}},
     }
     data = b"\x02\x00\x00\x00" + bytes([9, *bytes(7), 1, 1]) + bytes([8, *bytes(7), 0])
@@ -101,18 +101,25 @@ def test_schemas_of_before_borsh_1_are_read() -> None:
 
 def test_hostile_schemas_end() -> None:
     """One that contains itself, one that promises very much, one that is none."""
-    itself = {"A": {"Tuple": {"elements": ["A"]}}}
+    itself = {"A": {"Tuple": ["A"]}}
     with pytest.raises(InvalidAbi, match="more than is shown"):
         decode_borsh({"declaration": "A", "definitions": itself}, b"")
     many = {
         "A": {"Sequence": {"length_width": 4, "length_range": {"start": 0, "end": 9}, "elements": "E"}},
-        "E": {"Tuple": {"elements": []}},
+        "E": {"Tuple": []},
     }
     with pytest.raises(InvalidAbi, match="more than is shown"):
         decode_borsh({"declaration": "A", "definitions": many}, b"\xff\xff\xff\xff")
-    for wrong in ({"A": {"Circle": {}}}, {"A": 5}, {}):
+    wrong: dict[str, Any]
+    for wrong in ({"A": {"Circle": {}}}, {"A": 5}, {"A": {"Enum": {"tag_width": 1, "variants": [[]]}}}, {}):
         with pytest.raises(InvalidAbi):
             decode_borsh({"declaration": "A", "definitions": wrong}, b"\x01")
+    definition: Any
+    for definition in (5, {"Enum": 5}, {"Enum": [[]]}, {"Enum": {"tag_width": 1}}):
+        hostile = {"declaration": "A", "definitions": {"A": definition}}
+        function = {"name": "f", "result": {"serialization_type": "borsh", "type_schema": hostile}}
+        with pytest.raises(InvalidAbi, match="not near-abi"):
+            read_abi(json.dumps({"body": {"functions": [function]}}).encode())
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from hither import __version__
+from hither.cli.contracts.near_abi import InvalidChunks, combine, compress, describe_package
 from hither.cli.contracts.project import Project
 from hither.foreign.cache import find_cache
 
@@ -27,6 +29,12 @@ TRANSACTION_SIZE_MAX: Final = 1_572_864
 """What deploys a contract is a transaction, and it may have so many bytes; the VM itself takes more."""
 LOCK: Final = ".lock"
 UNFINISHED: Final = ".unfinished"
+RUST_TARGET: Final = "wasm32-unknown-unknown"
+EMBEDDED: Final = "abi.zst"
+NO_ABI: Final = (
+    "The ABI tells tools which methods there are and of which types: give each type of a method "
+    "#[near(serializers = [json])] (or borsh), or write `abi = false` into contract.toml to do without"
+)
 _WASI: Final = "wasm32-wasi"
 # Plain WebAssembly runs on every protocol version.
 _MACHINE: Final = (f"--target={_WASI}", "-mcpu=mvp")
@@ -43,6 +51,11 @@ class Built:
     wasm: Path
     size_bytes: int
     seconds: float
+
+
+def say(text: str) -> None:
+    """What takes long, on the standard error as the installers write it."""
+    print(f"setup: {text}", file=sys.stderr, flush=True)
 
 
 def install_toolchain(language: str) -> None:
@@ -224,31 +237,95 @@ def build_javascript(project: Project, source: Path) -> bytes:
 
 
 def build_rust(project: Project, source: Path) -> bytes:
-    """near-sdk, with the toolchain and the flags of the contracts of this repository."""
-    tools = find_cache() / "wasm-toolchain"
-    target = "wasm32-unknown-unknown"
-    # One folder for all contracts: near-sdk is compiled once, which takes a minute.
+    """near-sdk, with the toolchain and the flags of the contracts of this repository, and its ABI embedded."""
+    manifest = read_manifest(project)
+    name = manifest.get("lib", {}).get("name") or manifest["package"]["name"].replace("-", "_")
+    # One folder for all contracts: near-sdk is compiled once, which takes a minute and a half.
     folder = find_cache() / "contracts-target"
+    with only_one(folder.with_suffix(".lock")):
+        if not (folder / RUST_TARGET / "release").exists():
+            say("compiling near-sdk for the first time (a minute and a half)")
+        features: list[str] = []
+        if is_abi_wanted(project, manifest):
+            embed_abi(project, manifest, name, folder)
+            features = ["--features", "near-sdk/__abi-embed"]
+        run_cargo(project, folder, "--release", "--target", RUST_TARGET, *features)
+        return (folder / RUST_TARGET / "release" / f"{name}.wasm").read_bytes()
+
+
+def read_manifest(project: Project) -> dict[str, Any]:
+    """``Cargo.toml``. Raises BuildFailed."""
+    path = project.folder / "Cargo.toml"
+    try:
+        manifest = tomllib.loads(path.read_text())
+        manifest["package"]["name"].encode()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BuildFailed(f"{path}: {error}\n\ncargo needs a [package] with a name in it") from error
+    return manifest
+
+
+def is_abi_wanted(project: Project, manifest: Mapping[str, Any]) -> bool:
+    """A contract over near-sdk carries its ABI unless ``contract.toml`` says otherwise."""
+    return project.has_abi and "near-sdk" in manifest.get("dependencies", {})
+
+
+def embed_abi(project: Project, manifest: Mapping[str, Any], name: str, folder: Path) -> None:
+    """Ask the contract, built for this machine, for its methods, and leave the ABI where near-sdk takes it from.
+
+    cargo-near's way: https://github.com/near/cargo-near. The place is one for all contracts, since near-sdk's macros
+    keep its name for good.
+    """
+    try:
+        run_cargo(project, folder, "--features", "near-sdk/__abi-generate")
+    except BuildFailed as failure:
+        if "JsonSchema" in str(failure) or "BorshSchema" in str(failure):
+            raise BuildFailed(f"{failure}. {NO_ABI}") from failure
+        raise
+    library = folder / f"debug/lib{name}.so"
+    reader: list[str | Path] = [sys.executable, SUPPORT / "rust/read_abi.py", library]
+    chunks = json.loads(
+        run(reader, project.folder, "the contract's methods could not be asked for their ABI")
+    )
+    compiler = run([find_cache() / "wasm-toolchain/bin/rustc", "--version"], project.folder, "").strip()
+    metadata = describe_package(manifest["package"], compiler, f"hither {__version__}")
+    try:
+        abi = combine(chunks, metadata)
+    except InvalidChunks as error:
+        raise BuildFailed(f"{project.name} has no ABI: {error}\n\n{NO_ABI}") from error
+    write_if_new(project.abi, (json.dumps(abi, indent=2, ensure_ascii=False) + "\n").encode())
+    write_if_new(folder / EMBEDDED, compress(abi))
+
+
+def write_if_new(path: Path, content: bytes) -> None:
+    """What is as it was keeps its time, so cargo builds nothing because of it; half of it is never seen."""
+    if path.exists() and path.read_bytes() == content:
+        return
+    unfinished = path.with_name(f"{path.name}.new")
+    unfinished.write_bytes(content)
+    unfinished.replace(path)
+
+
+def run_cargo(project: Project, folder: Path, *options: str) -> None:
+    """Compile the contract into a folder. Raises BuildFailed."""
+    tools = find_cache() / "wasm-toolchain"
     environment = {name: value for name, value in os.environ.items() if "RUSTFLAGS" not in name}
     environment |= {
         "RUSTC": str(tools / "bin/rustc"),
         "RUSTC_WRAPPER": "",
         "CARGO_TARGET_DIR": str(folder),
+        "CARGO_PROFILE_DEV_DEBUG": "0",
+        "CARGO_NEAR_ABI_PATH": str(folder / EMBEDDED),
         "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER": str(tools / "bin/wasm-ld"),
         # near-sdk calls the host only where `near` is set; without it, it falls back on Rust's own panics.
         "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS": "-Ctarget-cpu=mvp --cfg=near",
     }
-    hint = "this is cargo's message"
-    command: list[str | Path] = [tools / "bin/cargo", "rustc", "--lib", "--quiet", "--release"]
-    command += ["--target", target, "--message-format", "short"]
+    command: list[str | Path] = [tools / "bin/cargo", "rustc", "--lib", "--quiet", *options]
+    command += ["--crate-type", "cdylib"]
     # In one folder cargo takes two packages of one name for the same: it would keep the other's contract when that is
     # newer than this source. What is handed to the compiler tells them apart.
     own = hashlib.sha256(bytes(project.folder.resolve())).hexdigest()
     command += ["--", "--cfg", f'hither_project="{own}"']
-    with only_one(folder.with_suffix(".lock")):
-        run(command, project.folder, hint, environment)
-        name = tomllib.loads((project.folder / "Cargo.toml").read_text())["package"]["name"]
-        return (folder / target / "release" / f"{name.replace('-', '_')}.wasm").read_bytes()
+    run(command, project.folder, "this is cargo's message", environment)
 
 
 def build_python(project: Project, source: Path) -> bytes:

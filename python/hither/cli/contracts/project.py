@@ -33,6 +33,7 @@ class Project:
     folder: Path
     name: str
     language: str
+    has_abi: bool = True
 
     @property
     def build_folder(self) -> Path:
@@ -43,6 +44,11 @@ class Project:
     def wasm(self) -> Path:
         """What a build makes."""
         return self.build_folder / f"{self.name}.wasm"
+
+    @property
+    def abi(self) -> Path:
+        """What a build in Rust makes beside it: the methods and their types, as JSON."""
+        return self.build_folder / f"{self.name}_abi.json"
 
     @property
     def source(self) -> Path:
@@ -73,7 +79,10 @@ def read_project(folder: Path) -> Project:
     if language not in SOURCES:
         raise ProjectProblem(f"{path}: language is one of {', '.join(SOURCES)}, not {language!r}")
     check_name(name)
-    return Project(place, name, language)
+    has_abi = fields.get("abi", True)
+    if not isinstance(has_abi, bool):
+        raise ProjectProblem(f"{path}: abi is true or false, not {has_abi!r}")
+    return Project(place, name, language, has_abi)
 
 
 def check_name(name: object) -> None:
