@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from hither.client.advice import ADVICE
+from hither.client.advice import ADVICE, CAUSE_ADVICE
 from hither.client.errors import ClientError, RpcError
 from hither.foreign.errors import ForeignError
 
@@ -24,8 +24,8 @@ TREES: dict[str, type[ClientError] | type[ForeignError]] = {
 HEAD = """# Errors
 
 Each error that a program can meet has a stable `code`, says in `retryable` whether the same request may succeed
-later, and has a `hint`: what to do next. The hint of an error that NEAR tells is in the second part, by the innermost
-variant. `make status` writes this page.
+later, and has a `hint`: what to do next. The hint of a node's refusal follows from its cause, that of an error that
+NEAR tells of a transaction from the innermost variant. `make status` writes this page.
 """
 
 
@@ -49,10 +49,13 @@ def make_page() -> str:
             if one is root or not one.__module__.startswith(PACKAGES):
                 continue
             what = (inspect.getdoc(one) or "").splitlines()[0].replace("``", "`")
-            hint = one.hint or "by its kind, below"
+            hint = one.hint or ("by its cause, below" if issubclass(one, RpcError) else "by its kind, below")
             code = "the cause's name" if issubclass(one, RpcError) else f"`{one.code}`"
             lines.append(f"| {code} | `{one.__name__}` | {what} | {hint} |")
         lines.append("")
+    lines += ["## What a node refuses, by its cause\n", "| code | next step |", "|---|---|"]
+    lines += [f"| `{cause}` | {step} |" for cause, step in CAUSE_ADVICE.items()]
+    lines.append("")
     lines.append("## What NEAR tells\n")
     for enum, steps in ADVICE.items():
         lines += [f"### {enum}\n", "| variant | next step |", "|---|---|"]

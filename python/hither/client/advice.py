@@ -1,4 +1,4 @@
-"""What to do about each error that NEAR tells of a transaction, a receipt or a contract.
+"""What each error that NEAR tells of a transaction, a receipt or a contract says in words, and what to do about it.
 
 The table follows that of ``primitives.errors``: enum, variant, next step. ``find_advice`` walks an error's JSON to
 the innermost variant that has one. Steps are for whoever sent the transaction or wrote the contract.
@@ -7,7 +7,8 @@ the innermost variant that has one. Steps are for whoever sent the transaction o
 from collections.abc import Mapping
 from typing import Any, Final
 
-from hither.primitives.errors import ERRORS, STRUCTS
+from hither.codec.units import format_near
+from hither.primitives.errors import BALANCE, ERRORS, STRUCTS, Data
 
 _SHORTER: Final = "make it shorter than the limit that the error names"
 _FEWER: Final = "split the work over several transactions; the error names the limit"
@@ -26,6 +27,9 @@ _NOT_WASM: Final = (
 )
 _INPUT: Final = "the contract gave malformed bytes to a cryptographic function; the error says which"
 _INTERNAL_INDEX: Final = "the contract used a number of a promise, register or iterator that it never got"
+OWN_WORDS: Final = "the contract's own words; see its documentation or source"
+"""Of an error that has said all there is to say."""
+
 _RENEW: Final = "ask for the access key's nonce again and sign anew; hither.client does that by itself"
 
 ADVICE: Final[Mapping[str, Mapping[str, str]]] = {
@@ -135,7 +139,7 @@ ADVICE: Final[Mapping[str, Mapping[str, str]]] = {
     "FunctionCallError": {
         "LinkError": "the contract imports a function that this protocol version lacks: build it with an older SDK",
         "WasmUnknownError": "run the call again; if it repeats, tell the node's authors",
-        "ExecutionError": "the contract's own words; see its documentation or source",
+        "ExecutionError": OWN_WORDS,
     },
     "CompilationError": {
         "CodeDoesNotExist": "deploy a contract to the account, or check the receiver's name",
@@ -170,7 +174,7 @@ ADVICE: Final[Mapping[str, Mapping[str, str]]] = {
         "GasLimitExceeded": "the call needs more gas than any may have: split the work over several",
         "BalanceExceeded": "the contract sends more money than it has",
         "EmptyMethodName": "the contract makes a promise without a method's name",
-        "GuestPanic": "the contract's own words; see its documentation or source",
+        "GuestPanic": OWN_WORDS,
         "IntegerOverflow": "the contract gave numbers to the host that overflow",
         "InvalidPromiseIndex": _INTERNAL_INDEX,
         "CannotAppendActionToJointPromise": "add actions to the promises before they are joined",
@@ -216,6 +220,60 @@ _TEXTS: Final = {
 """An ``ExecutionError`` is text; these are the parts of it that are NEAR's and not the contract's."""
 
 
+_LATER: Final = "ask again a little later"
+_OTHER_BLOCK: Final = "use a block that the node keeps: 5 epochs, or all with --archive"
+_KNOWN_ID: Final = "check the id; what was never in a block, or lies before what the node keeps, is not found"
+_NARROWER: Final = "ask for less: a smaller window, or with the hint that the method takes"
+
+CAUSE_ADVICE: Final[Mapping[str, str]] = {
+    "BUDGET_EXCEEDED": _NARROWER,
+    "CONTRACT_EXECUTION_ERROR": OWN_WORDS,
+    "CONTROL_REFUSED": "read the node's reason; development calls want a development chain, and time only goes forward",
+    "DEPTH_EXCEEDED": _NARROWER,
+    "DOES_NOT_TRACK_SHARD": "ask a node that follows this shard; ours follows all",
+    "EPOCH_OUT_OF_BOUNDS": _OTHER_BLOCK,
+    "GARBAGE_COLLECTED_BLOCK": _OTHER_BLOCK,
+    "INCONSISTENT_STATE": _LATER,
+    "INTERNAL_ERROR": "read the node's reason, and its log if it repeats; `hither doctor` asks every part",
+    "INVALID_ACCOUNT": "write a valid account id: 2 to 64 letters, digits and . - _",
+    "INVALID_SHARD_ID": "ask `EXPERIMENTAL_protocol_config` which shards there are",
+    "INVALID_TRANSACTION": "by the error that it holds, below",
+    "MALFORMED_HINT": "leave the hint out, or give what the method's page says",
+    "METHOD_NOT_FOUND": "compare its name with the reference; development calls want a development chain",
+    "NODE_IS_SYNCING": _LATER,
+    "NOT_CONFIRMED": "wait until the block is final, then ask again",
+    "NOT_SYNCED_YET": _LATER,
+    "NO_CONTRACT_CODE": "deploy a contract to the account, or check the account's name",
+    "NO_GLOBAL_CONTRACT_CODE": "publish the global contract first, or check its hash or account",
+    "NO_NEW_BLOCKS": "the chain has stopped: `hither doctor` says why; in manual mode, make a block with hither_mine",
+    "NO_SYNCED_BLOCKS": _LATER,
+    "OUTCOMES_NOT_STORED": "ask a node that keeps outcomes",
+    "PARSE_ERROR": "compare the parameters with the method's page; the message says where they differ",
+    "REQUEST_ROUTED": "ask for the transaction by its hash",
+    "SHARD_NOT_APPLIED": _LATER,
+    "TIMEOUT_ERROR": "ask for the transaction by its hash: it may still happen",
+    "TOO_LARGE_CONTRACT_STATE": "ask for it in pages: view_state with limit, then after_key_base64",
+    "TOO_MANY_ACCESS_KEYS": "ask for them in pages: view_access_key_list with limit, then after_key",
+    "UNAVAILABLE_SHARD": "ask a node that follows this shard; ours follows all",
+    "UNKNOWN_ACCESS_KEY": "list the account's keys: view_access_key_list",
+    "UNKNOWN_ACCOUNT": "check the name, or create the account; a newer block may have it",
+    "UNKNOWN_BLOCK": _OTHER_BLOCK,
+    "UNKNOWN_CHUNK": "take the chunk's hash from a block that the node keeps",
+    "UNKNOWN_EPOCH": "take the epoch's id from a block that the node keeps",
+    "UNKNOWN_GAS_KEY": "add the gas key first, or list the account's keys: view_access_key_list",
+    "UNKNOWN_RECEIPT": _KNOWN_ID,
+    "UNKNOWN_TRANSACTION": "check the hash and the sender; what no block has taken is forgotten after a while",
+    "UNKNOWN_TRANSACTION_OR_RECEIPT": _KNOWN_ID,
+    "UNSUPPORTED": "ask for it in the form that the method's page shows",
+    "VALIDATOR_INFO_UNAVAILABLE": "name the last block of an epoch, or ask for the current one",
+    "WINDOW_TOO_LARGE": _NARROWER,
+}
+"""What to do about a node's refusal, by the name of its cause."""
+
+_WRAPPERS: Final = ("TxExecutionError", "ActionError", "InvalidTxError")
+"""Names that say nothing beside those within."""
+
+
 def split_error(error: Any) -> tuple[str, dict[str, Any]]:
     """Name and fields of an error in NEAR's JSON: a word, or an object with one key."""
     if isinstance(error, str):
@@ -240,6 +298,41 @@ def find_advice(error: Any, enum: str = "TxExecutionError") -> str | None:
             return find_text_advice(content["value"]) or found
         error, enum = content.get("value", content), shape if isinstance(shape, str) else ""
     return found
+
+
+def describe_error(error: Any, enum: str = "TxExecutionError") -> str:
+    """The JSON of an error of this enum in words: its names, and what it tells, amounts in N.
+
+    A contract's own words stand alone. Control characters, which would move a terminal's cursor, are written out.
+    """
+    names: list[str] = []
+    while enum:
+        if enum in STRUCTS:
+            error, enum = error.get("kind") if isinstance(error, Mapping) else error, STRUCTS[enum]["kind"]
+            continue
+        name, content = split_error(error)
+        if name == "ExecutionError" and isinstance(content.get("value"), str):
+            return _print(content["value"])
+        names += [] if name in _WRAPPERS else [name]
+        shape: Data = ERRORS.get(enum, {}).get(name)
+        if isinstance(shape, str) and (shape in ERRORS or shape in STRUCTS):
+            error, enum = content.get("value", content), shape
+            continue
+        kinds = shape if isinstance(shape, Mapping) else {}
+        told = [_describe_field(field, value, kinds.get(field, "")) for field, value in content.items()]
+        names += [", ".join(told)] if told else []
+        enum = ""
+    return _print(": ".join(names))
+
+
+def _describe_field(field: str, value: Any, kind: str) -> str:
+    is_amount = kind == BALANCE and isinstance(value, str) and value.isdigit()
+    text = format_near(int(value)) if is_amount else str(value)
+    return text if field == "value" else f"{field} {text}"
+
+
+def _print(text: str) -> str:
+    return "".join(one if one.isprintable() or one == "\n" else repr(one)[1:-1] for one in text)
 
 
 def find_text_advice(text: str) -> str | None:

@@ -19,7 +19,13 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from hither.client.advice import find_advice, find_text_advice, split_error
+from hither.client.advice import (
+    CAUSE_ADVICE,
+    describe_error,
+    find_advice,
+    find_text_advice,
+    split_error,
+)
 from hither.client.results import TransactionResult
 
 
@@ -81,13 +87,12 @@ class RpcError(ClientError):
         self.data: Any = body.get("data")
         self.http_status = http_status
         self.retryable = self.code in _RETRYABLE_CAUSES
+        self.hint = CAUSE_ADVICE.get(self.code)
         super().__init__(f"{self.code}: {self.data if self.data is not None else body.get('message', '')}")
 
 
 class UnknownAccount(RpcError):
     """There is no such account at that block."""
-
-    hint = "check the name, or create the account; a newer block may have it"
 
     @property
     def account_id(self) -> str:
@@ -98,25 +103,17 @@ class UnknownAccount(RpcError):
 class UnknownAccessKey(RpcError):
     """The account has no such key."""
 
-    hint = "list the account's keys: view_access_key_list"
-
 
 class UnknownBlock(RpcError):
     """No such block, or it is no longer kept."""
-
-    hint = "use a block that the node keeps: 5 epochs, or all with --archive"
 
 
 class UnknownTransaction(RpcError):
     """The node has not seen the transaction."""
 
-    hint = "check the hash and the sender; a transaction that was never in a block is forgotten after a while"
-
 
 class RequestTimeout(RpcError):
     """The node waited as long as it waits; what was asked for may still happen."""
-
-    hint = "ask for the transaction by its hash: it may still happen"
 
 
 class ContractFailed(RpcError):
@@ -128,7 +125,7 @@ class ContractFailed(RpcError):
         )
         self.text = text
         self.block_height = block_height
-        self.hint = find_text_advice(text)
+        self.hint = find_text_advice(text) or self.hint
 
 
 class InvalidTransaction(RpcError):
@@ -145,7 +142,7 @@ class InvalidTransaction(RpcError):
         self.hint = find_advice(inner)
         # Another nonce or a fresh block hash makes a new transaction of it; the same one stays refused.
         self.retryable = self.kind in ("ShardCongested", "ShardStuck")
-        self.args = (f"{self.kind}: {self.fields}" if self.fields else self.kind,)
+        self.args = (describe_error(inner) if inner else self.kind,)
 
 
 class TransactionTimeout(ClientError):
@@ -176,7 +173,7 @@ class ExecutionFailed(ClientError):
             kind, fields = split_error(fields.get("kind"))
         self.kind = kind
         self.fields = fields
-        super().__init__(f"{kind}: {fields}" if fields else kind)
+        super().__init__(describe_error(failure))
 
     @property
     def panic_message(self) -> str | None:

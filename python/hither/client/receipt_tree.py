@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hither.client.advice import ADVICE, find_advice
+from hither.client.advice import OWN_WORDS, describe_error, find_advice
 from hither.codec.units import format_near
 
 Json = dict[str, Any]
@@ -183,13 +183,13 @@ def get_failure(status: Any) -> str | None:
         error = kind["FunctionCallError"]
         if isinstance(error, dict) and "ExecutionError" in error:
             return make_printable(f"panic: {error['ExecutionError']}")
-    return make_printable(f"failed: {kind if isinstance(kind, str) else json.dumps(kind)}")
+    return make_printable(f"failed: {describe_error(failure)}")
 
 
 def _find_step(failure: Any) -> str | None:
     """What to do about a failure; nothing where the contract itself has said what is wrong."""
     step = find_advice(failure)
-    return None if step == ADVICE["FunctionCallError"]["ExecutionError"] else step
+    return None if step == OWN_WORDS else step
 
 
 def format_amount(yoctonear: int) -> str:

@@ -18,6 +18,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Final
 
 from hither.chain.genesis import DEVELOPMENT_ACCOUNTS, DEVELOPMENT_VALIDATOR, derive_development_key
@@ -45,28 +46,40 @@ NS_PER_SECOND: Final = 10**9
 
 
 class Reverted:
-    """What ``reverts`` saw; ``error`` is set when the block has ended."""
+    """What ``reverts`` makes; ``error`` is what it saw, set when the block has ended."""
 
     error: ExecutionFailed | ContractFailed | InvalidTransaction
 
+    def __init__(self, message: str) -> None:
+        self.message = message
 
-@contextlib.contextmanager
-def reverts(message: str = "") -> Iterator[Reverted]:
+    def __enter__(self) -> "Reverted":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        if error is None:
+            expected = f"; expected {self.message!r}" if self.message else ""
+            raise AssertionError(f"nothing failed{expected}")
+        if not isinstance(error, (ExecutionFailed, ContractFailed, InvalidTransaction)):
+            return False
+        if self.message not in str(error):
+            raise AssertionError(f"failed, but not with {self.message!r}: {error}") from error
+        self.error = error
+        return True
+
+
+def reverts(message: str = "") -> Reverted:
     """Expect that a call fails, and that this is in what it says.
 
     Raises AssertionError if nothing fails, or something says something else. Anything that is no failure on the
     chain (a wrong name, a lost connection) is raised as it is.
     """
-    seen = Reverted()
-    try:
-        yield seen
-    except (ExecutionFailed, ContractFailed, InvalidTransaction) as error:
-        seen.error = error
-        text = str(error)
-        if message not in text:
-            raise AssertionError(f"failed, but not with {message!r}: {text}") from error
-        return
-    raise AssertionError(f"nothing failed; expected {message!r}" if message else "nothing failed")
+    return Reverted(message)
 
 
 class Account:
@@ -132,9 +145,13 @@ class Chain:
 
     def __init__(self, url: str) -> None:
         self.client = Client(url)
+        self._url = url
         self.results: list[TransactionResult] = []
         funded = (DEVELOPMENT_VALIDATOR, *DEVELOPMENT_ACCOUNTS)
         self._accounts = {account_id: Account(self, account_id) for account_id in funded}
+
+    def __repr__(self) -> str:
+        return f"Chain({self._url})"
 
     def close(self) -> None:
         """Close the connections."""
@@ -162,12 +179,12 @@ class Chain:
         """Make an account with this code and call ``init``, all in one transaction.
 
         ``code`` is wasm or a path to it. The account is ``NAME.test.near``; the name is that of the file unless one
-        is given. Code is compiled once, whichever test comes first. Raises ``ExecutionFailed``.
+        is given. Code is compiled once, whichever test comes first. Raises ``ExecutionFailed`` and ``InvalidRequest``.
         """
         if isinstance(code, bytes):
             wasm, own_name = code, "contract"
         else:
-            wasm, own_name = Path(code).read_bytes(), make_name(Path(code).stem)
+            wasm, own_name = read_wasm(Path(code)), make_name(Path(code).stem)
         account_id = f"{name or own_name}.{DEVELOPMENT_VALIDATOR}"
         batch: list[Action] = [actions.deploy(wasm)]
         if init is not None:
@@ -255,6 +272,15 @@ class Chain:
 def get_id(receiver: Account | Contract | str) -> AccountId:
     """The account id of anything that has one."""
     return AccountId(receiver if isinstance(receiver, str) else receiver.id)
+
+
+def read_wasm(path: Path) -> bytes:
+    """The code in a file. Raises ``InvalidRequest``."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        reason = f"{path.absolute()}: {error.strerror}"
+        raise InvalidRequest(f"{reason}; `hither contracts build` says where it puts the wasm") from None
 
 
 def make_name(stem: str) -> str:

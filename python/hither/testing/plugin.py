@@ -9,15 +9,19 @@ A chain is started when the first test asks for it, and each process of pytest-x
 
 import contextlib
 import functools
+import sys
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from hither.client import TransactionResult
+from hither.client import ClientError, TransactionResult, actions, clients, flow, operations, signer
+from hither.client.advice import OWN_WORDS
 from hither.client.trace import render_trace
 from hither.params import DEFAULT_PROTOCOL_VERSION
+from hither.testing import chain as chain_module
+from hither.testing import gas as gas_module
 from hither.testing.chain import Chain
 from hither.testing.gas import GasBook
 from hither.testing.network import BOUNDARIES, LocalNetwork
@@ -31,6 +35,8 @@ MARKER_LINE: Final = (
     "the chain that a test wants, or all tests of a module"
 )
 SHOWN_TRANSACTIONS_MAX: Final = 10
+OURS: Final = (sys.modules[__name__], chain_module, gas_module, actions, clients, flow, operations, signer)
+"""Between a test and what the chain told: their lines are left out of a failure, but for --full-trace."""
 Options = tuple[int, int]
 
 
@@ -68,8 +74,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("hither_gas_tolerance_percent", "growth of gas that passes", default="0")
 
 
+def is_told(seen: pytest.ExceptionInfo[BaseException]) -> bool:
+    """Whether the error's own words are all that a test has to show, so that our lines above it say nothing."""
+    return seen.errisinstance((ClientError, AssertionError))
+
+
+def add_next_steps(error: BaseException | None) -> None:
+    """What to do about an error of ours, and about what it came from, is shown with it."""
+    while error is not None:
+        hint = getattr(error, "hint", None)
+        is_ours = type(error).__module__.startswith("hither.")
+        if is_ours and hint and hint != OWN_WORDS:
+            error.add_note(f"next: {hint}")
+        error = error.__cause__
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Say what the marker means; have a place for chains."""
+    for module in OURS:
+        vars(module)["__tracebackhide__"] = is_told
     config.addinivalue_line("markers", MARKER_LINE)
     config.stash[_CHAINS] = Chains()
     config.stash[_GAS] = GasBook(
@@ -209,9 +232,14 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A failure shows what the test sent and what its receipts wrote; its chain is still as the test left it."""
+    """A failure shows what to do next, what the test sent and what its receipts wrote.
+
+    Its chain is still as the test, or the fixture that failed, left it.
+    """
+    if call.excinfo is not None:
+        add_next_steps(call.excinfo.value)
     report = yield
-    if report.failed and call.when == "call":
+    if report.failed and call.when != "teardown":
         chain = find_chain(item)
         if chain is not None and chain.results:
             report.sections.append(("transactions", "\n".join(draw_results(chain))))

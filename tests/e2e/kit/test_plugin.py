@@ -144,6 +144,54 @@ def test_nothing_fails(chain):
     result.stdout.fnmatch_lines(["*nothing failed", "*alice.near → bob.near  transfer 1 N*"])
 
 
+def test_failures_say_what_to_do_and_show_only_the_lines_of_the_test(pytester: pytest.Pytester) -> None:
+    """Of a call, of a request that is refused, of a file that is not there, of a fixture; and of an example."""
+    result = run(
+        pytester,
+        """
+@pytest.fixture
+def broken(chain):
+    return chain.deploy(TOKEN, init=("new_default", {}))
+
+def test_method(chain):
+    chain.account("alice").call(chain.deploy(TOKEN, init=INIT), "nope")
+
+def test_money(chain):
+    chain.account("alice").transfer("bob.near", "10000000 N")
+
+def test_file(chain):
+    chain.deploy("missing.wasm")
+
+def test_past(chain):
+    chain.advance(seconds=-1)
+
+def test_fixture(broken):
+    raise NotImplementedError
+
+@given(strategies.just(7))
+def test_example(chain, number):
+    assert number == 8
+""",
+    )
+    result.assert_outcomes(failed=5, errors=1)
+    result.stdout.fnmatch_lines_random(
+        [
+            "E *ExecutionFailed: FunctionCallError: MethodResolveError: MethodNotFound",
+            "E *next: check the method's name; the contract exports no such function",
+            "E *InvalidTransaction: NotEnoughBalance: signer_id alice.near, balance 1000000 N, cost 10000000.* N",
+            "E *next: send money to the account first; *",
+            "E *InvalidRequest: */missing.wasm: No such file or directory; *",
+            "E *RpcError: CONTROL_REFUSED: the chain's clock already shows *",
+            "E *ExecutionFailed: Smart contract panicked: Failed to deserialize input from JSON.*",
+            "✗ test.near → fungible-token.test.near *",
+            "E *assert 7 == 8",
+        ]
+    )
+    # What the contract has said itself needs no advice, and our own lines are no help.
+    result.stdout.no_fnmatch_line("*the contract's own words*")
+    result.stdout.no_fnmatch_line("*python/hither/*.py:*")
+
+
 def test_time_shards_and_versions(pytester: pytest.Pytester) -> None:
     """Blocks and seconds pass when told to; a marker chooses the chain; the clock goes back with the rest."""
     result = run(

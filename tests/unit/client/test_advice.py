@@ -4,15 +4,24 @@ from typing import Any
 
 import pytest
 
-from hither.client.advice import ADVICE, find_advice, find_text_advice
-from hither.client.errors import ClientError, ContractFailed, ExecutionFailed, InvalidTransaction, RpcError
+from hither.client.advice import ADVICE, CAUSE_ADVICE, describe_error, find_advice, find_text_advice
+from hither.client.errors import (
+    ClientError,
+    ContractFailed,
+    ExecutionFailed,
+    InvalidTransaction,
+    RpcError,
+    make_rpc_error,
+)
 from hither.client.results import TransactionResult
 from hither.foreign.errors import ForeignError
 from hither.primitives.errors import ERRORS, STRUCTS
+from hither.rpc.errors import TABLE
 from tests.errors_page import PAGE, make_page, walk
 
 # Their hint depends on what NEAR tells.
-BY_KIND = {ContractFailed, ExecutionFailed, InvalidTransaction, RpcError, ClientError, ForeignError}
+BY_KIND = {ExecutionFailed, ClientError, ForeignError, *walk(RpcError)}
+CAUSES = sorted({"PARSE_ERROR", "METHOD_NOT_FOUND"}.union(*TABLE.values()))
 
 
 def list_variants() -> list[tuple[str, str]]:
@@ -44,6 +53,59 @@ def test_no_step_is_for_a_variant_that_is_none() -> None:
 def test_every_error_of_ours_has_a_code_and_a_next_step(one: Any) -> None:
     assert one.code == one.code.upper()
     assert one in BY_KIND or one.hint
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_every_refusal_of_a_node_has_a_next_step(cause: str) -> None:
+    """All that the server's table can answer, as a client meets it."""
+    error = make_rpc_error({"name": "HANDLER_ERROR", "cause": {"name": cause}, "data": "why"}, 200)
+    if cause == "INVALID_TRANSACTION":  # What is wrong with it decides.
+        assert isinstance(error, InvalidTransaction)
+    else:
+        assert error.hint and error.hint == CAUSE_ADVICE[cause] and not error.hint.endswith(".")
+        assert "why" in str(error)
+
+
+def test_no_step_is_for_a_cause_that_is_none() -> None:
+    assert set(CAUSE_ADVICE) == set(CAUSES)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            {"NotEnoughBalance": {"signer_id": "a.near", "balance": str(10**24), "cost": str(25 * 10**23)}},
+            "NotEnoughBalance: signer_id a.near, balance 1 N, cost 2.5 N",
+        ),
+        ("Expired", "Expired"),
+        (
+            {"InvalidAccessKeyError": {"MethodNameMismatch": {"method_name": "go"}}},
+            "InvalidAccessKeyError: MethodNameMismatch: method_name go",
+        ),
+        ({"SomethingNew": {"why": ["x"]}}, "SomethingNew: why ['x']"),
+    ],
+)
+def test_refusals_are_told_in_words(error: Any, words: str) -> None:
+    """Amounts in N, and nothing of the form that they travel in."""
+    assert describe_error({"InvalidTxError": error}) == words
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ({"AccountAlreadyExists": {"account_id": "a.near"}}, "AccountAlreadyExists: account_id a.near"),
+        (
+            {"FunctionCallError": {"MethodResolveError": "MethodNotFound"}},
+            "FunctionCallError: MethodResolveError: MethodNotFound",
+        ),
+        ({"FunctionCallError": {"ExecutionError": 'it\'s\n\x1b[2J "off"'}}, 'it\'s\n\\x1b[2J "off"'),
+    ],
+)
+def test_failures_are_told_in_words(kind: Any, words: str) -> None:
+    """A contract's own words stand alone, as it said them, and move no cursor."""
+    failure = {"ActionError": {"index": 0, "kind": kind}}
+    assert describe_error(failure) == words
+    assert str(ExecutionFailed(failure, TransactionResult({}, "hash"))) == words
 
 
 def test_innermost_error_decides() -> None:

@@ -107,7 +107,7 @@ def test_success_is_no_failure() -> None:
     """Only a status with Failure is one, whatever shape its error has."""
     assert get_failure({"SuccessValue": ""}) is None
     assert get_failure("Unknown") is None
-    assert get_failure({"Failure": {"InvalidTxError": "Expired"}}) == 'failed: {"InvalidTxError": "Expired"}'
+    assert get_failure({"Failure": {"InvalidTxError": "Expired"}}) == "failed: Expired"
     kind = {"AccountDoesNotExist": {"account_id": "x"}}
     assert get_failure({"Failure": {"ActionError": {"index": 0, "kind": kind}}}) is not None
 
