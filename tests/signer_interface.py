@@ -3,8 +3,8 @@
     python tests/signer_interface.py --write      write the tables of docs/reference/signer_contract.md
 
 `contracts/signer/interface.json` has what NEAR's contract offers: the 80 functions that `v1.signer` runs (releases
-3.14.0 and 3.14.1, whose wasm carries its own description) and the 81 of the code of August 2026, with where ours
-deviates and why.
+3.14.0 and 3.14.1, whose wasm carries its own description) and the 81 of the code of August 2026, with what the
+deployed ones have otherwise than that code, and where ours deviates and why.
 """
 
 import json
@@ -183,6 +183,8 @@ def make_methods() -> str:
         function = mine or read_theirs(entry)
         remark = entry["deviation"] or "the same"
         deployed = "yes" if entry["deployed"] else "no"
+        if "deployed_otherwise" in entry:
+            deployed += f", {entry['deployed_otherwise']}"
         lines.append(f"{describe(function)} {deployed} | {remark} |")
     lines += [
         f"{describe(ours[entry['name']])} no | **added**: {entry['reason']} |" for entry in data["extensions"]

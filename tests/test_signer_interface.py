@@ -42,6 +42,25 @@ def test_the_table_is_whole() -> None:
     assert {entry["name"] for entry in DATA["functions"] if not entry["head"]} == LEFT_OUT
 
 
+def test_what_the_deployed_contract_has_otherwise_is_said() -> None:
+    """Two chains, a field of requests, a setting, a rule: wherever a method that it has takes or gives them."""
+    otherwise = [entry for entry in DATA["functions"] if "deployed_otherwise" in entry]
+    assert all(entry["deployed"] and entry["head"] for entry in otherwise)
+    texts = {entry["name"]: entry["deployed_otherwise"] for entry in otherwise}
+    chains = {name for name in texts if "foreign" in name}
+    assert chains == {
+        entry["name"]
+        for entry in DATA["functions"]
+        if "foreign" in entry["name"] and entry["name"] != "clean_foreign_chain_data"
+    }
+    assert all("without Avalanche" in texts[name] for name in chains)
+    assert {name for name in chains if "expected_payload_hash" in texts[name]} == {
+        name for name in chains if "verify" in name
+    }
+    settings = {"config", "init", "init_running", "propose_update", "update_config"}
+    assert texts.keys() - chains == settings | {"submit_participant_info"}
+
+
 def test_every_method_has_the_interface_of_nears_contract() -> None:
     """Name, kind, payable, private, names of arguments, encodings; ours has no other than those listed as added."""
     ours = read_ours()
