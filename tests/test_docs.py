@@ -12,7 +12,7 @@ import shlex
 import subprocess
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -31,30 +31,42 @@ OUTPUT_BLOCKS = {"ARCHITECTURE.md": 1, "README.md": 1}
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block of a page."""
+    """A fenced block of a page, the heading above it, and what the page says below it that it prints."""
 
     page: str
     line: int
     language: str
     text: str
+    heading: str = ""
+    said: tuple[str, ...] = ()
 
 
 def read_blocks(page: str) -> list[Block]:
     """All fenced blocks of a page."""
     blocks: list[Block] = []
     opened: tuple[int, str] | None = None
+    heading = ""
     lines: list[str] = []
     for number, line in enumerate((ROOT / page).read_text(encoding="utf-8").splitlines(), 1):
         if line.startswith("```"):
             if opened is None:
+                blocks[-1:] = [replace(block, said=find_said(lines)) for block in blocks[-1:]]
                 opened, lines = (number, line[3:].strip()), []
             else:
-                blocks.append(Block(page, opened[0], opened[1], "\n".join(lines)))
-                opened = None
-        elif opened is not None:
+                blocks.append(Block(page, opened[0], opened[1], "\n".join(lines), heading))
+                opened, lines = None, []
+        else:
             lines.append(line)
+            if opened is None and (found := re.match(r"#+ (.+)$", line)):
+                heading = found[1]
     assert opened is None, f"{page}: a block is not closed"
+    blocks[-1:] = [replace(block, said=find_said(lines)) for block in blocks[-1:]]
     return blocks
+
+
+def find_said(prose: list[str]) -> tuple[str, ...]:
+    """What a page promises with the words: it says `…`."""
+    return tuple(re.findall(r"\b[Ii]t\ssays\s`([^`]+)`", "\n".join(prose)))
 
 
 def read_prose(page: str) -> str:

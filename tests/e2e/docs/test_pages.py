@@ -6,8 +6,15 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.cli.running import hither
-from tests.e2e.docs.pages import make_environment, must_run
-from tests.e2e.docs.step_times import list_pages, list_steps, read_rows
+from tests.e2e.docs.pages import (
+    LANGUAGES,
+    TUTORIALS,
+    list_tutorials,
+    make_environment,
+    must_run,
+    read_blocks_in,
+)
+from tests.e2e.docs.step_times import make_rows, read_rows
 from tests.test_docs import ROOT, Block, read_blocks
 
 pytestmark = pytest.mark.slow
@@ -15,7 +22,7 @@ PAGES = [
     "README.md",
     *sorted(
         path.relative_to(ROOT).as_posix()
-        for folder in ("tutorials", "concepts", "guides", "recipes")
+        for folder in ("concepts", "guides", "recipes")
         for path in ROOT.glob(f"docs/{folder}/*.md")
         if read_blocks(path.relative_to(ROOT).as_posix())
     ),
@@ -46,15 +53,32 @@ def test_page_runs_from_top_to_bottom(page: str, environment: dict[str, str]) ->
         must_run(block, environment)
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_newcomer_follows_the_tutorials(language: str, environment: dict[str, str]) -> None:
+    """One after the other in one home, as somebody does who knows one language: to a contract that sends abroad."""
+    for page in list_tutorials(language):
+        for block in read_blocks_in(page, language):
+            must_run(block, environment)
+
+
+def test_no_tutorial_is_left_out() -> None:
+    """Whoever knows Rust runs them all, and a block of another language is run by those who know it."""
+    pages = {path.relative_to(ROOT).as_posix() for path in (ROOT / TUTORIALS).glob("*.md")}
+    assert set(list_tutorials("Rust")) == pages - {f"{TUTORIALS}/index.md"}
+    for page in list_tutorials("Rust"):
+        run = [block for language in LANGUAGES for block in read_blocks_in(page, language)]
+        assert {block.line for block in run} == {block.line for block in read_blocks(page)}
+
+
 def needs_network(blocks: list[Block]) -> bool:
     """Whether a page takes for granted that one runs."""
     return not any("hither up" in block.text for block in blocks if block.language == "sh")
 
 
-@pytest.mark.parametrize("page", list_pages())
+@pytest.mark.parametrize("page", list_tutorials("Rust"))
 def test_each_step_of_a_tutorial_has_its_time(page: str) -> None:
     """Measured by running it: python -m tests.e2e.docs.step_times --write"""
-    assert read_rows(page) == list_steps(page)
+    assert read_rows(page) == make_rows(page)
 
 
 def test_block_that_fails_is_seen(environment: dict[str, str]) -> None:
@@ -63,6 +87,13 @@ def test_block_that_fails_is_seen(environment: dict[str, str]) -> None:
         must_run(Block("a.md", 7, "sh", "hither nothing\ntrue"), environment)
     with pytest.raises(AssertionError, match="No module named"):
         must_run(Block("a.md", 7, "python", "import hither.nothing"), environment)
+
+
+def test_result_that_is_not_as_said_is_seen(environment: dict[str, str]) -> None:
+    """What a page says that a command prints is compared with what it prints."""
+    must_run(Block("a.md", 7, "sh", "echo 5 passed", said=("5 passed",)), environment)
+    with pytest.raises(AssertionError, match="does not say '6 passed'"):
+        must_run(Block("a.md", 7, "sh", "echo 5 passed", said=("6 passed",)), environment)
 
 
 def test_reason_is_the_last_thing_said(environment: dict[str, str]) -> None:
