@@ -17,7 +17,7 @@ import httpx
 
 from hither.client import AsyncClient
 from hither.crypto.keys import SecretKey
-from hither.foreign.engines.ports import find_next_free_port
+from hither.foreign.engines.ports import find_free_port
 from hither.foreign.engines.process import Child, start_child
 from hither.mpc import development
 from hither.mpc.attestations import MOCK
@@ -25,7 +25,6 @@ from hither.mpc.ceremony import CeremonyFailed, NodeIdentity, ensure_contract, e
 from hither.mpc.config import ATTESTATION_FILE, CONFIG_FILE, NodeConfig, NodeHome, format_config
 
 HOST = "127.0.0.1"
-FIRST_PORT = 24_000
 POLL_MS = 30
 QUIET_S_MAX = 110.0
 """So long a node that starts may go without anything new: neither a peer, nor a key, nor stock."""
@@ -69,10 +68,15 @@ async def serve(options: Options, progress: Callable[[str], None]) -> AsyncItera
 
 
 def write_configs(options: Options) -> list[NodeHome]:
-    """Fresh configurations: ports are those that are free now."""
-    ports: list[int] = []
-    for _ in range(2 * development.SIZE):
-        ports.append(find_next_free_port(max(ports, default=FIRST_PORT - 1) + 1))
+    """Fresh configurations: ports are those that are free now.
+
+    At random: the nodes come to listen there only after the contract is made, and again whenever one is started by
+    hand, so another network that begins meanwhile must not choose the same.
+    """
+    chosen: set[int] = set()
+    while len(chosen) < 2 * development.SIZE:
+        chosen.add(find_free_port())
+    ports = sorted(chosen)
     ids = [development.get_node_id(number) for number in range(development.SIZE)]
     addresses = {id_: f"{HOST}:{port}" for id_, port in zip(ids, ports, strict=False)}
     homes = []

@@ -125,10 +125,18 @@ def test_a_benchmark_tells_its_figures_and_conditions(name: str) -> None:
     assert all(value > 0 for value in values)
 
 
-def test_signatures_of_nodes_that_are_processes_are_measured_as_well() -> None:
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        "frost",
+        pytest.param("robust", marks=pytest.mark.long),
+        pytest.param("cait-sith", marks=pytest.mark.long),
+    ],
+)
+def test_signatures_of_nodes_that_are_processes_are_measured_as_well(scheme: str) -> None:
     """The same figures, and which nodes they are of."""
     together = CASES["sign"][1]
-    figures = must_measure("sign", "--mpc", "processes", "--scheme", "frost")
+    figures = must_measure("sign", "--mpc", "processes", "--scheme", scheme)
     assert together | {"mpc"} <= set(figures)
-    assert (figures["mpc"], figures["scheme"], figures["nodes"]) == ("processes", "frost", 3)
+    assert (figures["mpc"], figures["scheme"], figures["nodes"]) == ("processes", scheme, 3)
     assert figures["stock_spent"] >= figures["requests"] + figures["burst_requests"]
