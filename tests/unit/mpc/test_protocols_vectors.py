@@ -1,8 +1,15 @@
-"""Published vectors of derivation: the tweaks and app ids that near/mpc's own tests hold fast."""
+"""Published vectors of derivation: the tweaks, app ids and keys that near/mpc's own tests and its clients hold fast.
+
+``tests/e2e/contracts/test_signer_derivation.py`` asks the signer contract for the same keys.
+"""
 
 from itertools import product
 
-from hither.mpc.protocols import compute_app_id, compute_tweak
+import pytest
+
+from hither.mpc.client import CURVES
+from hither.mpc.contract import parse_public_key
+from hither.mpc.protocols import compute_app_id, compute_tweak, derive_public_key
 
 ACCOUNTS = ("dwefqwg", "qfweqwgwegqw", "fqwerijqw385", "fnwef0942534")
 PATHS = ("frwewegwegweg", "fwei2.3f230", "f23fjwef8232", "fwefwo23fewfw")
@@ -45,6 +52,33 @@ APP_IDS = (
     "411fbc46a494fe9a2f8c9cc9c82baee1a634df9578af381901561541ad6f32f3",
 )
 
+SECP256K1_ROOT = (
+    "secp256k1:3PsZsvCDaDgG99DinUdnvrh22BYtXBWXZ7tNCboGUS6VangNYEcTLjKubkDQEhJFcP5yKsFRTthYVYnp5XkAVoZu"
+)
+ED25519_ROOT = "ed25519:6NsSnDe33StXL77UCg9J3eWmLL5fe6UsxTTujrGzZ2Eq"
+"""Of the secret that near/mpc's snapshots draw from ``StdRng::from_seed([42; 32])``: 1be2d390…7fce31."""
+DERIVED_KEYS = (
+    # chainsig.js, from the contract of NEAR's testnet: src/constants.ts, __tests__/contracts/derivation.test.ts.
+    (
+        "secp256k1:4NfTiv3UsGahebgTaHyD9vF8KYKMBnfd6kh94mK6xv8fGBiJB8TBtFMP5WWXz6B89Ac1fbpzPwAvoyQebemHFwx3",
+        ("derivation-test.testnet", "unit-test"),
+        "secp256k1:3b3GS4kaAPvzxFUEYKiMvXeuBzttMZosggT3iAAbyZzAfQc1Dn4eLrDshNGGeKZyfSK7xegjPSq553NXHisMLiyA",
+    ),
+    (
+        "ed25519:6vSEtQxrQj6txUMh33WC4ERyCWmNMRTdufDWAaDY3Un2",
+        ("derivation-test.testnet", "unit-test"),
+        "ed25519:49KFz8zeqrPcaSKqLCXtY79zW98ZW6Nd7W8vSsC7FdKJ",
+    ),
+    # near/mpc, crates/contract/src/crypto_shared/snapshots.
+    (
+        SECP256K1_ROOT,
+        ("hello", "my-path"),
+        "secp256k1:4zvzanBjPrvRWAr3mjdPX9sSkS8GZTZ11L6V2pcAbmHRd3HHbTyboHdWauExDmHrEoWnbhDkUwnzVEa8hg52C55p",
+    ),
+    (ED25519_ROOT, ("hello", "my-path"), "ed25519:2PbvaUFs54qWPt9U8PLQyzPfpGebm7JJ6nFcxJDYzY6M"),
+)
+"""Root key, account and path, derived key."""
+
 
 def test_all_published_tweaks_are_reproduced() -> None:
     """Four accounts, four paths, in that order."""
@@ -58,3 +92,12 @@ def test_all_published_app_ids_are_reproduced() -> None:
     app_ids = [compute_app_id(account, path).hex() for account, path in product(ACCOUNTS, PATHS)]
     assert app_ids == list(APP_IDS)
     assert not set(TWEAKS) & set(APP_IDS)
+
+
+@pytest.mark.parametrize(("root", "of", "expected"), DERIVED_KEYS)
+def test_all_published_keys_are_derived(root: str, of: tuple[str, str], expected: str) -> None:
+    """On both curves; another path has another key."""
+    key = parse_public_key(root)
+    curve = CURVES[len(key)]
+    assert derive_public_key(curve, key, compute_tweak(*of)) == parse_public_key(expected)
+    assert derive_public_key(curve, key, compute_tweak(of[0], "another")) != parse_public_key(expected)
