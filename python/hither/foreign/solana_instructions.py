@@ -52,8 +52,11 @@ class SolanaAccount:
     """An account that an instruction names. The one who signs and pays is the only possible signer."""
 
     address: str
+    """In base58."""
     is_writable: bool = False
+    """Whether the program may change it."""
     is_signer: bool = False
+    """Whether the program wants its signature."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +64,11 @@ class SolanaCall:
     """One instruction: a program, its accounts in the program's order, its data in the program's form."""
 
     program: str
+    """Its address, in base58."""
     data: bytes
+    """What the program reads."""
     accounts: Sequence[SolanaAccount] = ()
+    """Every one that it touches."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,9 @@ class Payment:
     """Part of a batch: the chain's coin to an address."""
 
     receiver: str
+    """An address of the chain; on our own an account. A wrong one raises before anything is written."""
     amount: Amount
+    """``"0.5 ETH"``, or ``Units(5)`` for five of the smallest unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +65,13 @@ class Call:
     """Part of a batch: a contract's method, with arguments, and with coins if it takes some."""
 
     contract: str
+    """Its address; on our own chain its account; on Solana the program."""
     method: str | bytes
+    """EVM: ``"transfer(address,uint256)"``. Our chain: its name. Solana: the instruction's data."""
     arguments: tuple[Any, ...] = ()
+    """EVM: values of those types. Our chain: one dictionary. Solana: ``SolanaAccount`` in the program's order."""
     amount: Amount = NOTHING
+    """Coins that go along; none on Solana."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,24 +79,39 @@ class DerivedAddress:
     """Where an account is on a chain, and everything that it follows from."""
 
     account_id: str
+    """Whose: a name on our chain, which need not exist."""
     path: str
+    """The derivation path, as requests for signatures name it."""
     chain: str
+    """Its CAIP-2 id."""
     address: str
+    """In the chain's usual form."""
     domain_id: int
+    """Of the signing network's keys: 0 signs for secp256k1, 1 for ed25519."""
     public_key: str
+    """The derived key, ``secp256k1:`` (compressed) or ``ed25519:`` and base58."""
 
 
 class Account:
-    """An account of our chain, on every chain of a network."""
+    """An account of our chain, on every chain of a network. Made by ``load``; close it, or use it with ``async with``.
+
+    Mistakes raise before anything is written or sent. Everything else that can go wrong abroad is a ``ForeignError``
+    (``code``, ``retryable``, ``hint``), on our chain a ``ClientError``; a signing network that gives no signature is
+    ``SigningFailed``. The page of errors lists them all.
+    """
 
     def __init__(self, network: Network, signer: Signer) -> None:
         self.network = network
+        """Where everything answers."""
         self.signer = signer
-        self.client = AsyncClient(network.rpc_url)
+        """The account's key on our chain, which asks for every signature abroad."""
+        self.client: AsyncClient = AsyncClient(network.rpc_url)
+        """Of our chain alone."""
         self._signing = SigningClient(self.client, network.contract_id)
         self._adapters: dict[ChainId, Adapter] = {}
         folder = network.journal_folder or resolve_home(None) / "transfers"
-        self.journal = Journal(folder, signer.account_id)
+        self.journal: Journal = Journal(folder, signer.account_id)
+        """Its transfers on disk."""
 
     @classmethod
     async def load(
@@ -309,7 +330,9 @@ class OnChain:
     def __init__(self, account: Account, chain: ChainId, path: str) -> None:
         self._account = account
         self.chain = chain
+        """Which one."""
         self.path = path
+        """The derivation path of the address; another path is another address."""
         self._is_home = chain == account.network.chain
 
     @property
@@ -323,21 +346,24 @@ class OnChain:
         return coin.format(amount)
 
     async def address(self) -> str:
-        """Where others pay."""
+        """Where others pay, in the chain's usual form. Asks our chain once for the root key, and no other chain."""
         if self._is_home:
             return self._account.account_id
         key = await self._account.derive_key(self.chain, self.path)
         return self._account.get_adapter(self.chain).derive_address(key)
 
     async def balance(self) -> Units:
-        """In the chain's smallest unit; ``format`` makes a text of it."""
+        """In the chain's smallest unit; ``format`` makes a text of it. Raises ``ForeignError``, ``ClientError``."""
         if self._is_home:
             state = await self._account.client.get_account(self._account.account_id)
             return Units(state.amount)
         return Units(await self._account.get_adapter(self.chain).fetch_balance(await self.address()))
 
     async def nonce(self) -> int:
-        """How many transactions of the address the chain counts."""
+        """How many transactions of the address the chain counts; where it keeps no count, has (Bitcoin: that left coins).
+
+        On our chain the nonce of the account's key. Raises ``ForeignError``, ``ClientError``.
+        """
         if self._is_home:
             state = await self._account.client.get_access_key(
                 self._account.account_id, self._account.signer.public_key
@@ -363,7 +389,10 @@ class OnChain:
         """Transfer the chain's own coin and wait until that is final.
 
         With a ``reference`` the transfer happens once, however often it is asked for: after a crash, asking again goes
-        on where it was. Raises ``ForeignError``, ``SigningFailed``, ``ClientError``.
+        on where it was. Raises ``InvalidAddress`` (``WrongNetwork``) and ``InvalidAmount`` before anything is written;
+        ``InsufficientFunds``, after which nothing hangs; ``FinalityTimeout`` and ``TransportError``, after which
+        ``resume`` goes on; ``TransactionFailed``, ``TransactionReplaced``, ``TransactionDropped``, which end it;
+        ``DifferentIntent`` when the reference stands for something else; ``SigningFailed``, ``ClientError``.
         """
         return await self._do(self._pay(receiver, amount), reference, progress)
 
@@ -380,6 +409,8 @@ class OnChain:
 
         EVM: ``call(token, "transfer(address,uint256)", receiver, 5)``. Our chain: ``call(token, "ft_transfer", {…})``.
         Solana: ``call(program, data, SolanaAccount(address, is_writable=True), …)``, with the data as bytes.
+        What would fail is not signed: ``CallReverted`` has the contract's reason. Raises ``InvalidArguments``,
+        ``NotOnThisChain`` on Bitcoin, and as ``send``.
         """
         return await self._do(self._call(Call(contract, method, arguments, amount)), reference, progress)
 
@@ -390,7 +421,10 @@ class OnChain:
         reference: str | None = None,
         progress: Progress = say_nothing,
     ) -> Sent:
-        """A call that is put together, or an EVM contract's creation; on Solana also several in one transaction."""
+        """A call that is put together, or an EVM contract's creation; on Solana also several in one transaction.
+
+        Raises as ``call``.
+        """
         adapter = self._account.get_adapter(self.chain) if not self._is_home else None
         if not isinstance(call, EvmCall):
             calls = [call] if isinstance(call, SolanaCall) else list(call)
@@ -415,7 +449,10 @@ class OnChain:
         reference: str | None = None,
         progress: Progress = say_nothing,
     ) -> Sent:
-        """Tokens (ERC-20, SPL, NEP-141) in their smallest unit, and wait until that is final."""
+        """Tokens (ERC-20, SPL, NEP-141) in their smallest unit, and wait until that is final.
+
+        On Solana the sender pays for the receiver's account of the token if there is none. Raises as ``call``.
+        """
         if not isinstance(amount, Units):
             raise InvalidAmount(
                 f"{amount!r} has no unit",
@@ -441,7 +478,11 @@ class OnChain:
         return await self._do(deed, reference, progress)
 
     async def view(self, contract: str, method: str, *arguments: Any) -> Any:
-        """What a method that changes nothing returns; on EVM its results are named: ``balanceOf(address)(uint256)``."""
+        """What a method that changes nothing returns; on EVM its results are named: ``balanceOf(address)(uint256)``.
+
+        One result as it is, several as a tuple; on our chain what its JSON says. Nothing is signed or paid. Raises
+        ``CallReverted``, ``InvalidArguments``, ``NotOnThisChain`` on Bitcoin and Solana, ``ClientError`` on ours.
+        """
         if self._is_home:
             state = await self._account.client.view(contract, method, *arguments)
             return state.json()
@@ -459,7 +500,8 @@ class OnChain:
     ) -> list[Sent]:
         """Several at once: on Bitcoin one transaction pays all; elsewhere one follows the other, and an error ends it.
 
-        With a ``reference``, asking again goes on with the first that is missing.
+        With a ``reference``, asking again goes on with the first that is missing. All parts are checked before the
+        first is sent. Raises as ``call``.
         """
         deeds = [
             self._pay(part.receiver, part.amount) if isinstance(part, Payment) else self._call(part)

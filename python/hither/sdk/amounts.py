@@ -12,7 +12,10 @@ from hither.foreign.errors import InvalidAmount
 
 
 class Units(int):
-    """An amount in the chain's smallest unit: wei, satoshis, lamports, yoctonear."""
+    """An amount in the chain's smallest unit: wei, satoshis, lamports, yoctonear. Tokens have their own.
+
+    ``send``, ``fund`` and the rest take it in the place of text with a unit; a bare number raises ``InvalidAmount``.
+    """
 
 
 Amount = str | Units

@@ -6,25 +6,28 @@ stands in the row. Then it swaps on Uniswap v3, moves a token on Solana, and has
 pay a bitcoin address (``demo_acts``). In the end each row is read again by a client that is not ours.
 """
 
+import functools
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from hither.client import AsyncClient, Signer, UnknownAccount
 from hither.crypto.keys import public_key_to_str
+from hither.foreign.caip import ChainId
 from hither.foreign.engines.faucet import fund
 from hither.sdk.account import Account, OnChain
 from hither.sdk.amounts import Units
 from hither.sdk.demo_acts import find_chain, show_swap, show_token, show_treasury
-from hither.sdk.demo_rows import Before, DemoFailed, Row, Say, Stage, make_claim, make_row
+from hither.sdk.demo_rows import Before, DemoFailed, Row, Say, Stage, make_claim, make_row, naming
 from hither.sdk.network import Network
 from hither.sdk.verification import Claim, verify
 
 PARENT_ID: Final = "test.near"
 RECEIVER_ID: Final = "bob.near"
+TRANSFER: Final = "transfer"
 START_AMOUNT: Final = "50 N"
 FUNDS: Final = {"eip155": 10**18, "bip122": 10**8, "solana": 10**9}
 AMOUNTS: Final = {
@@ -33,6 +36,9 @@ AMOUNTS: Final = {
     "bip122": Units(10**5),
     "solana": Units(10**7),
 }
+
+
+Act = Callable[[Stage, ChainId], Awaitable[tuple[Row, Claim]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +73,21 @@ async def run_demo(
 ) -> Report:
     """All rows, our chain first, each read again in the end; without acts, transfers alone.
 
-    ``note`` gets what shall stay of the progress: that each address is new. ``on_row`` gets each row when it is final, before it was read again.
+    ``note`` gets what shall stay of the progress: that each address is new. ``on_row`` gets each row when it is final,
+    before it was read again.
 
-    Raises DemoFailed, NotVerified, ForeignError, SigningFailed, ClientError, KeyError.
+    Raises DemoFailed, NotVerified.
     """
     network = Network.from_endpoints(endpoints, home / "transfers")
     keys = {row["account_id"]: row["secret_key"] for row in endpoints["near"]["accounts"]}
     account_id = f"demo-{secrets.token_hex(4)}.{PARENT_ID}"
     signer = Signer.generate(account_id)
     async with AsyncClient(network.rpc_url, signer=Signer(PARENT_ID, keys[PARENT_ID])) as client:
-        await _must_be_new(client, account_id)
-        note(f"{network.chain}: {account_id} does not exist, so it has balance 0 and nonce 0; making it")
-        started = time.monotonic()
-        await client.create_account(account_id, public_key_to_str(signer.public_key), START_AMOUNT)
+        with naming(network.chain, TRANSFER):
+            await _must_be_new(client, account_id)
+            note(f"{network.chain}: {account_id} does not exist, so it has balance 0 and nonce 0; making it")
+            started = time.monotonic()
+            await client.create_account(account_id, public_key_to_str(signer.public_key), START_AMOUNT)
     async with (
         Account(network, signer) as account,
         Account(network, Signer(RECEIVER_ID, keys[RECEIVER_ID])) as receiver,
@@ -87,7 +95,8 @@ async def run_demo(
         stage = Stage(network, account, receiver, say, note)
         made: list[tuple[Row, Claim]] = []
         for chain in account.chains:
-            made.append(await _show_transfer(stage, chain))
+            with naming(chain, TRANSFER):
+                made.append(await _show_transfer(stage, chain))
             on_row(made[-1][0])
         final = time.monotonic()
         if has_acts:
@@ -103,12 +112,16 @@ async def run_demo(
 
 async def _show_acts(stage: Stage, keys: dict[str, str]) -> AsyncIterator[tuple[Row, Claim]]:
     """Those for which the network has the chain."""
-    if (evm := find_chain(stage, "eip155")) is not None:
-        yield await show_swap(stage, evm)
-    if (solana := find_chain(stage, "solana")) is not None:
-        yield await show_token(stage, solana)
-    if (bitcoin := find_chain(stage, "bip122")) is not None:
-        yield await show_treasury(stage, bitcoin, keys)
+    acts: list[tuple[str, str, Act]] = [
+        ("eip155", "swap on Uniswap v3", show_swap),
+        ("solana", "SPL token", show_token),
+        ("bip122", "paid by a treasury", functools.partial(show_treasury, keys=keys)),
+    ]
+    for namespace, deed, show in acts:
+        if (chain := find_chain(stage, namespace)) is not None:
+            with naming(chain, deed):
+                shown = await show(stage, chain)
+            yield shown
 
 
 async def _must_be_new(client: AsyncClient, account_id: str) -> None:
@@ -130,8 +143,8 @@ async def _show_transfer(stage: Stage, chain: str) -> tuple[Row, Claim]:
     gained = await receiver.balance() - before
     if gained != amount:
         raise DemoFailed(f"{chain}: the receiver has {gained} more, not {amount}")
-    deed = "transfer"
-    return make_row(sender, sent, Before(), deed=deed), make_claim(stage.network, sent, deed=deed, nonce=0)
+    claim = make_claim(stage.network, sent, deed=TRANSFER, nonce=0)
+    return make_row(sender, sent, Before(), deed=TRANSFER), claim
 
 
 async def _fund_new_address(stage: Stage, on: OnChain) -> None:

@@ -1,8 +1,13 @@
 """Rows of the demonstration, and what each of them claims. Shared by its acts."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from hither.client import ClientError
+from hither.foreign.caip import ChainId
+from hither.foreign.errors import ForeignError
+from hither.mpc.client import SigningFailed
 from hither.sdk.account import Account, OnChain
 from hither.sdk.events import Event
 from hither.sdk.network import Network
@@ -13,7 +18,20 @@ Say = Callable[[str], None]
 
 
 class DemoFailed(Exception):
-    """A row is not what it must be; the message names it."""
+    """A row is not what it must be; the message names it. ``hint`` says what to do, where something can be done."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+@contextlib.contextmanager
+def naming(chain: ChainId | str, deed: str) -> Iterator[None]:
+    """What goes wrong within is told as that row's. Raises DemoFailed."""
+    try:
+        yield
+    except (ClientError, ForeignError, SigningFailed) as problem:
+        raise DemoFailed(f"{chain}: {deed}: {problem}", hint=getattr(problem, "hint", None)) from problem
 
 
 @dataclass(frozen=True, slots=True)

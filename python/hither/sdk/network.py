@@ -60,11 +60,17 @@ class Endpoint:
     """
 
     chain: ChainId
+    """Which one; an endpoint that serves another is a ``LyingEndpoint`` before anything is sent."""
     url: str
+    """JSON-RPC over HTTP. The messages of errors have its host alone, as its path may hold a key."""
     confirmations: int | None = None
+    """From 1, the transaction's own block included."""
     others: tuple[str, ...] = ()
+    """Further ones."""
     agree: int | None = None
+    """How many of all must say the same."""
     has_faucet: bool = False
+    """Whether ``fund`` works there."""
 
     @property
     def urls(self) -> tuple[str, ...]:
@@ -89,11 +95,17 @@ class Network:
     """
 
     rpc_url: str
+    """Of our chain, or of any NEAR network."""
     contract_id: str
+    """The account of the signer contract there."""
     endpoints: Mapping[ChainId, Endpoint]
+    """Of every other chain."""
     chain: ChainId
+    """Ours, by its CAIP-2 id."""
     journal_folder: Path | None = None
+    """A folder an account in it."""
     final_timeout_seconds: float = 60.0
+    """Then ``FinalityTimeout``, which ends nothing: ``resume`` follows it further."""
 
     @classmethod
     def load(cls, home: str | Path | None = None) -> "Network":

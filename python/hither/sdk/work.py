@@ -19,19 +19,30 @@ class NotOnThisChain(ForeignError):
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A transfer that is final. ``sign_transactions`` are the transactions on our chain that asked for signatures."""
+    """A transfer that is final. Asking again with its ``reference`` gives the same one."""
 
     transfer_id: str
+    """Its name in the journal."""
     chain: ChainId
+    """Where it happened."""
     address: str
+    """Who paid there: the account's derived address; on our chain the account itself."""
     receiver: str
+    """The address or contract; of a batch on Bitcoin all of them, with commas; empty when a contract was created."""
     amount: int
+    """Of the chain's coin in its smallest unit (wei, satoshis, lamports, yoctonear); 0 when tokens were moved."""
     fee: int | None
+    """What it cost beside, in the same unit; None when the endpoint keeps no history of it."""
     transaction_id: str
+    """As the chain's explorers name it."""
     confirmations: int
+    """How many blocks held it or followed, it included, when it was found final."""
     height: int | None
+    """Of its block (on Solana its slot), if the endpoint says so."""
     sign_transactions: tuple[str, ...]
+    """The transactions on our chain that asked for its signatures; none on our own chain."""
     total_ms: float
+    """From when this program took it up until it was final."""
 
 
 class Work:
