@@ -11,15 +11,12 @@ import click
 
 from hither.cli.problems import home_option, stop
 from hither.cli.progress import Progress
-from hither.client import ClientError
-from hither.foreign.errors import ForeignError
-from hither.mpc.client import SigningFailed
 from hither.sdk.demo import run_demo
 from hither.sdk.demo_rows import DemoFailed, Row
 from hither.sdk.endpoints import NoNetwork, read_endpoints, resolve_home
 from hither.sdk.verification import NotVerified
 
-PROBLEMS = (ClientError, DemoFailed, ForeignError, NotVerified, SigningFailed)
+PROBLEMS = (DemoFailed, NotVerified)
 """What ends a demonstration with a message instead of a traceback."""
 
 

@@ -232,7 +232,9 @@ async def _show_demo(endpoints: dict[str, Any], home: Path, demo: Demo) -> None:
     except PROBLEMS as problem:
         if demo is Demo.THEN_EXIT:
             raise DemoUnsuccessful(str(problem)) from problem
-        click.echo(f"the demonstration failed: {problem}")
+        click.echo(f"the demonstration failed: {problem}", err=True)
+        if (hint := getattr(problem, "hint", None)) is not None:
+            click.echo(f"hint: {hint}", err=True)
 
 
 def _say_nothing(_line: str) -> None:

@@ -273,7 +273,7 @@ def test_failed_demonstration_is_the_exit_code(tmp_path: Path) -> None:
         env=os.environ | {"HITHER_CACHE": str(cache)},
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
         check=False,
     )
     assert result.returncode == 1, result.stdout

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,13 @@ def send(home: Path, chain: str) -> None:
     must_hither("send", chain, "0x" + "77" * 20, "5 gwei", "--from", SENDER, home=home)
 
 
+def must_name_it(home: Path, command: str, told: str) -> None:
+    """A command that needs every chain says which one is not there."""
+    result = hither(command, home=home)
+    assert result.returncode == 1
+    assert re.search(told, result.stderr), result.stderr
+
+
 def read_command(process_id: int) -> str:
     """Its words; nothing when it has ended."""
     try:
@@ -76,6 +84,8 @@ def test_engine_that_ends_is_told_and_comes_back_with_its_state(tmp_path: Path) 
         os.kill(row["pid"], signal.SIGKILL)
         must_say_that_it_ended(running, "eip155:8453")
         send(tmp_path, "eip155:1")
+        must_name_it(tmp_path, "demo", r"the demonstration failed: eip155:8453: transfer: ")
+        must_name_it(tmp_path, "snapshot", r"Error: eip155:8453 has ended\nhint: hither down, then hither up")
         assert running.text.count("has ended") == 1, "it is said once"
         assert running.end() == 0
         assert running.text.count("has ended") == 1, "what is stopped has not ended by itself"

@@ -37,6 +37,7 @@ class Snapshots:
     async def hold(self) -> AsyncIterator[None]:
         """Nothing moves on any chain, and nobody else may do this. Raises ``ForeignError``."""
         async with self._turn:
+            await self._must_live()
             try:
                 held = await asyncio.gather(
                     *(engine.hold() for engine in self._engines), return_exceptions=True
@@ -48,6 +49,17 @@ class Snapshots:
             finally:
                 # One that has died has nobody waiting.
                 await asyncio.gather(*(engine.release() for engine in self._engines), return_exceptions=True)
+
+    async def _must_live(self) -> None:
+        """Before anything is held or moved: a snapshot of the rest would be none, and a way back half a way."""
+        lives = await asyncio.gather(*(engine.is_healthy() for engine in self._engines))
+        gone = [
+            str(engine.chain) for engine, is_there in zip(self._engines, lives, strict=True) if not is_there
+        ]
+        if gone:
+            raise EngineError(
+                f"{', '.join(gone)} has ended", hint="hither down, then hither up; its state stays"
+            )
 
     async def take(self, name: str) -> None:
         """Remember the present of every engine; who asks holds them. Raises ``ForeignError``."""
