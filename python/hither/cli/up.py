@@ -298,6 +298,8 @@ def wipe(home: Path) -> None:
 
 def start_detached(home: Path) -> None:
     """Start the same command in the background and wait until it is ready."""
+    from hither.cli.announce import describe_signing_network
+
     home.mkdir(parents=True, exist_ok=True)
     arguments = [argument for argument in sys.argv[1:] if argument != "--detach"]
     with (home / LOG_FILE).open("ab") as log:
@@ -320,6 +322,8 @@ def start_detached(home: Path) -> None:
             continue
         if endpoints["pid"] == process.pid:
             click.echo(f"JSON-RPC  {endpoints['near']['rpc_url']}")
+            for line in describe_signing_network(endpoints.get("mpc")):
+                click.echo(line)
             click.echo(f"process {process.pid}, log {home / LOG_FILE}; `hither down` stops it")
             return
     process.terminate()

@@ -245,10 +245,14 @@ def test_fresh_leaves_folders_of_others_alone(tmp_path: Path) -> None:
 
 
 def test_detached_network_is_stopped_by_down(tmp_path: Path) -> None:
-    """For scripts: ready when the command returns, gone when `down` does."""
+    """For scripts: ready when the command returns, with the signing contract's name and keys; gone when `down` does."""
     shown = must_hither("up", "--detach", "--port-offset", str(find_network_offset()), home=tmp_path)
     assert "JSON-RPC" in shown
     status = json.loads(must_hither("status", "--json", home=tmp_path))
+    signing = status["endpoints"]["mpc"]
+    assert [domain["id"] for domain in signing["domains"]] == [0, 1, 2]
+    for word in (signing["contract_id"], *(domain["public_key"] for domain in signing["domains"])):
+        assert word in shown
     must_hither("down", home=tmp_path)
     assert not is_running(status["endpoints"]["pid"])
     assert hither("down", home=tmp_path).returncode == 1
