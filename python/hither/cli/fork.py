@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import click
+import msgspec
 
 from hither.client.clients import NETWORKS
 from hither.node.fork.errors import ForkProblem
@@ -34,6 +35,10 @@ def prepare_fork(home: Path, network: str | None, height: int | None) -> ForkPin
         pin = asyncio.run(_find(url, height))
     except ForkProblem as problem:
         raise HomeProblem(f"no fork of {network}: {problem}") from None
+    from hither.mpc.development import list_own_accounts
+
+    # The remote may be a network of ours, whose signing network has keys that nobody has here.
+    pin = msgspec.structs.replace(pin, own=tuple(list_own_accounts()))
     write_pin(home, pin)
     return pin
 

@@ -45,6 +45,11 @@ def get_node_id(participant: int) -> str:
     return f"mpc-node-{participant}.{PARENT_ID}"
 
 
+def list_own_accounts() -> list[str]:
+    """All that the network makes on our chain."""
+    return [CONTRACT_ID, *(get_node_id(participant) for participant in range(SIZE))]
+
+
 def get_node_home(home: Path, participant: int) -> Path:
     """Where a node keeps its store."""
     return home / STORES_FOLDER / f"node{participant}"

@@ -108,9 +108,8 @@ class Node:
         pin = read_pin(self.home.path)
         if pin is None:
             return None
-        own = frozenset(
-            AccountId(record["Account"]["account_id"]) for record in genesis.records if "Account" in record
-        )
+        begun = (record["Account"]["account_id"] for record in genesis.records if "Account" in record)
+        own = frozenset(map(AccountId, (*begun, *pin.own)))
         cache = AccountCache(self.home.path / CACHE_FOLDER / pin.block_hash)
         fork = Fork(
             Remote(make_rpc(pin.url), pin),

@@ -55,7 +55,7 @@ def remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
 
 def prepare_remote(remote: Network) -> None:
     """Accounts, a token and a contract that answers others."""
-    for name in ("dana", "erin", "gone"):
+    for name in ("dana", "erin", "gone", "signer", "mpc-node-2"):
         create(remote.url, f"{name}.test.near")
     create(remote.url, "token.test.near", actions.deploy(TOKEN))
     create(remote.url, "pong.test.near", actions.deploy(PING_PONG))
@@ -187,6 +187,16 @@ def test_absent_account_is_absent_and_can_be_made(remote: Network, tmp_path: Pat
             client.get_account("nobody.test.near")
         create(ours.url, "nobody.test.near")
         assert client.get_account("nobody.test.near").amount == 100 * 10**24
+
+
+def test_accounts_of_the_signing_network_are_never_copied(remote: Network, tmp_path: Path) -> None:
+    """A remote that is `hither up` has them too, under keys that nobody has here; here they are made anew."""
+    with fork(tmp_path, remote) as ours, Client(ours.url) as client, Client(remote.url) as theirs:
+        for account_id in ("signer.test.near", "mpc-node-2.test.near"):
+            assert theirs.get_account(account_id).amount
+            with pytest.raises(UnknownAccount):
+                client.get_account(account_id)
+            create(ours.url, account_id)
 
 
 def test_copy_that_a_revert_took_away_is_made_again(remote: Network, tmp_path: Path) -> None:

@@ -12,13 +12,17 @@ CACHE_FOLDER: Final = "fork"
 
 
 class ForkPin(msgspec.Struct, frozen=True):
-    """The block is named by its hash, in base58, as JSON-RPC has it."""
+    """The block is named by its hash, in base58, as JSON-RPC has it.
+
+    ``own`` are accounts that are made here, beside those of the genesis, and never copied.
+    """
 
     url: str
     chain_id: str
     protocol_version: int
     height: int
     block_hash: str
+    own: tuple[str, ...] = ()
 
 
 def read_pin(home: Path) -> ForkPin | None:
