@@ -1,7 +1,7 @@
 """The documents are true: links lead somewhere, named tests exist, shell lines and snippets are valid.
 
-A fenced block is checked by its language: `sh`, `python`, `json`, `toml`. The one marker that says "not to
-be run" is `output`; how many a page has is counted here, so that none is added by habit.
+A fenced block is checked by its language: `sh`, `python`, `js`, `json`, `toml`. Programs and shell lines are run by
+tests/e2e/docs; what is not run, what a program prints among it (`output`), is named below with the test that holds it.
 """
 
 import ast
@@ -19,14 +19,38 @@ import click
 import pytest
 
 from hither.cli.main import COMMANDS, group
+from hither.mpc.config import read_config
+from hither.sdk.network import read_chosen_endpoints
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted(
     path.relative_to(ROOT).as_posix()
-    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("contracts/**/*.md")]
+    for pattern in ("*.md", "docs/**/*.md", "contracts/**/*.md", "packages/*/*.md", "tests/vectors/*.md")
+    for path in ROOT.glob(pattern)
 )
-LANGUAGES = {"sh", "python", "json", "toml", "output"}
-OUTPUT_BLOCKS = {"ARCHITECTURE.md": 1, "README.md": 1}
+RUN = {"sh", "python", "js"}
+LANGUAGES = RUN | {"json", "toml", "output"}
+# Blocks of a language that are not typed, and the test that holds them to the truth. A new one needs its row.
+HELD_BY = {
+    ("ARCHITECTURE.md", "output"): "tests/test_docs.py::test_layers_are_those_that_are_checked",
+    ("README.md", "output"): "tests/e2e/docs/test_readme.py::test_what_it_shows_is_what_is_printed",
+    # `make setup` and `make check`: set-up in a clone; `make test`, which runs both, cannot run within itself.
+    (
+        "CONTRIBUTING.md",
+        "sh",
+    ): "tests/e2e/test_fresh_machine.py::test_clone_with_an_empty_cache_shows_every_chain",
+    # Each takes a minute; what they call is a test of its own.
+    ("tests/vectors/README.md", "sh"): "tests/vectors/test_replay.py",
+    (
+        "docs/guides/run_a_signing_node.md",
+        "toml",
+    ): "tests/test_docs.py::test_settings_are_read_by_their_readers",
+    # A vote of four operators, with their keys left out.
+    ("docs/guides/run_a_signing_node.md", "json"): "tests/e2e/mpc/test_resharing.py",
+    ("docs/guides/send_everywhere.md", "toml"): "tests/test_docs.py::test_settings_are_read_by_their_readers",
+    ("docs/reference/rpc.md", "json"): "tests/test_reference.py::test_page_is_what_the_code_says",
+    ("docs/reference/signer_contract.md", "json"): "tests/e2e/contracts/test_signer_requests.py",
+}
 
 
 @dataclass(frozen=True)
@@ -130,13 +154,54 @@ def test_blocks_have_a_known_language() -> None:
     assert [f"{block.page}:{block.line}" for block in BLOCKS if block.language not in LANGUAGES] == []
 
 
-def test_output_blocks_are_counted() -> None:
-    """`output` skips a block, so each one is a decision."""
-    counts: dict[str, int] = {}
-    for block in BLOCKS:
-        if block.language == "output":
-            counts[block.page] = counts.get(block.page, 0) + 1
-    assert counts == OUTPUT_BLOCKS
+def test_what_is_not_run_is_held_by_a_test() -> None:
+    """Every block is run by tests/e2e/docs, or another test that exists is named for it above."""
+    run = set(list_pages_to_run())
+    left_out = {
+        (block.page, block.language) for block in BLOCKS if block.page not in run or block.language not in RUN
+    }
+    assert left_out == HELD_BY.keys()
+    assert [test for test in HELD_BY.values() if not find_test(test)] == []
+
+
+def list_pages_to_run() -> list[str]:
+    """Pages whose shell lines and programs tests/e2e/docs runs, in their order."""
+    held = {page for page, language in HELD_BY if language in RUN}
+    return [
+        page for page in PAGES if page not in held and any(one.language in RUN for one in read_blocks(page))
+    ]
+
+
+def test_layers_are_those_that_are_checked() -> None:
+    """The picture in ARCHITECTURE names what import-linter knows, in its order."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    layers = next(contract["layers"] for contract in contracts if contract["id"] == "layers")
+    checked = [name.strip("() ") for layer in layers for name in layer.split("|")]
+    (picture,) = [block for block in BLOCKS if block.page == "ARCHITECTURE.md"]
+    drawn = [name for line in picture.text.splitlines() for name in line.split("   ")[0].split()]
+    packages = {path.name for path in (ROOT / "python/hither").iterdir() if (path / "__init__.py").exists()}
+    assert set(drawn) == packages & set(checked) == packages
+    position = {name: at for at, layer in enumerate(layers) for name in re.findall(r"\w+", layer)}
+    assert [position[name] for name in drawn] == sorted(position[name] for name in drawn)
+
+
+def test_settings_are_read_by_their_readers(tmp_path: Path) -> None:
+    """The files that two guides show are files of ours: every key of them is known."""
+    settings = {block.page: block.text for block in BLOCKS if block.language == "toml"}
+    (tmp_path / "config.toml").write_text(settings.pop("docs/guides/run_a_signing_node.md"), encoding="utf-8")
+    assert read_config(tmp_path / "config.toml").config.account_id == "node.test.near"
+    (tmp_path / "chains.toml").write_text(settings.pop("docs/guides/send_everywhere.md"), encoding="utf-8")
+    assert [str(endpoint.chain) for endpoint in read_chosen_endpoints(tmp_path)] == ["eip155:8453"]
+    assert settings == {}
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "CHANGELOG.md"])
+def test_commands_in_prose_are_valid(page: str) -> None:
+    """`hither …` within a sentence names a command and options that there are."""
+    for line in re.findall(r"`(hither [^`]+)`", read_prose(page)):
+        must_parse_command(shlex.split(line))
 
 
 def iterate_shell_lines(block: Block) -> Iterator[list[str]]:

@@ -57,6 +57,12 @@ def must_run(block: Block, environment: dict[str, str]) -> None:
     """Run one block; what it prints is shown if it fails, or if the page says otherwise."""
     if block.language == "python":
         command = [sys.executable, "-c", block.text]
+    elif block.language == "js":  # Modules are found from where a program stands.
+        folder = Path(environment["HOME"]) / "project"
+        (folder / "node_modules").mkdir(parents=True, exist_ok=True)
+        (folder / "node_modules/hither").symlink_to(ROOT / "packages/hither")
+        (folder / "program.mjs").write_text(block.text, encoding="utf-8")
+        command = ["node", "--preserve-symlinks", str(folder / "program.mjs")]
     elif block.language == "sh":
         lines = [line for line in block.text.splitlines() if not line.startswith(NOT_RUN)]
         command = ["bash", "-Eeuo", "pipefail", "-c", "\n".join([NAME_WHAT_FAILED, *lines])]

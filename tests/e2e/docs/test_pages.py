@@ -15,24 +15,10 @@ from tests.e2e.docs.pages import (
     read_blocks_in,
 )
 from tests.e2e.docs.step_times import make_rows, read_rows
-from tests.test_docs import ROOT, Block, read_blocks
+from tests.test_docs import ROOT, Block, list_pages_to_run, read_blocks
 
 pytestmark = pytest.mark.slow
-PAGES = [
-    "README.md",
-    *sorted(
-        path.relative_to(ROOT).as_posix()
-        for folder in ("concepts", "guides", "recipes")
-        for path in ROOT.glob(f"docs/{folder}/*.md")
-        if read_blocks(path.relative_to(ROOT).as_posix())
-    ),
-    # Of the reference those with programs; the others list options and figures.
-    *sorted(
-        path.relative_to(ROOT).as_posix()
-        for path in ROOT.glob("docs/reference/*.md")
-        if any(block.language == "python" for block in read_blocks(path.relative_to(ROOT).as_posix()))
-    ),
-]
+PAGES = [page for page in list_pages_to_run() if page not in list_tutorials("Rust")]
 
 
 @pytest.fixture
@@ -72,7 +58,8 @@ def test_no_tutorial_is_left_out() -> None:
 
 def needs_network(blocks: list[Block]) -> bool:
     """Whether a page takes for granted that one runs."""
-    return not any("hither up" in block.text for block in blocks if block.language == "sh")
+    starts_one = any("hither up" in block.text for block in blocks if block.language == "sh")
+    return not starts_one and any(block.language in ("sh", "python") for block in blocks)
 
 
 @pytest.mark.parametrize("page", list_tutorials("Rust"))
