@@ -15,6 +15,7 @@ import pytest
 from hither.cli.contracts.builders import BuildFailed, build, check_wasm
 from hither.cli.contracts.project import SOURCES, Project, ProjectProblem, make_project, read_project
 from hither.client import ExecutionFailed
+from hither.client.contract_abi import METHOD, read_abi
 from hither.codec import base58
 from hither.mpc.requests import EcdsaSignature, signature_from_json
 from hither.testing import Chain, reverts
@@ -157,6 +158,7 @@ def test_mistake_is_told_by_the_compiler_and_leaves_the_last_build(
         project.source.write_text(text)
     assert expected in str(failure.value)
     assert "this is" in str(failure.value).splitlines()[-1]
+    assert "node:internal" not in str(failure.value), "the bundler's own stack says nothing of the contract"
     assert project.wasm.read_bytes() == before
 
 
@@ -194,6 +196,46 @@ def test_typescript_is_javascript_with_types(tmp_path: Path) -> None:
         chain = Chain(running.url)
         counter = chain.deploy(build(project).wasm)
         assert chain.account("alice").call(counter, "increment", {"by": 2}).value == b"2"
+
+
+def test_python_of_two_modules_is_one_contract(tmp_path: Path) -> None:
+    """The one imports the other; a module that is nowhere, and what only Python knows, are told with the place."""
+    project = make_project(tmp_path, "parted", "python")
+    text = project.source.read_text()
+    project.source.write_text(text.replace("STEP_MAX = 100", "from limits import STEP_MAX"))
+    limits = project.source.parent / "limits.py"
+    limits.write_text("STEP_MAX = 7\n")
+    wasm = build(project).wasm
+    with LocalNetwork() as running, contextlib.closing(Chain(running.url)) as chain:
+        counter = chain.deploy(wasm)
+        alice = chain.account("alice")
+        assert alice.call(counter, "increment", {"by": 7}).value == b"7"
+        with reverts("by is at most 100"):
+            alice.call(counter, "increment", {"by": 8})
+        abi = read_abi(chain.client.view(counter.id, METHOD).value)
+        assert {"increment", "get", "add_from", "sign"} <= abi.functions.keys()
+    before = wasm.read_bytes()
+    limits.write_text("import numpy.linalg\nSTEP_MAX = 7\n")
+    with pytest.raises(BuildFailed, match=r"limits.py: no module named 'numpy.linalg'"):
+        build(project)
+    limits.write_text("STEP_MAX = 7\nmatch STEP_MAX:\n    case 7:\n        pass\n")
+    with pytest.raises(BuildFailed, match=r"(?s)limits.py: line 2: match.*MicroPython does not know it"):
+        build(project)
+    assert wasm.read_bytes() == before
+
+
+def test_javascript_that_is_no_method_says_so(tmp_path: Path) -> None:
+    """A promise would be forgotten when the call ends; a constant cannot be called."""
+    project = make_project(tmp_path, "late", "javascript")
+    text = project.source.read_text()
+    project.source.write_text(text + "export async function later() { return 1 }\nexport const LIMIT = 5\n")
+    wasm = build(project).wasm
+    with LocalNetwork() as running, contextlib.closing(Chain(running.url)) as chain:
+        alice, counter = chain.account("alice"), chain.deploy(wasm)
+        with reverts("later is async"):
+            alice.call(counter, "later", {})
+        with reverts("LIMIT is exported and no function"):
+            alice.call(counter, "LIMIT", {})
 
 
 def test_missing_tools_without_a_network_say_what_to_do(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 Toolchains are made of packages, in the cache, the first time a language is built (``toolchains/``).
 """
 
+import ast
 import fcntl
 import hashlib
 import json
@@ -35,6 +36,7 @@ NO_ABI: Final = (
     "The ABI tells tools which methods there are and of which types: give each type of a method "
     "#[near(serializers = [json])] (or borsh), or write `abi = false` into contract.toml to do without"
 )
+NOT_IN_MICROPYTHON: Final[Mapping[type[ast.stmt], str]] = {ast.Match: "match", ast.TryStar: "except*"}
 _WASI: Final = "wasm32-wasi"
 # Plain WebAssembly runs on every protocol version.
 _MACHINE: Final = (f"--target={_WASI}", "-mcpu=mvp")
@@ -200,7 +202,9 @@ def build_javascript(project: Project, source: Path) -> bytes:
     entry.write_text(
         f'import {{ serve }} from "near"\nimport * as methods from "../src/{source.name}"\nserve(methods)\n'
     )
-    esbuild: list[str | Path] = [tools / "npm/node_modules/.bin/esbuild", "--bundle", "--target=es2020"]
+    # The program itself: the command of the package tells a mistake with a stack of its own after it.
+    (program,) = (tools / "npm/node_modules/@esbuild").glob("*/bin/esbuild")
+    esbuild: list[str | Path] = [program, "--bundle", "--target=es2020"]
     esbuild += [
         f"--alias:near={SUPPORT / 'javascript/near.js'}",
         "--log-level=warning",
@@ -335,25 +339,22 @@ def build_python(project: Project, source: Path) -> bytes:
     if not folder.exists():
         # MicroPython's objects are the same for all contracts; their times must stay, or all is compiled again.
         shutil.copytree(tools / "prepared/build", folder / "build", symlinks=True)
-    for path in source.parent.rglob("*.py"):
-        copy = folder / path.relative_to(source.parent)
+    modules = sorted(path.relative_to(source.parent) for path in source.parent.rglob("*.py"))
+    for module in modules:
+        check_python(source.parent / module)
+        copy = folder / module
         copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, copy)
-    try:
-        compile(source.read_bytes(), source.name, "exec")
-    except (SyntaxError, ValueError) as error:
-        raise BuildFailed(
-            f"{source}: {error}\n\nthis is Python's message, before anything was compiled"
-        ) from error
+        shutil.copyfile(source.parent / module, copy)
     output = folder / "contract.wasm"
     output.unlink(missing_ok=True)
     environment = os.environ | {"PATH": f"{tools / 'bin'}:{os.environ['PATH']}"}
     command: list[str | Path] = [
         tools / "venv/bin/python",
-        tools / "compile.py",
+        SUPPORT / "python/compile.py",
         folder / source.name,
         output,
     ]
+    command += [module for module in modules if module != Path(source.name)]
     run(
         command,
         folder,
@@ -361,6 +362,22 @@ def build_python(project: Project, source: Path) -> bytes:
         environment,
     )
     return output.read_bytes()
+
+
+def check_python(path: Path) -> None:
+    """What Python refuses, or knows and MicroPython does not, is told with its line. Raises BuildFailed."""
+    try:
+        nodes = list(ast.walk(ast.parse(path.read_bytes(), path.name)))
+    except (SyntaxError, ValueError) as error:
+        raise BuildFailed(
+            f"{path}: {error}\n\nthis is Python's message, before anything was compiled"
+        ) from error
+    for node in nodes:
+        for kind, name in NOT_IN_MICROPYTHON.items():
+            if isinstance(node, kind):
+                raise BuildFailed(
+                    f"{path}: line {node.lineno}: {name}\n\nthis is Python, and MicroPython does not know it; write it otherwise"
+                )
 
 
 BUILDERS: Final[Mapping[str, Callable[[Project, Path], bytes]]] = {

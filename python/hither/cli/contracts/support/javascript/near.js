@@ -76,7 +76,9 @@ export function serve(methods) {
       throw new Error("the arguments must be a JSON object: " + error.message)
     }
     assert(args !== null && typeof args === "object", "the arguments must be a JSON object")
+    assert(typeof methods[name] === "function", `${name} is exported and no function, so it is no method`)
     const result = methods[name](args)
+    assert(!(result instanceof Promise), `${name} is async: a call ends when its method does, so nothing may be awaited`)
     if (result instanceof Call) host.promise_return(result.id)
     else if (result !== undefined) host.value_return(JSON.stringify(result, toText))
   }
