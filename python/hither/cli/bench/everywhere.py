@@ -20,6 +20,7 @@ from hither.cli.demo import PROBLEMS
 from hither.sdk.account import Account
 from hither.sdk.amounts import Units
 from hither.sdk.demo import FUNDS, run_demo
+from hither.sdk.demo_rows import naming
 from hither.sdk.endpoints import read_endpoints
 
 SENDER_ID = "alice.near"
@@ -60,17 +61,18 @@ async def _time_sends(home: Path, endpoints: dict[str, Any], warm_ups: int, send
     from hither.foreign.engines.faucet import fund
 
     row = next(row for row in endpoints["foreign"] if row["caip2"].startswith("eip155:"))
-    async with (
-        await Account.load(SENDER_ID, home=home) as sender,
-        await Account.load(RECEIVER_ID, home=home) as receiver,
-    ):
-        on, target = sender.on(row["caip2"]), await receiver.on(row["caip2"]).address()
-        await fund(on.chain, row["rpc_url"], await on.address(), FUNDS["eip155"])
-        times = []
-        for number in range(warm_ups + sends):
-            started = time.monotonic()
-            await on.send(target, SENT)
-            if number >= warm_ups:
-                times.append((time.monotonic() - started) * 1000)
-            await asyncio.sleep(PAUSE_S)
+    with naming(row["caip2"], "transfers that are timed"):
+        async with (
+            await Account.load(SENDER_ID, home=home) as sender,
+            await Account.load(RECEIVER_ID, home=home) as receiver,
+        ):
+            on, target = sender.on(row["caip2"]), await receiver.on(row["caip2"]).address()
+            await fund(on.chain, row["rpc_url"], await on.address(), FUNDS["eip155"])
+            times = []
+            for number in range(warm_ups + sends):
+                started = time.monotonic()
+                await on.send(target, SENT)
+                if number >= warm_ups:
+                    times.append((time.monotonic() - started) * 1000)
+                await asyncio.sleep(PAUSE_S)
     return sorted(times)
