@@ -1,4 +1,4 @@
-"""A part of a running network that ends by itself: who watches is told at once, the rest goes on, a restart has it all."""
+"""A part of a running network that ends by itself is told at once; the rest goes on, and a restart has it all."""
 
 import asyncio
 import json
