@@ -131,17 +131,26 @@ class SigningClient:
         action = function_call("verify_foreign_transaction", arguments, gas=SIGN_GAS, deposit=SIGN_DEPOSIT)
         result = await self._client.send(self.contract_id, action, signer=signer)
         answer = result.value_json()
-        payload_hash = bytes.fromhex(answer["payload_hash"])
-        signature = signature_from_json(answer["signature"])
+        try:
+            payload_hash = bytes.fromhex(answer["payload_hash"])
+            signature = signature_from_json(answer["signature"])
+        except (KeyError, TypeError, ValueError) as problem:
+            raise SigningFailed(f"the answer to {result.hash} is no confirmation: {answer}") from problem
         if not is_valid(await self.fetch_root_key(domain_id), EcdsaPayload(payload_hash), signature):
             raise SigningFailed(f"the answer to {result.hash} is not signed by the network")
+        if expected_payload_hash not in (None, payload_hash):
+            raise SigningFailed(f"the answer to {result.hash} is signed for something else than was expected")
         return Confirmed(payload_hash, signature, result.hash)
 
     async def read_answer(
         self, result: TransactionResult, account_id: str, path: str, payload: Payload, domain_id: int
     ) -> Signed:
         """The signature that a call of ``sign`` returned, verified. Raises SigningFailed."""
-        signature = signature_from_json(result.value_json())
+        answer = result.value_json()
+        try:
+            signature = signature_from_json(answer)
+        except (KeyError, TypeError, ValueError) as problem:
+            raise SigningFailed(f"the answer to {result.hash} is no signature: {answer}") from problem
         if not is_valid(await self.derive_key(account_id, path, domain_id), payload, signature):
             raise SigningFailed(f"the answer to {result.hash} is no signature under the derived key")
         return Signed(signature, result.hash)

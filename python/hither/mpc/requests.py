@@ -226,8 +226,8 @@ def signature_from_json(json: dict[str, Any]) -> Signature:
         return EddsaSignature(bytes(json["signature"]))
     if json["scheme"] != "Secp256k1":
         raise ValueError(f"unknown signature scheme {json['scheme']!r}")
-    return EcdsaSignature(
-        bytes.fromhex(json["big_r"]["affine_point"]),
-        bytes.fromhex(json["s"]["scalar"]),
-        int(json["recovery_id"]),
-    )
+    big_r, s = bytes.fromhex(json["big_r"]["affine_point"]), bytes.fromhex(json["s"]["scalar"])
+    recovery_id = int(json["recovery_id"])
+    if (len(big_r), len(s)) != (33, 32) or not 0 <= recovery_id < 4:
+        raise ValueError("a signature has a point of 33 bytes, a scalar of 32 and a recovery id below 4")
+    return EcdsaSignature(big_r, s, recovery_id)
