@@ -360,8 +360,9 @@ class OnChain:
         return Units(await self._account.get_adapter(self.chain).fetch_balance(await self.address()))
 
     async def nonce(self) -> int:
-        """How many transactions of the address the chain counts; where it keeps no count, has (Bitcoin: that left coins).
+        """How many transactions of the address the chain counts, or, where it keeps no count, has.
 
+        Of Bitcoin's those that left coins which are unspent.
         On our chain the nonce of the account's key. Raises ``ForeignError``, ``ClientError``.
         """
         if self._is_home:

@@ -4,8 +4,8 @@ Each step writes to the journal before the next can have an effect, and does the
 are built once (a nonce, coins or a blockhash are in them); a request for a signature is asked about by its hash
 before it is made again; what was signed is sent again without effect, and is sent again where nodes have forgotten
 it. Bytes are built anew only when the chain says that the old ones can never be included because of their age, as on
-Solana; what was dropped otherwise had its place taken by something else. A higher fee is another transaction in the same
-place, with the same nonce or the same coins: it is written down beside the first, either may come, and both are
+Solana; what was dropped otherwise had its place taken by something else. A higher fee is another transaction in the
+same place, with the same nonce or the same coins: it is written down beside the first, either may come, and both are
 watched.
 """
 
