@@ -187,6 +187,25 @@ def test_layers_are_those_that_are_checked() -> None:
     assert [position[name] for name in drawn] == sorted(position[name] for name in drawn)
 
 
+def test_the_map_names_every_folder() -> None:
+    """ARCHITECTURE says what is where, of each folder that has files of ours."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    places = {tuple(path.split("/")[:2]) for path in listed.splitlines() if path.count("/") > 1}
+    folders = {first for first, _ in places if not first.startswith(".")}
+    parts = {part for first, part in places if first in ("contracts", "rust", "packages", "docs")}
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    missing = [name for name in folders | parts - {"stylesheets"} if not re.search(rf"\b{name}\b", text)]
+    assert missing == []
+
+
+def test_every_target_of_make_is_described() -> None:
+    """Where contributors look."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8") + (ROOT / "README.md").read_text(
+        encoding="utf-8"
+    )
+    assert [name for name in get_make_targets() - {"help"} if f"make {name}" not in text] == []
+
+
 def test_settings_are_read_by_their_readers(tmp_path: Path) -> None:
     """The files that two guides show are files of ours: every key of them is known."""
     settings = {block.page: block.text for block in BLOCKS if block.language == "toml"}
