@@ -2,7 +2,8 @@
 
 Each row has its family's own rule for addresses, for what is signed and for how a signature is written; the chain
 behind it is a table of balances that checks signatures with a library of others. Transactions carry a sequence number
-and a height after which they are too old, as most of these families have them. Their codecs are not here: a body is JSON.
+and a height after which they are too old, as most of these families have them. Their codecs are not here: a body is
+JSON.
 """
 
 import base64

@@ -44,7 +44,7 @@ def test_account_sends_on_a_family_that_has_only_an_adapter(
     """Addresses, balance, transfers that are paid once, bytes that grew too old, batches, and mistakes."""
     ledger = Ledger(family)
     adapter: Adapter = LedgerAdapter(ledger)
-    monkeypatch.setitem(networks._MAKERS, family.chain.namespace, lambda _endpoint: adapter)  # type: ignore[arg-type]
+    monkeypatch.setitem(networks._MAKERS, family.chain.namespace, lambda _endpoint: adapter)
     known = networks.Network.load(running.home)
     extended = known.with_endpoints([make_endpoint(str(family.chain), ["http://127.0.0.1:1"])])
     with BlockingAccount.load(SENDER, home=running.home, network=extended) as carol:
