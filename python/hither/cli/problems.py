@@ -34,7 +34,7 @@ def must_call(caller: RpcCaller, method: str, params: Any) -> Any:
     try:
         return caller.call(method, params)
     except RpcFailed as error:
-        stop(str(error))
+        stop(str(error), error.hint)
     except NodeUnreachable as error:
         stop(str(error), error.hint)
 

@@ -28,6 +28,14 @@ class RpcFailed(Exception):
         self.name: str = cause.get("name") or str(error.get("name", ""))
         super().__init__(f"{self.name or error.get('message')}: {error.get('data') or cause.get('info')}")
 
+    @property
+    def hint(self) -> str | None:
+        """What to do about it, as ``hither.client`` says."""
+        # It is asked for when a command ends, and costs more than the command.
+        from hither.client.errors import make_rpc_error
+
+        return make_rpc_error(self.error, 200).hint
+
 
 class RpcCaller:
     """Calls methods of one node."""

@@ -60,8 +60,13 @@ def save_command(name: Path, home: str | None) -> None:
     try:
         with lock_home(folder):
             left_out = save_home(folder, file)
-    except (HomeProblem, OSError) as problem:
+    except HomeProblem as problem:
         stop(str(problem))
+    except OSError as error:
+        stop(
+            f"{error.filename or file}: {error.strerror}",
+            "nothing is changed; name another place, or free some space",
+        )
     click.echo(f"saved {file}")
     if left_out:
         click.echo(LEFT_OUT_NOTE)
@@ -79,8 +84,17 @@ def load_command(name: Path, home: str | None) -> None:
     try:
         with lock_home(folder):
             left_out = load_home(file, folder)
-    except (HomeProblem, OSError) as problem:
+    except FileNotFoundError:
+        stop(
+            f"{file} is not there", "name the file that `hither snapshot save` wrote, with or without .hither"
+        )
+    except HomeProblem as problem:
         stop(str(problem))
+    except OSError as error:
+        stop(
+            f"{error.filename or file}: {error.strerror}",
+            "nothing is changed; name another place, or free some space",
+        )
     click.echo(f"loaded {file} into {folder}")
     if left_out:
         click.echo(LEFT_OUT_NOTE)

@@ -28,6 +28,7 @@ from hither.primitives.account import (
     LocalContract,
     UninitialisedAccount,
 )
+from hither.primitives.ids import explain_account_id, is_valid_account_id
 from hither.primitives.types import ZERO_HASH, AccountId, Balance, CryptoHash, Nonce
 
 _NO_CODE: Final = base58.encode(ZERO_HASH)
@@ -92,42 +93,66 @@ StateRecord = (
 # From JSON
 
 
+def _read_account_id(text: Any) -> AccountId:
+    if not isinstance(text, str) or not is_valid_account_id(text):
+        reason = explain_account_id(text) if isinstance(text, str) else "it is no text"
+        raise InvalidStateRecord(f"{text!r} is no account id: {reason}")
+    return AccountId(text)
+
+
+def _read_amount(value: Any) -> Balance:
+    return Balance(_read_number(value, 128))
+
+
+def _read_number(value: Any, bits: int = 64) -> int:
+    """As a number or in decimal digits, as NEAR's files have large ones."""
+    is_text = isinstance(value, str) and value.isascii() and value.isdigit()
+    number = int(value) if is_text or type(value) is int else -1
+    if number < 0 or number.bit_length() > bits:
+        raise InvalidStateRecord(f"{value!r} is no whole number of {bits} bits")
+    return number
+
+
+def _read_hash(text: str) -> CryptoHash:
+    return CryptoHash(base58.decode(text, len(ZERO_HASH)))
+
+
 def _parse_account(fields: dict[str, Any]) -> Account | UninitialisedAccount:
-    amount, storage_usage = Balance(int(fields["amount"])), int(fields["storage_usage"])
+    amount, storage_usage = _read_amount(fields["amount"]), _read_number(fields["storage_usage"])
     if fields.get("state", "initialized") != "initialized":
-        nonce = Nonce(int(fields["bootstrap_nonce"]))
+        nonce = Nonce(_read_number(fields["bootstrap_nonce"]))
         return UninitialisedAccount(amount, storage_usage, nonce)
     # A genesis may hold a million accounts without code.
     code_hash = fields["code_hash"]
-    code_hash = ZERO_HASH if code_hash == _NO_CODE else CryptoHash(base58.decode(code_hash))
+    code_hash = ZERO_HASH if code_hash == _NO_CODE else _read_hash(code_hash)
     by_account, by_hash = fields.get("global_contract_account_id"), fields.get("global_contract_hash")
     contracts: list[Contract] = []
     if code_hash != ZERO_HASH:
         contracts.append(LocalContract(code_hash))
     if by_hash is not None:
-        contracts.append(GlobalContractByHash(CryptoHash(base58.decode(by_hash))))
+        contracts.append(GlobalContractByHash(_read_hash(by_hash)))
     if by_account is not None:
-        contracts.append(GlobalContractByAccount(AccountId(by_account)))
+        contracts.append(GlobalContractByAccount(_read_account_id(by_account)))
     if len(contracts) > 1:
         raise InvalidStateRecord("an account has at most one contract")
     contract = contracts[0] if contracts else None
     version = {"V1": 1, "V2": 2}[fields.get("version", "V1")]
     if version == 1 and isinstance(contract, (GlobalContractByAccount, GlobalContractByHash)):
         raise InvalidStateRecord("an account of version V1 has no global contract")
-    return Account(amount, Balance(int(fields["locked"])), storage_usage, contract, version)
+    return Account(amount, _read_amount(fields["locked"]), storage_usage, contract, version)
 
 
 def _parse_function_call(fields: dict[str, Any]) -> FunctionCallPermission:
     allowance = fields.get("allowance")
     return FunctionCallPermission(
-        None if allowance is None else Balance(int(allowance)),
+        None if allowance is None else _read_amount(allowance),
         str(fields["receiver_id"]),
         tuple(str(name) for name in fields["method_names"]),
     )
 
 
 def _parse_gas_key(fields: dict[str, Any]) -> GasKeyInfo:
-    return GasKeyInfo(Balance(int(fields["balance"])), int(fields["num_nonces"]))
+    return GasKeyInfo(_read_amount(fields["balance"]), _read_number(fields["num_nonces"], 16))
 
 
 def _parse_permission(permission: Any) -> AccessKeyPermission:
@@ -145,7 +170,7 @@ def _parse_permission(permission: Any) -> AccessKeyPermission:
 
 
 def _parse(kind: str, fields: dict[str, Any]) -> StateRecord:
-    account_id = AccountId(fields["account_id"])
+    account_id = _read_account_id(fields["account_id"])
     match kind:
         case "Account":
             return AccountRecord(account_id, _parse_account(fields["account"]))
@@ -156,16 +181,19 @@ def _parse(kind: str, fields: dict[str, Any]) -> StateRecord:
             return ContractRecord(account_id, _from_base64(fields["code"]))
         case "AccessKey":
             permission = _parse_permission(fields["access_key"]["permission"])
-            access_key = AccessKey(Nonce(int(fields["access_key"]["nonce"])), permission)
+            access_key = AccessKey(Nonce(_read_number(fields["access_key"]["nonce"])), permission)
             return AccessKeyRecord(account_id, key_handle_from_str(fields["public_key"]), access_key)
         case "GasKeyNonce":
             key_handle = key_handle_from_str(fields["public_key"])
             return GasKeyNonceRecord(
-                account_id, key_handle, int(fields["index"]), Nonce(int(fields["nonce"]))
+                account_id,
+                key_handle,
+                _read_number(fields["index"], 16),
+                Nonce(_read_number(fields["nonce"])),
             )
         case "ReceivedData":
             data = fields["data"]
-            data_id = CryptoHash(base58.decode(fields["data_id"]))
+            data_id = _read_hash(fields["data_id"])
             return ReceivedDataRecord(account_id, data_id, None if data is None else _from_base64(data))
     raise InvalidStateRecord(f"records of kind {kind} are not taken")
 

@@ -9,7 +9,7 @@ import pytest
 from mnemonic import Mnemonic
 
 from hither.chain.genesis import derive_development_key
-from hither.client import Client, Signer
+from hither.client import Client, RpcError, Signer
 from hither.crypto.keys import public_key_to_str
 from hither.crypto.signing import compute_public_key
 from hither.testing.network import LocalNetwork
@@ -75,6 +75,15 @@ def test_wrong_files_and_accounts_change_nothing(urls: tuple[str, str], tmp_path
     missing = hither("state", "export", "dave.near", "--node", urls[1], home=tmp_path)
     assert missing.returncode == 1
     assert "UNKNOWN_ACCOUNT" in missing.stderr
+    assert "hint: check the name, or create the account" in missing.stderr
+    account = next(record for record in records if "Account" in record)["Account"]
+    for name, amount in (("A B", "1"), ("dave.near", "-1"), ("dave.near", str(2**128))):
+        wrong = {"account_id": name, "account": account["account"] | {"amount": amount}}
+        file.write_text(json.dumps([{"Account": wrong}]))
+        result = hither("state", "import", str(file), "--node", urls[1], home=tmp_path)
+        assert (result.returncode, result.stderr.count("record 0: ")) == (1, 1), result.stderr
+        with Client(urls[1]) as client, pytest.raises(RpcError, match="not a record of state"):
+            client.request("sandbox_patch_state", {"records": [{"Account": wrong}]})
 
 
 WORDS = "fortune conduct light unusual gloom process wrap spare season exact anchor devote"
@@ -114,6 +123,8 @@ def test_chain_begins_with_the_accounts_of_a_file(tmp_path: Path) -> None:
         assert client.get_account("alice.near").amount == (10**6 + 1) * 10**24
     again = hither("node", "init", "--accounts", str(file), home=home)
     assert (again.returncode, "already" in again.stderr) == (1, True)
+    absent = hither("snapshot", "load", str(tmp_path / "nothing"), home=tmp_path / "third")
+    assert (absent.returncode, "nothing.hither is not there\nhint: " in absent.stderr) == (1, True)
 
 
 def test_up_begins_with_so_many_accounts_or_those_of_a_file(tmp_path: Path) -> None:
@@ -155,6 +166,8 @@ def test_chain_is_shared_as_a_file(tmp_path: Path) -> None:
         client.transfer("bob.near", "1 N")
     again = hither("snapshot", "load", str(file), home=second)
     assert (again.returncode, "already" in again.stderr) == (1, True)
+    absent = hither("snapshot", "load", str(tmp_path / "nothing"), home=tmp_path / "third")
+    assert (absent.returncode, "nothing.hither is not there\nhint: " in absent.stderr) == (1, True)
 
 
 def test_snapshot_says_that_other_chains_and_signing_keys_stay(tmp_path: Path) -> None:
