@@ -24,7 +24,7 @@ TABS: dict[str, tuple[str, ...]] = {
         "fees.md",
         "chain_signatures.md",
     ),
-    "reference": ("commands.md", "client.md", "sdk.md", "plugin.md", "rpc.md", "errors.md"),
+    "reference": ("commands.md", "options.md", "client.md", "sdk.md", "plugin.md", "rpc.md", "errors.md"),
     "decisions": (),
 }
 START = ("index.md", "guides/first_steps.md", "status.md")

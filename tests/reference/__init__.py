@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from tests.reference import contracts_page, python_pages, rpc_page
+from tests.reference import commands_page, contracts_page, python_pages, rpc_page
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 FOLDER: Final = ROOT / "docs/reference"
@@ -21,6 +21,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "sdk": python_pages.make_sdk,
     "plugin": python_pages.make_plugin,
     "contracts": contracts_page.make_contracts,
+    "options": commands_page.make_commands,
     "rpc": rpc_page.make_rpc,
 }
 
