@@ -139,7 +139,7 @@ class Channels:
         self._closed.append(channel.id)
         if failure is not None:
             reason = str(failure)[:200]
-            self._send_all(channel, End(channel.epoch_id, channel.id, reason))
+            self._send_all(channel, End(channel.epoch_id, channel.id, reason, failure.is_silence))
 
     def take(self, sender: int, message: Data | End) -> None:
         """A message of an authenticated sender."""
@@ -177,7 +177,8 @@ class Channels:
             self._count("frame of another epoch")
         elif isinstance(message, End):
             if sender in channel.others:
-                channel.end(JobFailed(f"participant {sender} gave up: {message.reason[:200]}"))
+                reason = f"participant {sender} gave up: {message.reason[:200]}"
+                channel.end(JobFailed(reason, is_silence=message.is_silence))
         elif not channel.put(sender, message):
             self._count("frame not taken")
 

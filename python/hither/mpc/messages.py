@@ -57,11 +57,12 @@ class Data(msgspec.Struct, frozen=True, tag="data"):
 
 
 class End(msgspec.Struct, frozen=True, tag="end"):
-    """The sender has given up a job."""
+    """The sender has given up a job, or somebody on whom it waited: then it was silence."""
 
     epoch_id: int
     channel: bytes
     reason: str
+    is_silence: bool = False
 
 
 class PassedOn(msgspec.Struct, frozen=True, tag="passed"):

@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 FRAME_BYTES_MAX: Final = 4 << 20
 _LENGTH_BYTES: Final = 4
+_SILENCE_PARTS: Final = 5
 
 
 class PeerUnavailable(Exception):
@@ -224,17 +225,28 @@ class Mesh:
             if link.incoming is writer:
                 link.incoming = None
 
+    async def _read(self, reader: asyncio.StreamReader, size: int) -> bytes:
+        """So many bytes. Raises TimeoutError after a silence.
+
+        In parts: after a pause of this process itself a part of the time is over and not all of it, so that it reads
+        what came meanwhile, and does not end a connection on which others rely.
+        """
+        for _ in range(_SILENCE_PARTS):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.limits.silence_s_max / _SILENCE_PARTS):
+                    return await reader.readexactly(size)  # What was read in part is still there.
+        raise TimeoutError
+
     async def _read_frames(self, participant: int, link: _Link, reader: asyncio.StreamReader) -> None:
         data_allowance = Allowance(self.limits.bytes_per_s_max)
         frame_allowance = Allowance(self.limits.frames_per_s_max)
         while True:
-            async with asyncio.timeout(self.limits.silence_s_max):
-                size = int.from_bytes(await reader.readexactly(_LENGTH_BYTES), "big")
-                if size > self.limits.frame_bytes_max:
-                    self._count("oversized frame")
-                    logger.warning("participant %d announced a frame of %d bytes", participant, size)
-                    return
-                frame = await reader.readexactly(size)
+            size = int.from_bytes(await self._read(reader, _LENGTH_BYTES), "big")
+            if size > self.limits.frame_bytes_max:
+                self._count("oversized frame")
+                logger.warning("participant %d announced a frame of %d bytes", participant, size)
+                return
+            frame = await self._read(reader, size)
             link.heard_s = time.monotonic()
             if link is not self._links.get(participant):
                 return  # It was voted out, or has moved.

@@ -1,6 +1,7 @@
 """A node that is slow, or connected and silent: it costs an attempt, and does not hold up what others do."""
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -165,3 +166,26 @@ def test_who_says_nothing_for_a_while_does_not_lead_nor_is_anything_spent_on_it(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(meshed_module, "QUICK", Limits(silence_s_max=60.0, reconnect_s_max=0.2))
         run(tmp_path, work, domains=(ROBUST,), stock=NONE_MADE)
+
+
+def test_a_node_that_was_held_up_ends_no_connection(tmp_path: Path) -> None:
+    """It reads what came meanwhile before it takes anybody for silent: the same connections stand."""
+
+    async def work(network: Meshed) -> None:
+        links = [link for me in range(3) for link in network.running[me].mesh._links.values()]
+        before = [(link.incoming, link.outgoing) for link in links]
+        time.sleep(2 * meshed_module.QUICK.silence_s_max)
+        await asyncio.sleep(0)
+        for me in range(3):
+            # Every node has heard of every other since.
+            since_s = time.monotonic()
+            mesh = network.running[me].mesh
+            await must_become(
+                lambda mesh=mesh, since_s=since_s: all(
+                    link.heard_s > since_s for link in mesh._links.values()
+                ),
+                "heard",
+            )
+        assert [(link.incoming, link.outgoing) for link in links] == before
+
+    run(tmp_path, work, domains=())
