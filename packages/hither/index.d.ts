@@ -33,6 +33,14 @@ export interface Head {
 /** The program could not be started, or ended before it was ready; the message has its own words. */
 export class HitherError extends Error {}
 
+/** A request that the node refused. */
+export class RpcError extends Error {
+  constructor(method: string, error: unknown)
+  /** NEAR's name of the cause, as `UNKNOWN_ACCOUNT`. */
+  readonly code: string | undefined
+  readonly data: any
+}
+
 /** A running network. `url` is the JSON-RPC address of our chain. */
 export class Network implements AsyncDisposable {
   constructor(endpoints: unknown, stop?: () => Promise<void>)

@@ -4,19 +4,19 @@ import { readFileSync } from "node:fs"
 import { after, before, describe, test } from "node:test"
 
 import { contracts, chainAdapters } from "chainsig.js"
-import { connect, start } from "hither"
+import { RpcError, connect, start } from "hither"
 import { Account, JsonRpcProvider, KeyPairSigner, nearToYocto } from "near-api-js"
 import { Near } from "near-kit"
-import { createPublicClient, formatEther, http } from "viem"
+import { createPublicClient, createTestClient, formatEther, http, parseEther, publicActions } from "viem"
+
+// A network that runs already, as `hither up` or `hither node run` has started it: the file that says where it is.
+const file = process.env.HITHER_ENDPOINTS
+const open = async (options) => (file ? connect(JSON.parse(readFileSync(file, "utf8"))) : start(options))
 
 describe("our chain alone", () => {
   let network
   before(async () => {
-    // Or one that runs already, as `hither node run` starts it: the file that says where it is.
-    const file = process.env.HITHER_ENDPOINTS
-    network = file
-      ? connect(JSON.parse(readFileSync(file, "utf8")))
-      : await start({ shards: 2, protocolVersion: 86 })
+    network = await open({ shards: 2, protocolVersion: 86 })
   })
   after(() => network.stop())
 
@@ -81,29 +81,44 @@ describe("our chain alone", () => {
 
   test("refusals carry NEAR's names", async () => {
     await assert.rejects(network.call("no_such_method"), { name: "RpcError", code: "METHOD_NOT_FOUND" })
-    await assert.rejects(network.revert("0123456789abcdef"), { name: "RpcError" })
+    await assert.rejects(network.revert("0123456789abcdef"), RpcError)
   })
 })
 
 describe("all chains", () => {
   let network
   before(async () => {
-    network = await start({ otherChains: true, evm: ["base"] })
+    network = await open({ otherChains: true, evm: ["base"] })
   })
   after(() => network.stop())
 
-  test("viem reads the EVM chain, and chainsig.js derives addresses on it", async () => {
-    const client = createPublicClient({ transport: http(network.foreign("eip155:8453").url) })
+  test("an account of ours sends on Base: chainsig.js asks for the signature, near-api-js signs that, viem reads", async () => {
+    const transport = http(network.foreign("eip155:8453").url)
+    const client = createTestClient({ mode: "anvil", transport }).extend(publicActions)
     assert.equal(await client.getChainId(), 8453)
     const contract = new contracts.ChainSignatureContract({
       networkId: "testnet",
       contractId: network.signerContractId,
       fallbackRpcUrls: [network.url],
     })
-    const evm = new chainAdapters.evm.EVM({ publicClient: client, contract })
-    const { address } = await evm.deriveAddressAndPublicKey("alice.near", "any")
-    assert.match(address, /^0x[0-9a-f]{40}$/i)
-    assert.equal(formatEther(await client.getBalance({ address })), "0")
+    const evm = new chainAdapters.evm.EVM({ publicClient: createPublicClient({ transport }), contract })
+    const { accountId, secretKey } = network.account("alice")
+    const { address: from } = await evm.deriveAddressAndPublicKey(accountId, "an npm test")
+    const to = "0x00000000000000000000000000000000000a11ce"
+    await client.setBalance({ address: from, value: parseEther("1") })
+    const before = await client.getBalance({ address: to })
+    const { transaction, hashesToSign } = await evm.prepareTransactionForSigning({ from, to, value: parseEther("0.25") })
+    const account = new Account(accountId, new JsonRpcProvider({ url: network.url }), KeyPairSigner.fromSecretKey(secretKey))
+    const signerAccount = {
+      accountId,
+      signAndSendTransactions: ({ transactions }) => account.signAndSendTransactions({ transactions }),
+    }
+    const rsvSignatures = await contract.sign({ payloads: hashesToSign, path: "an npm test", keyType: "Ecdsa", signerAccount })
+    const { hash } = await evm.broadcastTx(evm.finalizeTransactionSigning({ transaction, rsvSignatures }))
+    const receipt = await client.waitForTransactionReceipt({ hash })
+    assert.equal(receipt.status, "success")
+    assert.equal(receipt.from.toLowerCase(), from.toLowerCase())
+    assert.equal(formatEther(await client.getBalance({ address: to }) - before), "0.25")
   })
 })
 

@@ -1,5 +1,5 @@
 // Compiled and not run: what the types promise.
-import { connect, start, type Network, type StartOptions } from "hither"
+import { RpcError, connect, start, type Network, type StartOptions } from "hither"
 import { extendWith, test } from "hither/vitest"
 
 const options: StartOptions = { shards: 2, blockTime: "600ms", evm: ["base", 10] }
@@ -12,6 +12,10 @@ export async function use(): Promise<string> {
   // @ts-expect-error a mode that is none
   await network.setBlockMode("sometimes")
   return network.anchor(async () => connect(network.endpoints).account("alice").secretKey)
+}
+
+export function tell(error: unknown): string | undefined {
+  return error instanceof RpcError ? error.code : undefined
 }
 
 extendWith({ otherChains: true })("typed", async ({ network }) => {

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -94,6 +95,38 @@ def test_vitest_gives_each_test_the_chain_as_it_was(project: Path, environment: 
     ]  # The first test waits for the network's start, too.
     output = must_run(project, environment, "node_modules/.bin/vitest", *arguments)
     assert "2 passed" in output
+
+
+def test_what_the_readme_shows_runs(project: Path, environment: dict[str, str]) -> None:
+    """Each example as it stands there, by the runner that it is for."""
+    examples = re.findall(r"```js\n(.*?)```", (PACKAGE / "README.md").read_text(), re.DOTALL)
+    node, vitest, chains = examples
+    (project / "readme.test.mjs").write_text(node)
+    (project / "readme.spec.mjs").write_text(vitest)
+    (project / "chains.mjs").write_text('import { start } from "hither"\n' + chains)
+    assert "# pass 1" in must_run(
+        project, environment, "node", "--test", "--test-reporter=tap", "readme.test.mjs"
+    )
+    command = ["node_modules/.bin/vitest", "run", "--testTimeout=60000", "readme.spec.mjs"]
+    assert "1 passed" in must_run(project, environment, *command)
+    must_run(project, environment, "node", "chains.mjs")
+
+
+def test_package_is_used_from_a_checkout_as_it_is(environment: dict[str, str], tmp_path: Path) -> None:
+    """npm links its folder; nothing is built, and what is packed is what the types and the README speak of."""
+    (tmp_path / "package.json").write_text('{"name": "mine", "private": true, "type": "module"}')
+    npm = ["npm", "install", "--offline", "--no-audit", "--no-fund", "--silent", str(PACKAGE)]
+    must_run(tmp_path, environment, *npm)
+    assert (tmp_path / "node_modules/hither").resolve() == PACKAGE
+    (tmp_path / "use.js").write_text(
+        'import { start } from "hither"\nconst network = await start()\n'
+        "console.log((await network.head()).height >= 0)\nawait network.stop()\n"
+    )
+    without = {name: value for name, value in environment.items() if name != "HITHER_PROGRAM"}
+    assert must_run(tmp_path, without, "node", "use.js") == "true\n"
+    packed = json.loads(must_run(PACKAGE, environment, "npm", "pack", "--dry-run", "--json", "--silent"))
+    names = {file["path"] for file in packed[0]["files"]}
+    assert names == set(json.loads((PACKAGE / "package.json").read_text())["files"]) | {"package.json"}
 
 
 def test_types_are_what_they_promise(project: Path, environment: dict[str, str]) -> None:
