@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from hither.client import AsyncClient, Signer
+from hither.client import AsyncClient, ClientError, Signer
 from hither.client.actions import parse_account_id
 from hither.codec import base58
 from hither.foreign.adapter import Adapter, Scheme
@@ -34,7 +34,7 @@ from hither.sdk.endpoints import NoKey, read_keys, resolve_home
 from hither.sdk.events import Event, Progress, Step, say_nothing
 from hither.sdk.home_transfers import NEAR, HomeTransfer
 from hither.sdk.journal import Entry, Journal, Record, TransferBusy
-from hither.sdk.network import Network
+from hither.sdk.network import Network, UnknownChain
 from hither.sdk.transfers import Means, Transfer
 from hither.sdk.work import NotOnThisChain, Sent
 
@@ -217,7 +217,7 @@ class Account:
                 continue
             try:
                 finished.append(await self._perform(entry, progress, is_resumed=True))
-            except (ForeignError, SigningFailed) as error:
+            except (ClientError, ForeignError, SigningFailed, UnknownChain) as error:
                 errors.append(error)
             finally:
                 entry.close()
