@@ -250,6 +250,8 @@ def test_detached_network_is_stopped_by_down(tmp_path: Path) -> None:
     assert "JSON-RPC" in shown
     status = json.loads(must_hither("status", "--json", home=tmp_path))
     signing = status["endpoints"]["mpc"]
+    # Never v1.signer: for that name clients derive addresses from keys of NEAR's own network.
+    assert signing["contract_id"] == "signer.test.near"
     assert [domain["id"] for domain in signing["domains"]] == [0, 1, 2]
     for word in (signing["contract_id"], *(domain["public_key"] for domain in signing["domains"])):
         assert word in shown

@@ -38,7 +38,7 @@ STRANGER: Final = "mallory.near"
 PATH: Final = "a path"
 GAS: Final = "300 Tgas"
 DEPOSIT: Final = "1 yoctonear"
-PENDING_S_MAX: Final = 20
+PENDING_S_MAX: Final = 60
 TIME_OUT_BLOCKS: Final = 200
 INIT_CONFIG: Final = {"key_event_timeout_blocks": 100}
 """Every transaction takes several blocks here."""

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -31,6 +30,7 @@ from tests.e2e.contracts.signer_network import (
 
 pytestmark = pytest.mark.slow
 
+SIGNER_DOMAINS = DOMAINS[:1]
 ALICE, BOB, CAROL = PARTICIPANTS
 VERIFIER = "peggy.near"
 FEE = "0.02 N"
@@ -38,20 +38,6 @@ WEEK_S = 604_800
 IMAGE, OTHER_IMAGE, LAUNCHER = "11" * 32, "22" * 32, "33" * 32
 CODE = "44" * 32
 BLOCK_NS = 600_000_000
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[SignerNetwork]:
-    """One domain."""
-    with start_signer(DOMAINS[:1]) as network:
-        yield network
-
-
-@pytest.fixture
-def signer(running: SignerNetwork) -> Iterator[SignerNetwork]:
-    """The same for every test: what one did is undone."""
-    with running.reverted():
-        yield running
 
 
 def now_s(signer: SignerNetwork) -> int:

@@ -1,6 +1,5 @@
 """Who runs the signer contract's network: domains, key events, resharing, and every refusal about them."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -26,25 +25,12 @@ from tests.e2e.contracts.signer_network import (
 
 pytestmark = pytest.mark.slow
 
+SIGNER_DOMAINS = DOMAINS[:3]
 ALICE, BOB, CAROL = PARTICIPANTS
 FEE = "0.02 N"
 CALLING_CONTRACT = "ivan.near"
 FRESH_CONTRACT = "sybil.near"
 KEY_EVENT_BLOCKS = 100
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[SignerNetwork]:
-    """Three domains with keys."""
-    with start_signer(DOMAINS[:3]) as network:
-        yield network
-
-
-@pytest.fixture
-def signer(running: SignerNetwork) -> Iterator[SignerNetwork]:
-    """The same for every test: what one did is undone."""
-    with running.reverted():
-        yield running
 
 
 def make_domain(

@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import coincurve
@@ -20,6 +19,7 @@ from tests.e2e.contracts.signer_network import (
     CALLER,
     CONTRACT_ID,
     DEPOSIT,
+    DOMAINS,
     PARTICIPANTS,
     PATH,
     REFUSALS,
@@ -33,11 +33,11 @@ from tests.e2e.contracts.signer_network import (
     make_app_key,
     make_scalar,
     make_secret,
-    start_signer,
 )
 
 pytestmark = pytest.mark.slow
 
+SIGNER_DOMAINS = DOMAINS
 ALICE, BOB, CAROL = PARTICIPANTS
 DIGEST = hashlib.sha256(b"a transaction").digest()
 ECDSA = {"Ecdsa": DIGEST.hex()}
@@ -47,20 +47,6 @@ CURVE_25519_ORDER = 2**252 + 27742317777372353535851937790883648493
 BITCOIN = {"Bitcoin": {"tx_id": "07" * 32, "confirmations": 1, "extractors": ["BlockHash"]}}
 FOREIGN = {"request": BITCOIN, "domain_id": 2, "payload_version": 1}
 APP_SECRET, BLINDING = 987654321, 123456789
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[SignerNetwork]:
-    """One domain of each kind."""
-    with start_signer() as network:
-        yield network
-
-
-@pytest.fixture
-def signer(running: SignerNetwork) -> Iterator[SignerNetwork]:
-    """The same for every test: what one did is undone."""
-    with running.reverted():
-        yield running
 
 
 def make_request(payload: Any = ECDSA, domain_id: int = 0, **changes: Any) -> dict[str, Any]:

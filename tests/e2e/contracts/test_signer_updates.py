@@ -1,7 +1,6 @@
 """Updates of the signer contract by vote: code that is deployed and migrates, settings, and what is refused."""
 
 import hashlib
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,29 +17,15 @@ from tests.e2e.contracts.signer_network import (
     STRANGER,
     SignerNetwork,
     make_parameters,
-    start_signer,
 )
 
 pytestmark = pytest.mark.slow
 
+SIGNER_DOMAINS = DOMAINS[:1]
 ALICE, BOB, CAROL = PARTICIPANTS
 YOCTO_PER_BYTE = 10**19
 OVERHEAD_BYTES = 32_768
 GAS = "300 Tgas"
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[SignerNetwork]:
-    """One domain."""
-    with start_signer(DOMAINS[:1]) as network:
-        yield network
-
-
-@pytest.fixture
-def signer(running: SignerNetwork) -> Iterator[SignerNetwork]:
-    """The same for every test: what one did is undone."""
-    with running.reverted():
-        yield running
 
 
 def encode_code(code: bytes) -> bytes:
