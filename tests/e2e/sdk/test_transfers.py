@@ -391,6 +391,42 @@ def test_batch_is_one_payment_on_bitcoin_and_several_elsewhere(
             assert read_balance(running, carol, chains[family], receiver) > 0
 
 
+@pytest.mark.parametrize(("family", "write"), [("eip155", 9), ("eip155", 15), ("solana", 12), ("bip122", 4)])
+def test_batch_that_died_in_the_middle_goes_on_with_what_is_missing(
+    running: Network, chains: dict[str, str], carol: BlockingAccount, family: str, write: int
+) -> None:
+    """The first had arrived when the program was killed in the second or third; in the end each is paid once."""
+    receivers = [make_address(family) for _ in range(3)]
+    reference = f"batch of {family} {write}"
+    code = """
+import asyncio, json, sys, crash
+from hither import Account, Payment
+account_id, chain, receivers, amount, reference, write = json.load(sys.stdin)
+async def run():
+    async with await Account.load(account_id) as account:
+        crash.arm(write, is_before=False)
+        await account.on(chain).batch([Payment(one, amount) for one in receivers], reference=reference)
+asyncio.run(run())
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=HERE,
+        input=json.dumps([SENDER, chains[family], receivers, AMOUNTS[family], reference, write]),
+        env=os.environ | {"HITHER_HOME": str(running.home)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == -9, result.stderr
+    parts = [Payment(one, AMOUNTS[family]) for one in receivers]
+    sent = carol.on(chains[family]).batch(parts, reference=reference)
+    assert len(sent) == (1 if family == "bip122" else 3)
+    each = sent[0].amount // (3 if family == "bip122" else 1)
+    assert [read_balance(running, carol, chains[family], one) for one in receivers] == [each] * 3
+    assert carol.list_transfers() == []
+
+
 def test_progress_tells_each_step(chains: dict[str, str], carol: BlockingAccount) -> None:
     """In order, each with a line for a person."""
     events = []
