@@ -1,5 +1,7 @@
 """What the contract does. The fixture `chain` comes with hither's pytest plugin."""
 
+import base64
+import json
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,16 @@ def test_nobody_else_may_answer(chain, counter):
 
 
 def test_nobody_else_may_have_it_sign(chain, counter):
-    request = {"signer": "signer.test.near", "path": "savings", "payload": "00" * 32}
+    request = {"signer": "bob.near", "path": "savings", "payload": "00" * 32}
     with reverts("own account may ask for a signature"):
         chain.account("bob").call(counter, "sign", request, gas="100 Tgas")
+    # On this chain nobody signs; bob.near stands in for the signing network's contract, and has no such method.
+    with reverts():
+        counter.account.call(counter, "sign", request, gas="100 Tgas")
+    receipts = chain.get_whole(chain.results[-1])["receipts"]
+    (asked,) = [one for one in receipts if one["predecessor_id"] == counter.id and one["receiver_id"] == "bob.near"]
+    (action,) = asked["receipt"]["Action"]["actions"]
+    call = action["FunctionCall"]
+    assert (call["method_name"], call["deposit"]) == ("sign", "1")
+    what = {"path": "savings", "payload_v2": {"Ecdsa": "00" * 32}, "domain_id": 0}
+    assert json.loads(base64.b64decode(call["args"])) == {"request": what}
