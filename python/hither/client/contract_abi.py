@@ -2,8 +2,8 @@
 
 A contract that carries its ABI answers ``__contract_abi`` with it, as JSON compressed by zstd. It describes calls and
 their results, not what lies in storage; a value in storage is told as a type of the ABI only where exactly one of its
-structures reads the whole of it. Forms: those that near-abi 0.3 and 0.4 write of borsh's schemas (0.11 and 1), which are
-shorter than the schemas themselves.
+structures reads the whole of it. Forms: those that near-abi 0.3 and 0.4 write of borsh's schemas (0.11 and 1), which
+are shorter than the schemas themselves.
 """
 
 import io

@@ -36,6 +36,7 @@ NO_ABI: Final = (
     "The ABI tells tools which methods there are and of which types: give each type of a method "
     "#[near(serializers = [json])] (or borsh), or write `abi = false` into contract.toml to do without"
 )
+NEEDS_NETWORK: Final = "Libraries come from a package registry when they are first used: that build needs the network, and later ones do not"
 NOT_IN_MICROPYTHON: Final[Mapping[type[ast.stmt], str]] = {ast.Match: "match", ast.TryStar: "except*"}
 _WASI: Final = "wasm32-wasi"
 # Plain WebAssembly runs on every protocol version.
@@ -329,7 +330,12 @@ def run_cargo(project: Project, folder: Path, *options: str) -> None:
     # newer than this source. What is handed to the compiler tells them apart.
     own = hashlib.sha256(bytes(project.folder.resolve())).hexdigest()
     command += ["--", "--cfg", f'hither_project="{own}"']
-    run(command, project.folder, "this is cargo's message", environment)
+    try:
+        run(command, project.folder, "this is cargo's message", environment)
+    except BuildFailed as failure:
+        if any(words in str(failure) for words in ("unable to update registry", "failed to download")):
+            raise BuildFailed(f"{failure}. {NEEDS_NETWORK}") from failure
+        raise
 
 
 def build_python(project: Project, source: Path) -> bytes:
@@ -376,7 +382,8 @@ def check_python(path: Path) -> None:
         for kind, name in NOT_IN_MICROPYTHON.items():
             if isinstance(node, kind):
                 raise BuildFailed(
-                    f"{path}: line {node.lineno}: {name}\n\nthis is Python, and MicroPython does not know it; write it otherwise"
+                    f"{path}: line {node.lineno}: {name}\n\n"
+                    "this is Python, and MicroPython does not know it; write it otherwise"
                 )
 
 
