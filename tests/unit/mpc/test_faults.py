@@ -2,14 +2,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from hither.mpc import node as node_module
 from hither.mpc.backup import restore_backup, write_backup
+from hither.mpc.contract import KeyEvent
+from hither.mpc.messages import Data, decode_message, encode_message
 from hither.mpc.schemes import Domain
-from hither.mpc.signers import NotSigned
+from hither.mpc.signers import KeyFailed, NotSigned
 from hither.mpc.transport import Limits
 from tests.unit.mpc import meshed as meshed_module
 from tests.unit.mpc.meshed import APP_KEYS, ECDSA, EDDSA, ROBUST, STORE_KEY, Meshed, must_become, run
@@ -214,3 +218,35 @@ def test_a_leader_killed_in_any_round_leaves_the_request_to_the_next(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(node_module, "SIGN_S_MAX", 5.0)
         run(tmp_path, work, domains=(domain,), stock=NONE_MADE)
+
+
+# Of what it sends to each in a ceremony: the hash of its commitments, these, and the other's share.
+@pytest.mark.parametrize("lie", [2, 3, 5])
+def test_a_liar_in_a_ceremony_is_named_and_the_next_attempt_makes_the_key(tmp_path: Path, lie: int) -> None:
+    """By the one whom it lied to; the other learns that the attempt is over. Nobody has a share of it."""
+
+    async def work(network: Meshed) -> None:
+        event = KeyEvent(0, EDDSA, network.describe(range(3)), 3, 10**9, (), 4)
+        mesh = network.running[VICTIM].mesh
+        send, sent = mesh.send, 0
+
+        def send_lie(to: int, frame: bytes) -> None:
+            nonlocal sent
+            message = decode_message(frame)
+            if to == 0 and isinstance(message, Data):
+                if sent == lie:
+                    data = message.data[:-1] + bytes([message.data[-1] ^ 1])
+                    frame = encode_message(msgspec.structs.replace(message, data=data))
+                sent += 1
+            send(to, frame)
+
+        mesh.send = send_lie  # type: ignore[method-assign]
+        answers = await network.run_event(event, 3)
+        assert isinstance(answers[0], KeyFailed) and str(answers[0]).endswith("(participant 2)"), answers
+        assert all(isinstance(answer, KeyFailed) for answer in answers)
+        assert not any(running.store.list_shares() for running in network.running.values())
+        mesh.send = send  # type: ignore[method-assign]
+        (key,) = set(await network.run_event(replace(event, attempt_id=4), 4))
+        assert isinstance(key, bytes)
+
+    run(tmp_path, work, domains=())
