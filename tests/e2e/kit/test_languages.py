@@ -253,6 +253,20 @@ def test_missing_tools_without_a_network_say_what_to_do(tmp_path: Path) -> None:
     assert "the first build needs the network" in result.stderr
 
 
+def test_libraries_without_a_network_say_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is kept of the registry, and nobody answers for it."""
+    project = make_project(tmp_path, "lonely", "rust")
+    monkeypatch.setenv("CARGO_HOME", str(tmp_path / "cargo"))
+    monkeypatch.setenv("CARGO_NET_RETRY", "0")
+    # The discard port: nobody listens.
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    with pytest.raises(
+        BuildFailed, match=r"(?s)127.0.0.1.*this is cargo's message.*that build needs the network"
+    ):
+        build(project)
+
+
 def test_projects_that_are_none_say_so(tmp_path: Path) -> None:
     """Names, languages, folders."""
     with pytest.raises(ProjectProblem, match="hither contracts new"):
