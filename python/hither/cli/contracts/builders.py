@@ -36,10 +36,7 @@ NO_ABI: Final = (
     "The ABI tells tools which methods there are and of which types: give each type of a method "
     "#[near(serializers = [json])] (or borsh), or write `abi = false` into contract.toml to do without"
 )
-NEEDS_NETWORK: Final = (
-    "Libraries come from a package registry when they are first used; "
-    "that build needs the network, later ones do not"
-)
+NEEDS_NETWORK: Final = "Libraries are downloaded at first: that build needs the network, later ones do not"
 NOT_IN_MICROPYTHON: Final[Mapping[type[ast.stmt], str]] = {ast.Match: "match", ast.TryStar: "except*"}
 _WASI: Final = "wasm32-wasi"
 # Plain WebAssembly runs on every protocol version.
