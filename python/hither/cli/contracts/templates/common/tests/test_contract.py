@@ -54,7 +54,9 @@ def test_nobody_else_may_have_it_sign(chain, counter):
     with reverts():
         counter.account.call(counter, "sign", request, gas="100 Tgas")
     receipts = chain.get_whole(chain.results[-1])["receipts"]
-    (asked,) = [one for one in receipts if one["predecessor_id"] == counter.id and one["receiver_id"] == "bob.near"]
+    (asked,) = [
+        one for one in receipts if one["predecessor_id"] == counter.id and one["receiver_id"] == "bob.near"
+    ]
     (action,) = asked["receipt"]["Action"]["actions"]
     call = action["FunctionCall"]
     assert (call["method_name"], call["deposit"]) == ("sign", "1")
