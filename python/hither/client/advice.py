@@ -270,7 +270,7 @@ CAUSE_ADVICE: Final[Mapping[str, str]] = {
 }
 """What to do about a node's refusal, by the name of its cause."""
 
-_WRAPPERS: Final = ("TxExecutionError", "ActionError", "InvalidTxError")
+_WRAPPERS: Final = ("TxExecutionError", "ActionError", "InvalidTxError", "FunctionCallError")
 """Names that say nothing beside those within."""
 
 

@@ -176,7 +176,7 @@ def test_example(chain, number):
     result.assert_outcomes(failed=5, errors=1)
     result.stdout.fnmatch_lines_random(
         [
-            "E *ExecutionFailed: FunctionCallError: MethodResolveError: MethodNotFound",
+            "E *ExecutionFailed: MethodResolveError: MethodNotFound",
             "E *next: check the method's name; the contract exports no such function",
             "E *InvalidTransaction: NotEnoughBalance: signer_id alice.near, balance 1000000 N, cost 10000000.* N",
             "E *next: send money to the account first; *",

@@ -96,7 +96,7 @@ def test_refusals_are_told_in_words(error: Any, words: str) -> None:
         ({"AccountAlreadyExists": {"account_id": "a.near"}}, "AccountAlreadyExists: account_id a.near"),
         (
             {"FunctionCallError": {"MethodResolveError": "MethodNotFound"}},
-            "FunctionCallError: MethodResolveError: MethodNotFound",
+            "MethodResolveError: MethodNotFound",
         ),
         ({"FunctionCallError": {"ExecutionError": 'it\'s\n\x1b[2J "off"'}}, 'it\'s\n\\x1b[2J "off"'),
     ],
