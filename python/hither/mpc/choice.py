@@ -6,7 +6,7 @@ from typing import Final
 
 from hither.mpc.engine import EXACT_TURN_MS
 from hither.mpc.schemes import Domain
-from hither.mpc.signers import NO_STOCK, NotSigned, explain_missing
+from hither.mpc.signers import StockLacking, explain_missing
 
 EXACT_S_MAX: Final = 1.5
 """From seeing a request until its leader says that one of those who are all needed does not answer."""
@@ -40,11 +40,11 @@ def list_signer_choices(
 
 def explain_no_stock(
     domain: Domain, sets: Iterable[tuple[int, ...]], count_doubts: Callable[[int], int]
-) -> NotSigned:
+) -> StockLacking:
     """There is none for these sets.
 
     It is made again soon; but where each set has somebody who let jobs fail, and nobody can be done without, it was
     spent on that one, and the caller is told.
     """
     is_missing = domain.scheme.needs_all and all(any(map(count_doubts, signers)) for signers in sets)
-    return NotSigned(NO_STOCK, "RobustSetIncomplete" if is_missing else None)
+    return StockLacking("RobustSetIncomplete" if is_missing else None)

@@ -22,6 +22,8 @@ LIFE_BLOCKS = 200
 """A yield lives so long; afterwards nobody waits for the answer."""
 RETRY_MS_MIN = 50
 RETRY_MS_MAX = 5_000
+LACKING_MS_MAX = 1_000
+"""Stock comes in fractions of a second."""
 REFUSE_AFTER_MS = 600
 """Who is missing may come back by then, and nobody needs to hear of it."""
 REFUSE_AGAIN_MS = 2_000
@@ -67,13 +69,15 @@ class Phase(Enum):
 class Pending:
     """A request under way.
 
-    ``turn`` counts leaders, ``failures`` those of ours; ``not_before_ms`` delays the next try.
+    ``turn`` counts leaders, ``failures`` those of ours, ``attempts`` the failures that may have used something up;
+    ``not_before_ms`` delays the next try.
     """
 
     request: Request
     phase: Phase = Phase.STARTING
     turn: int = 0
     failures: int = 0
+    attempts: int = 0
     not_before_ms: int = 0
     turn_until_ms: int = 0
     signature: Answer | None = None
@@ -125,12 +129,16 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Signing or responding did not work here. With a ``code``, the caller is to learn of it unless it passes soon."""
+    """Signing or responding did not work here. With a ``code``, the caller is to learn of it unless it passes soon.
+
+    ``is_lacking``: nothing was tried for lack of stock, of which more is made meanwhile.
+    """
 
     key: bytes
     reason: str
     now_ms: int
     code: str | None = None
+    is_lacking: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,9 +309,10 @@ def _fail(state: State, event: Failed) -> tuple[State, list[Effect]]:
         leader = choose_order(state, pending)[0]
         effects.append(SendRefusal(pending.request, event.code, event.reason, leader))
         pending = replace(pending, refused_ms=event.now_ms)
-    if pending.failures + 1 >= ATTEMPTS_MAX:
+    attempts = pending.attempts + (not event.is_lacking)
+    if attempts >= ATTEMPTS_MAX:
         return _without(state, [event.key]), [*effects, GiveUp(pending.request, event.reason)]
-    pause_ms = min(RETRY_MS_MIN << pending.failures, RETRY_MS_MAX)
+    pause_ms = min(RETRY_MS_MIN << pending.failures, LACKING_MS_MAX if event.is_lacking else RETRY_MS_MAX)
     # Nobody else will find those who are missing: look once more before the caller is told.
     is_kept = event.code is not None and event.now_ms < refuse_ms
     failed = replace(
@@ -312,6 +321,7 @@ def _fail(state: State, event: Failed) -> tuple[State, list[Effect]]:
         # A signature in hand stays with the one that has it.
         turn=pending.turn + (pending.signature is None and not is_kept),
         failures=pending.failures + 1,
+        attempts=attempts,
         not_before_ms=refuse_ms if is_kept else event.now_ms + pause_ms,
     )
     return _with(state, failed), effects

@@ -28,7 +28,7 @@ from hither.mpc.requests import (
     SignatureRequest,
 )
 from hither.mpc.schemes import Domain, Member, Steps, Task, run_together
-from hither.mpc.signers import NO_STOCK, KeyFailed, NotSigned, explain_missing
+from hither.mpc.signers import KeyFailed, NotSigned, StockLacking, explain_missing
 from hither.mpc.store import NodeStore, make_presignature_id, read_or_make_key
 
 logger = logging.getLogger(__name__)
@@ -343,5 +343,5 @@ class LocalNetwork:
         if not sets:
             raise explain_missing(domain, len(order))
         if domain.scheme.needs_stock:
-            raise NotSigned(NO_STOCK)
+            raise StockLacking()
         return sets[0], {}

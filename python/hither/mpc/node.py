@@ -241,11 +241,12 @@ class Node:
     def get_alive(self, height: int) -> frozenset[int]:
         """Those with whom messages go both ways, who are not silent just now, and not behind."""
         self.height = height
+        self._watch.read(height)
+        behind = self._watch.get_height_before() - BEHIND_BLOCKS_MAX
         return frozenset(
             participant
             for participant in self.heard
-            if participant in self._statuses
-            and self._statuses[participant].height >= height - BEHIND_BLOCKS_MAX
+            if participant in self._statuses and self._statuses[participant].height >= behind
         ) | {self.me}
 
     def set_view(self, view: NetworkView) -> None:

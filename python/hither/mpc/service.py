@@ -35,7 +35,7 @@ from hither.mpc.requests import (
     request_to_json,
     request_to_tagged_json,
 )
-from hither.mpc.signers import KeyFailed, NotSigned, Signers
+from hither.mpc.signers import KeyFailed, NotSigned, Signers, StockLacking
 
 logger = logging.getLogger(__name__)
 
@@ -216,7 +216,8 @@ class SigningService:
         except NotSigned as error:
             self.count("signing attempts failed")
             logger.warning("no signature from leader %d: %s", order[0], error)
-            self._dispatch(engine.Failed(request.key, str(error), _now_ms(), error.code))
+            is_lacking = isinstance(error, StockLacking)
+            self._dispatch(engine.Failed(request.key, str(error), _now_ms(), error.code, is_lacking))
             return
         self.count("signatures made")
         logger.debug("signed in %.1f ms", 1e3 * (time.monotonic() - started_s))

@@ -22,6 +22,13 @@ class NotSigned(Exception):
         self.code = code
 
 
+class StockLacking(NotSigned):
+    """Nothing was tried, since no presignature is in stock. More are made meanwhile."""
+
+    def __init__(self, code: str | None = None) -> None:
+        super().__init__(NO_STOCK, code)
+
+
 def explain_missing(domain: Domain, there: int) -> NotSigned:
     """Too few signers are to be reached."""
     code = "RobustSetIncomplete" if domain.scheme.needs_all else "SignersUnavailable"

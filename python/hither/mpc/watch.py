@@ -8,6 +8,7 @@ reads what waits for it before it gives anybody up.
 import asyncio
 import contextlib
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
@@ -16,6 +17,8 @@ LOOK_S_MAX: Final = 0.1
 """No more passes between two looks."""
 SILENT_S: Final = 1.4
 """Of everybody who is well something is heard about three times in that time."""
+TOLD_S_MAX: Final = 1.0
+"""What others say of how far they have read is no older. A chain with instant blocks makes hundreds meanwhile."""
 
 
 class Watch:
@@ -26,6 +29,7 @@ class Watch:
         self._looked_s = now_s()
         self._heard_s: dict[int, float] = {}
         self._ends_s: dict[asyncio.Timeout, float] = {}
+        self._heights: deque[tuple[float, int]] = deque()
         self.s = 0.0
 
     def look(self) -> None:
@@ -44,6 +48,17 @@ class Watch:
     def is_silent(self, participant: int) -> bool:
         """Whether it was heard once and is no longer."""
         return self.s - self._heard_s.get(participant, self.s) > SILENT_S
+
+    def read(self, height: int) -> None:
+        """The chain has been read as far as this."""
+        if not self._heights or self._heights[-1][1] != height:
+            self._heights.append((self.s, height))
+
+    def get_height_before(self) -> int:
+        """How far it was read when others may have told last; no more than now, if it went back. 0: it was not read."""
+        while len(self._heights) > 1 and self._heights[1][0] <= self.s - TOLD_S_MAX:
+            self._heights.popleft()
+        return min(self._heights[0][1], self._heights[-1][1]) if self._heights else 0
 
     @contextlib.asynccontextmanager
     async def timeout(self, seconds: float) -> AsyncIterator[None]:

@@ -86,17 +86,34 @@ def test_nobody_tries_for_ever() -> None:
     """After the last attempt, and after the yield's life, the engine gives up and forgets."""
     state, given_up, now_ms = must_start(), [], 0
     for _ in range(ATTEMPTS_MAX):
-        state, effects = step(state, Failed(REQUEST.key, "no stock", now_ms))
+        state, effects = step(state, Failed(REQUEST.key, "the others did not answer", now_ms))
         given_up += [effect for effect in effects if isinstance(effect, GiveUp)]
         now_ms += 10_000
         state, _ = step(state, Tick(now_ms, 101))
-    assert given_up == [GiveUp(REQUEST, "no stock")]
+    assert given_up == [GiveUp(REQUEST, "the others did not answer")]
     assert not state.pending
 
     state, effects = step(must_start(), Tick(0, REQUEST.block_height + LIFE_BLOCKS))
     assert (len(state.pending), effects) == (1, [])
     state, effects = step(state, Tick(0, REQUEST.block_height + LIFE_BLOCKS + 1))
     assert (len(state.pending), effects) == (0, [GiveUp(REQUEST, "nobody waits any more")])
+
+
+def test_who_lacks_stock_tries_until_there_is_some() -> None:
+    """Nothing was used up, and more is made: a long queue waits its turn, at most a second more each time."""
+    state, now_ms = must_start(), 0
+    for _ in range(5 * ATTEMPTS_MAX):
+        state, _ = step(state, Failed(REQUEST.key, "no stock", now_ms, is_lacking=True))
+        assert state.pending[REQUEST.key].not_before_ms <= now_ms + 1_000
+        now_ms += 1_000
+        state, _ = step(state, Tick(now_ms, 101))
+    given_up = []
+    for _ in range(ATTEMPTS_MAX):
+        state, effects = step(state, Failed(REQUEST.key, "the others did not answer", now_ms))
+        given_up += [effect for effect in effects if isinstance(effect, GiveUp)]
+        now_ms += 10_000
+        state, _ = step(state, Tick(now_ms, 101))
+    assert len(given_up) == 1, "attempts are counted from here"
 
 
 def test_late_news_about_a_forgotten_request_is_ignored() -> None:

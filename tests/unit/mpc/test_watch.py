@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from hither.mpc.watch import LOOK_S_MAX, SILENT_S, Watch
+from hither.mpc.watch import LOOK_S_MAX, SILENT_S, TOLD_S_MAX, Watch
 
 
 class Clock:
@@ -47,6 +47,23 @@ def test_a_node_that_was_held_up_blames_nobody() -> None:
     # On a machine so busy that each look comes late, others have as much longer.
     clock.look(watch, SILENT_S * 3, pause_s=LOOK_S_MAX * 4)
     assert not watch.is_silent(1)
+
+
+def test_others_are_measured_by_how_far_the_chain_was_when_they_may_have_told() -> None:
+    """A chain that makes hundreds of blocks a second leaves nobody behind who told a moment ago."""
+    clock = Clock()
+    watch = Watch(clock)
+    assert watch.get_height_before() == 0
+    for height in range(100, 1_100, 100):
+        watch.read(height)
+        clock.look(watch, TOLD_S_MAX / 10)
+    assert watch.get_height_before() == 100
+    clock.look(watch, TOLD_S_MAX / 2 + 0.05)
+    assert watch.get_height_before() == 600
+    clock.look(watch, 10)
+    assert watch.get_height_before() == 1_000
+    watch.read(40)
+    assert watch.get_height_before() == 40, "the chain went back"
 
 
 def test_what_lasts_too_long_is_ended_in_the_nodes_own_time() -> None:
