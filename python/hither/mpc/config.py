@@ -3,7 +3,9 @@
 TOML, written once by ``hither mpc init`` and then edited by the operator. Paths are relative to the file.
 """
 
+import logging
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +14,11 @@ import msgspec
 
 from hither.mpc.attestations import NoAttestation
 from hither.mpc.backup import restore_backup, write_backup
+from hither.mpc.contract import Participant
 from hither.mpc.store import KEY_BYTES, NodeStore, check_key, read_or_make_key
+from hither.mpc.transport import Peer
+
+logger = logging.getLogger(__name__)
 
 CONFIG_FILE: Final = "node.toml"
 STORE_FILE: Final = "store.sqlite"
@@ -167,3 +173,17 @@ def parse_address(text: str) -> tuple[str, int]:
 def is_loopback(host: str) -> bool:
     """Whether nobody else can reach it."""
     return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def find_peers(participants: Iterable[Participant], me: int, addresses: Mapping[str, str]) -> dict[int, Peer]:
+    """Where the others listen, by participant: as the operator says (by account id), else as the contract does."""
+    peers = {}
+    for participant in participants:
+        text = addresses.get(participant.account_id, participant.url)
+        if participant.id == me:
+            continue
+        try:
+            peers[participant.id] = Peer(parse_address(text), participant.tls_key)
+        except InvalidConfig:
+            logger.warning("%s has no address that can be used: %r", participant.account_id, text)
+    return peers

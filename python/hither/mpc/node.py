@@ -23,7 +23,7 @@ from typing import Any, Final
 from hither.mpc import protocols
 from hither.mpc.channels import Channel, Channels, JobFailed
 from hither.mpc.choice import EXACT_FOLLOWED_S_MAX, count_exact_seconds, explain_no_stock, list_signer_choices
-from hither.mpc.config import InvalidConfig, parse_address
+from hither.mpc.config import find_peers
 from hither.mpc.contract import Key, KeyEvent, NetworkView
 from hither.mpc.doubts import Doubts
 from hither.mpc.engine import Request
@@ -62,7 +62,7 @@ from hither.mpc.signers import KeyFailed, NotSigned
 from hither.mpc.stock import list_lacking
 from hither.mpc.stocking import StockMaker
 from hither.mpc.store import NodeStore, get_owner, make_presignature_id, number_presignature
-from hither.mpc.transport import Mesh, Peer, PeerUnavailable
+from hither.mpc.transport import Mesh, PeerUnavailable
 from hither.mpc.watch import LOOK_PAUSE_S, Watch
 
 logger = logging.getLogger(__name__)
@@ -253,24 +253,11 @@ class Node:
         """The contract says this now: talk to those that it lists, and erase what is no longer in force."""
         self._view = view
         if self.mesh is not None:
-            self.mesh.set_peers(self._find_peers(view))
+            self.mesh.set_peers(find_peers(view.everyone, self.me, self._addresses))
         if view.event is None:
             erased = self.store.erase_others(view.epoch_id, view.attempts)
             if erased:
                 logger.info("erased %d shares and presignatures that are no longer in force", erased)
-
-    def _find_peers(self, view: NetworkView) -> dict[int, Peer]:
-        """Where the others listen: as the operator says, else as the contract does."""
-        peers = {}
-        for participant in view.everyone:
-            text = self._addresses.get(participant.account_id, participant.url)
-            if participant.id == self.me:
-                continue
-            try:
-                peers[participant.id] = Peer(parse_address(text), participant.tls_key)
-            except InvalidConfig:
-                logger.warning("%s has no address that can be used: %r", participant.account_id, text)
-        return peers
 
     def has_shares(self, view: NetworkView) -> bool:
         """Whether this node can take part in every domain."""
