@@ -50,6 +50,12 @@ HELD_BY = {
     ("docs/guides/send_everywhere.md", "toml"): "tests/test_docs.py::test_settings_are_read_by_their_readers",
     ("docs/reference/rpc.md", "json"): "tests/test_reference.py::test_page_is_what_the_code_says",
     ("docs/reference/signer_contract.md", "json"): "tests/e2e/contracts/test_signer_requests.py",
+    # In projects of their own, under both runners.
+    (
+        "packages/hither/README.md",
+        "sh",
+    ): "tests/e2e/kit/test_typescript.py::test_package_is_used_from_a_checkout_as_it_is",
+    ("packages/hither/README.md", "js"): "tests/e2e/kit/test_typescript.py::test_what_the_readme_shows_runs",
 }
 
 
