@@ -427,11 +427,12 @@ asyncio.run(run())
     assert carol.list_transfers() == []
 
 
-def test_progress_tells_each_step(chains: dict[str, str], carol: BlockingAccount) -> None:
+def test_progress_tells_each_step(running: Network, chains: dict[str, str], carol: BlockingAccount) -> None:
     """In order, each with a line for a person."""
     events = []
-    on = carol.on(chains["eip155"])
-    sent = on.send(make_address("eip155"), Units(5), progress=events.append)
+    # A client of its own: one that does not know of what other programs asked with the key asks a second time.
+    with BlockingAccount.load(carol.account_id, home=running.home) as account:
+        sent = account.on(chains["eip155"]).send(make_address("eip155"), Units(5), progress=events.append)
     assert [event.step.value for event in events] == STEPS[1:]
     assert {event.transfer_id for event in events} == {sent.transfer_id}
     assert "Send 0.000000000000000005 ETH from" in str(events[0])
