@@ -12,11 +12,12 @@ from typing import Any, Final
 
 import click
 
-from hither.cli.parts import RESTART, list_signing_parts
+from hither.cli.parts import list_signing_parts
 from hither.cli.ports import describe_owner
 from hither.cli.problems import home_option
 from hither.cli.rpc import NodeUnreachable, RpcCaller, RpcFailed
 from hither.foreign.engines.ports import is_free
+from hither.foreign.errors import RESTART
 from hither.sdk.endpoints import NoNetwork, is_running, read_endpoints, resolve_home
 
 DEFAULT_PORT = 3030

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from hither.foreign.errors import RESTART
 from hither.sdk.endpoints import is_running, shorten
 
-RESTART: Final = "hither down, then hither up; its state stays"
 _LOOK_INTERVAL_S: Final = 0.2
 
 

@@ -4,8 +4,9 @@ import json
 
 import click
 
-from hither.cli.parts import RESTART, list_ended
+from hither.cli.parts import list_ended
 from hither.cli.problems import home_option, must_call, must_connect, must_read_endpoints
+from hither.foreign.errors import RESTART
 from hither.sdk.endpoints import resolve_home
 
 

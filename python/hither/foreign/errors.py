@@ -32,7 +32,10 @@
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
+
+RESTART: Final = "hither down, then hither up; its state stays"
+"""What to do when a part of a network of ours has ended."""
 
 
 class ForeignError(Exception):

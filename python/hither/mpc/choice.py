@@ -20,7 +20,11 @@ def count_exact_seconds(waited_s: float) -> float:
 
 
 def list_signer_choices(
-    domain: Domain, me: int, there: Iterable[int], silent: Collection[int], count_doubts: Callable[[int], int]
+    domain: Domain,
+    me: int,
+    there: Iterable[int],
+    silent: Collection[int] = (),
+    count_doubts: Callable[[int], int] = lambda _: 0,
 ) -> list[tuple[int, ...]]:
     """Signer sets with this node, the best first. Raises NotSigned when there are too few for one.
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from hither.mpc import protocols
+from hither.mpc.choice import list_signer_choices
 from hither.mpc.contract import Key, KeyEvent, NetworkView
 from hither.mpc.engine import Request
 from hither.mpc.foreign_requests import ForeignTxRequest
@@ -28,7 +29,7 @@ from hither.mpc.requests import (
     SignatureRequest,
 )
 from hither.mpc.schemes import Domain, Member, Steps, Task, run_together
-from hither.mpc.signers import KeyFailed, NotSigned, StockLacking, explain_missing
+from hither.mpc.signers import KeyFailed, NotSigned, StockLacking
 from hither.mpc.store import NodeStore, make_presignature_id, read_or_make_key
 
 logger = logging.getLogger(__name__)
@@ -327,9 +328,7 @@ class LocalNetwork:
         """A presignature of the first set in order that has one, deleted at each of its signers."""
         domain = key.domain
         leader, *others = order
-        sets = [
-            tuple(sorted((leader, *rest))) for rest in itertools.combinations(others, domain.signer_count - 1)
-        ]
+        sets = list_signer_choices(domain, leader, others)
         for signers in sets:
             for id_ in self._list_stock(domain, signers):
                 found: dict[int, Secret] = {}
@@ -340,8 +339,6 @@ class LocalNetwork:
                     found[me] = secret
                 else:
                     return signers, found
-        if not sets:
-            raise explain_missing(domain, len(order))
         if domain.scheme.needs_stock:
             raise StockLacking()
         return sets[0], {}

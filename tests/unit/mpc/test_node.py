@@ -339,58 +339,56 @@ async def must_reshare(network: Meshed, members: list[int], threshold: int, atte
     )
 
 
+async def walk_reshares(
+    network: Meshed, thresholds: tuple[int, int, int], sign: Callable[[list[int], int], Awaitable[None]]
+) -> None:
+    """Three, four, five, three again: root keys stay, old shares and stock are gone from disk, the new ones sign."""
+    roots = {id_: key.public_key for id_, key in network.view.keys.items()}
+    teams = ([0, 1, 2, 3], [0, 1, 2, 3, 4], [1, 3, 4])
+    for attempt_id, (members, threshold) in enumerate(zip(teams, thresholds, strict=True)):
+        for me in members:
+            if me not in network.running:
+                network.addresses.setdefault(me, ("127.0.0.1", 0))
+                await network.start(me)
+        await must_reshare(network, members, threshold, attempt_id)
+        assert {id_: key.public_key for id_, key in network.view.keys.items()} == roots
+        for number, running in network.running.items():
+            shares = [(id_, network.view.epoch_id, attempt_id) for id_ in roots]
+            assert running.store.list_shares() == (shares if number in members else [])
+            assert running.store.count_presignatures() == {}
+        await sign(members, threshold)
+
+
 def test_keys_move_to_other_members_and_thresholds(tmp_path: Path) -> None:
-    """Three, four, five, three again: root keys stay, old shares and stock are gone from the disk, all sets sign."""
+    """Any threshold of the new members signs."""
 
     async def work(network: Meshed) -> None:
-        network.tls_keys += Meshed(tmp_path, 2).tls_keys
-        await network.must_stock(0, (0, 1))
-        roots = {id_: key.public_key for id_, key in network.view.keys.items()}
-        for attempt_id, (members, threshold) in enumerate(
-            (([0, 1, 2, 3], 3), ([0, 1, 2, 3, 4], 3), ([1, 3, 4], 2))
-        ):
-            for me in members:
-                if me not in network.running:
-                    network.addresses.setdefault(me, ("127.0.0.1", 0))
-                    await network.start(me)
-            await must_reshare(network, members, threshold, attempt_id)
-            assert {id_: key.public_key for id_, key in network.view.keys.items()} == roots
-            for number, running in network.running.items():
-                shares = [(id_, network.view.epoch_id, attempt_id) for id_ in (0, 1)]
-                assert running.store.list_shares() == (shares if number in members else [])
-                assert running.store.count_presignatures() == {}
+        async def sign(members: list[int], threshold: int) -> None:
             signers = tuple(members[-threshold:])
             await network.must_stock(signers[0], signers, replace(ECDSA, threshold=threshold))
             await network.must_sign(signers)
             await network.must_sign(signers, EDDSA)
 
+        network.tls_keys += Meshed(tmp_path, 2).tls_keys
+        await network.must_stock(0, (0, 1))
+        await walk_reshares(network, (3, 3, 2), sign)
+
     run(tmp_path, work)
 
 
 def test_robust_and_confidential_keys_move_as_well(tmp_path: Path) -> None:
-    """Three, four, five, three; the robust set is exactly 2t - 1 of them each time; old shares and stock are gone."""
+    """The robust set is exactly 2t - 1 of the new members each time."""
 
     async def work(network: Meshed) -> None:
-        network.tls_keys += Meshed(tmp_path, 2).tls_keys
-        await network.must_stock(0, (0, 1, 2), ROBUST)
-        roots = {id_: key.public_key for id_, key in network.view.keys.items()}
-        for attempt_id, (members, threshold) in enumerate(
-            (([0, 1, 2, 3], 2), ([0, 1, 2, 3, 4], 3), ([1, 3, 4], 2))
-        ):
-            for me in members:
-                if me not in network.running:
-                    network.addresses.setdefault(me, ("127.0.0.1", 0))
-                    await network.start(me)
-            await must_reshare(network, members, threshold, attempt_id)
-            assert {id_: key.public_key for id_, key in network.view.keys.items()} == roots
-            for number, running in network.running.items():
-                shares = [(id_, network.view.epoch_id, attempt_id) for id_ in (ROBUST.id, APP_KEYS.id)]
-                assert running.store.list_shares() == (shares if number in members else [])
-                assert running.store.count_presignatures() == {}
+        async def sign(members: list[int], threshold: int) -> None:
             signers = tuple(members[-(2 * threshold - 1) :])
             await network.must_stock(signers[0], signers, replace(ROBUST, threshold=threshold))
             await network.must_sign(signers, ROBUST)
             await network.must_derive(tuple(members[-threshold:]))
+
+        network.tls_keys += Meshed(tmp_path, 2).tls_keys
+        await network.must_stock(0, (0, 1, 2), ROBUST)
+        await walk_reshares(network, (2, 3, 2), sign)
 
     run(tmp_path, work, domains=(ROBUST, APP_KEYS), stock={"DamgardEtAl": 0})
 

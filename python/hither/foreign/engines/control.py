@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hither.foreign.engines import Engine, UnknownSnapshot
-from hither.foreign.errors import EngineError, ForeignError
+from hither.foreign.errors import RESTART, EngineError, ForeignError
 
 SOCKET_NAME: Final = "control.sock"
 _NOTES_NAME: Final = "snapshots.json"
@@ -57,9 +57,7 @@ class Snapshots:
             str(engine.chain) for engine, is_there in zip(self._engines, lives, strict=True) if not is_there
         ]
         if gone:
-            raise EngineError(
-                f"{', '.join(gone)} has ended", hint="hither down, then hither up; its state stays"
-            )
+            raise EngineError(f"{', '.join(gone)} has ended", hint=RESTART)
 
     async def take(self, name: str) -> None:
         """Remember the present of every engine; who asks holds them. Raises ``ForeignError``."""
